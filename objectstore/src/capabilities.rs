@@ -1,0 +1,141 @@
+//! What a store can do beyond, or short of, the contract.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Key;
+
+/// What a store honours. Found out at opening where it depends on a server; constant from then on.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// [`PutMode::Create`](crate::PutMode::Create) is honoured; if not, such a put answers [`Error::Unsupported`](crate::Error::Unsupported).
+    pub create: bool,
+    /// [`PutMode::Replace`](crate::PutMode::Replace) is honoured; if not, such a put answers [`Error::Unsupported`](crate::Error::Unsupported).
+    pub replace: bool,
+    /// [`PutOptions::sha256`](crate::PutOptions::sha256) is checked by the far side before the object becomes visible.
+    pub verifies_sha256: bool,
+    /// The order in which keys are listed.
+    pub order: ListOrder,
+    /// The largest object, in bytes (inclusive). A larger declared size is [`Error::TooLarge`](crate::Error::TooLarge).
+    pub max_size: u64,
+    /// Which keys are accepted.
+    pub keys: KeyRule,
+}
+
+impl Capabilities {
+    /// All that the contract asks for: every mode, every key, byte order, sizes up to 2^63 - 1.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            create: true,
+            replace: true,
+            verifies_sha256: false,
+            order: ListOrder::by_key(),
+            max_size: i64::MAX as u64,
+            keys: KeyRule::any(),
+        }
+    }
+
+    /// Whether this store accepts `key` on put. If not: put answers [`Error::InvalidKey`](crate::Error::InvalidKey), get and head
+    /// not found, delete ok. A server may refuse further keys in the same way.
+    #[must_use]
+    pub fn accepts_key(&self, key: &Key) -> bool {
+        self.keys.flaw(key.as_str()).is_none()
+    }
+}
+
+/// The total, unchanging order in which a store lists its keys.
+#[derive(Clone)]
+pub struct ListOrder(Option<PathOf>);
+
+type PathOf = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+impl ListOrder {
+    /// Byte order of keys.
+    #[must_use]
+    pub fn by_key() -> Self {
+        Self(None)
+    }
+
+    /// Byte order of `path(key)`, ties (there should be none) broken by the key: flatfs lists by shard first.
+    pub fn by_path(path: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(path)))
+    }
+
+    /// Whether this is byte order of keys.
+    #[must_use]
+    pub fn is_by_key(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Which of two keys is listed first.
+    #[must_use]
+    pub fn compare(&self, a: &Key, b: &Key) -> Ordering {
+        match &self.0 {
+            None => a.cmp(b),
+            Some(path) => path(a.as_str()).cmp(&path(b.as_str())).then_with(|| a.cmp(b)),
+        }
+    }
+
+    /// The order of keys that are stored under `prefix + key` in a store of this order. For writers of wrappers.
+    #[must_use]
+    pub fn under(&self, prefix: &str) -> Self {
+        match &self.0 {
+            None => Self(None),
+            Some(path) => {
+                let (path, prefix) = (Arc::clone(path), prefix.to_owned());
+                Self::by_path(move |key| path(&format!("{prefix}{key}")))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ListOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_by_key() { "by key" } else { "by path" })
+    }
+}
+
+/// Which keys a store accepts, among all that are a [`Key`].
+#[derive(Clone)]
+pub struct KeyRule(Option<FlawIn>);
+
+type FlawIn = Arc<dyn Fn(&str) -> Option<&'static str> + Send + Sync>;
+
+impl KeyRule {
+    /// Every key.
+    #[must_use]
+    pub fn any() -> Self {
+        Self(None)
+    }
+
+    /// Those in which `flaw` finds nothing wrong.
+    pub fn new(flaw: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(flaw)))
+    }
+
+    /// Why `key` is not accepted, if it is not.
+    #[must_use]
+    pub fn flaw(&self, key: &str) -> Option<&'static str> {
+        self.0.as_ref().and_then(|flaw| flaw(key))
+    }
+
+    /// The rule for keys that are stored under `prefix + key` in a store of this rule. For writers of wrappers.
+    #[must_use]
+    pub fn under(&self, prefix: &str) -> Self {
+        let (rule, prefix) = (self.clone(), prefix.to_owned());
+        Self::new(move |key| {
+            if prefix.len() + key.len() > Key::MAX_LEN {
+                return Some("with the prefix of its store the key has more than 1024 bytes");
+            }
+            rule.flaw(&format!("{prefix}{key}"))
+        })
+    }
+}
+
+impl fmt::Debug for KeyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "some keys" } else { "any key" })
+    }
+}

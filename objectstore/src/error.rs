@@ -1,0 +1,335 @@
+//! The crate's one error type.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::{ByteRange, Key};
+
+/// The result of an object store's operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, boxed: what a body's source may fail with and what a backend's cause is kept as.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What was being done when an error happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Checking a key's text, before any store saw it.
+    Key,
+    /// Opening a store.
+    Open,
+    /// [`ObjectStore::put`](crate::ObjectStore::put).
+    Put,
+    /// [`ObjectStore::get`](crate::ObjectStore::get), or reading the body that it gave.
+    Get,
+    /// [`ObjectStore::head`](crate::ObjectStore::head).
+    Head,
+    /// [`ObjectStore::delete`](crate::ObjectStore::delete) or [`delete_many`](crate::ObjectStore::delete_many).
+    Delete,
+    /// [`ObjectStore::list`](crate::ObjectStore::list).
+    List,
+    /// [`ObjectStore::health`](crate::ObjectStore::health).
+    Health,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Open => "open",
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Head => "head",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Health => "health",
+        })
+    }
+}
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The request cannot succeed as it was made, on the store as it is: change the request. Retrying does not help.
+    InvalidInput,
+    /// Something between here and the data failed in a way that passes: retrying may help.
+    Transient,
+    /// The store, its configuration or its data is broken: somebody has to look.
+    Fatal,
+}
+
+/// An object store's error: the operation, the key and what went wrong.
+///
+/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no key, or this backend does not accept it. Only `put` answers so on account of the backend.
+    #[error("{operation}: invalid key {}: {reason}", Shortened(.key))]
+    InvalidKey {
+        /// What was being done.
+        operation: Operation,
+        /// The text as it was given.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The request contradicts itself or lacks something, whatever the store holds.
+    #[error("{operation} {key:?}: {reason}")]
+    InvalidRequest {
+        /// What was being done.
+        operation: Operation,
+        /// The object.
+        key: Key,
+        /// What is wrong with the request.
+        reason: &'static str,
+    },
+    /// There is no such object.
+    #[error("{operation} {key:?}: not found")]
+    NotFound {
+        /// What was being done.
+        operation: Operation,
+        /// The object.
+        key: Key,
+    },
+    /// A put that was to create the object found one there.
+    #[error("put {key:?}: already exists")]
+    AlreadyExists {
+        /// The object.
+        key: Key,
+    },
+    /// The object is not the one that the condition asked for.
+    #[error("{operation} {key:?}: the object's ETag is not the one required")]
+    Precondition {
+        /// What was being done.
+        operation: Operation,
+        /// The object.
+        key: Key,
+    },
+    /// The object is still the one that `if_none_match` named.
+    #[error("get {key:?}: not modified")]
+    NotModified {
+        /// The object.
+        key: Key,
+    },
+    /// The range is empty, starts at or past the object's end, or reaches past it.
+    #[error("get {key:?}: range {range} cannot be satisfied, the object has {size} bytes")]
+    RangeNotSatisfiable {
+        /// The object.
+        key: Key,
+        /// The range asked for.
+        range: ByteRange,
+        /// The size of the whole object, in bytes.
+        size: u64,
+    },
+    /// The body gave more bytes than were declared, or the declared size is more than the store can hold.
+    #[error("put {key:?}: the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The object.
+        key: Key,
+        /// The most that was allowed, in bytes (inclusive): the declared size, or the store's own limit.
+        limit: u64,
+    },
+    /// The body ended before the declared size.
+    #[error("put {key:?}: the body ended after {received} of {declared} bytes")]
+    TooSmall {
+        /// The object.
+        key: Key,
+        /// The size declared, in bytes.
+        declared: u64,
+        /// The bytes that came.
+        received: u64,
+    },
+    /// The body does not have the SHA-256 that [`PutOptions::sha256`](crate::PutOptions::sha256) promised.
+    #[error("put {key:?}: the body does not have the SHA-256 declared for it")]
+    ChecksumMismatch {
+        /// The object.
+        key: Key,
+    },
+    /// [`Body::collect`](crate::Body::collect) met a body of more bytes than it may hold.
+    #[error("the body has more than the {limit} bytes that may be collected")]
+    CollectLimit {
+        /// The limit, in bytes (inclusive).
+        limit: u64,
+    },
+    /// The body's source failed: the caller's stream, reader or file.
+    #[error("{}the body's source failed", OnKey(.key.as_ref()))]
+    Body {
+        /// The object, once the body is part of a put.
+        key: Option<Key>,
+        /// What it failed with.
+        source: BoxError,
+    },
+    /// The data ended or changed before all bytes promised were read.
+    #[error("get {key:?}: the data ended after {received} of {expected} bytes")]
+    Truncated {
+        /// The object.
+        key: Key,
+        /// The bytes promised.
+        expected: u64,
+        /// The bytes that came.
+        received: u64,
+    },
+    /// The backend cannot do this, and says so in its [`Capabilities`](crate::Capabilities).
+    #[error("{operation} {key:?}: this store does not support {feature}")]
+    Unsupported {
+        /// What was being done.
+        operation: Operation,
+        /// The object.
+        key: Key,
+        /// What it cannot do.
+        feature: &'static str,
+    },
+    /// Another process, or another store of this one, has the directory open for writing.
+    #[error("open: {} is in use by another store", .path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A store cannot be opened as it is configured.
+    #[error("open: {setting}: {reason}")]
+    Config {
+        /// The setting at fault, by the name that its configuration gives it.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+        /// The cause, if there is a deeper one.
+        source: Option<BoxError>,
+    },
+    /// What lies under the store failed: a disk, a server, the network between.
+    #[error("{operation}{}: {message}", KeyAfter(.key.as_ref()))]
+    Backend {
+        /// What was being done.
+        operation: Operation,
+        /// The object, if the operation was about one.
+        key: Option<Key>,
+        /// Whether retrying may help.
+        class: ErrorClass,
+        /// What failed, in the backend's words.
+        message: String,
+        /// The cause, if there is a deeper one.
+        source: Option<BoxError>,
+    },
+}
+
+impl Error {
+    /// An [`Error::InvalidKey`].
+    pub fn invalid_key(operation: Operation, key: impl Into<String>, reason: &'static str) -> Self {
+        Self::InvalidKey { operation, key: key.into(), reason }
+    }
+
+    /// An [`Error::NotFound`].
+    #[must_use]
+    pub fn not_found(operation: Operation, key: &Key) -> Self {
+        Self::NotFound { operation, key: key.clone() }
+    }
+
+    /// An [`Error::Config`] without a deeper cause.
+    pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
+        Self::Config { setting, reason: reason.into(), source: None }
+    }
+
+    /// An [`Error::Backend`] for a failed system call or socket, classed by the kind of `source`.
+    pub fn io(operation: Operation, key: Option<&Key>, message: impl Into<String>, source: std::io::Error) -> Self {
+        use std::io::ErrorKind as Kind;
+        let class = match source.kind() {
+            Kind::Interrupted
+            | Kind::TimedOut
+            | Kind::WouldBlock
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::NotConnected
+            | Kind::BrokenPipe
+            | Kind::ResourceBusy
+            | Kind::StorageFull
+            | Kind::QuotaExceeded => ErrorClass::Transient,
+            _ => ErrorClass::Fatal,
+        };
+        Self::Backend { operation, key: key.cloned(), class, message: message.into(), source: Some(Box::new(source)) }
+    }
+
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::InvalidKey { .. }
+            | Self::InvalidRequest { .. }
+            | Self::NotFound { .. }
+            | Self::AlreadyExists { .. }
+            | Self::Precondition { .. }
+            | Self::NotModified { .. }
+            | Self::RangeNotSatisfiable { .. }
+            | Self::TooLarge { .. }
+            | Self::TooSmall { .. }
+            | Self::ChecksumMismatch { .. }
+            | Self::CollectLimit { .. }
+            | Self::Body { .. }
+            | Self::Unsupported { .. } => ErrorClass::InvalidInput,
+            Self::Truncated { .. } | Self::InUse { .. } => ErrorClass::Transient,
+            Self::Config { .. } => ErrorClass::Fatal,
+            Self::Backend { class, .. } => *class,
+        }
+    }
+
+    /// Whether there is no such object.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether a put that was to create found an object there.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::AlreadyExists { .. })
+    }
+
+    /// Whether a condition on the ETag did not hold.
+    #[must_use]
+    pub fn is_precondition(&self) -> bool {
+        matches!(self, Self::Precondition { .. })
+    }
+
+    /// Whether the object is still the one that `if_none_match` named.
+    #[must_use]
+    pub fn is_not_modified(&self) -> bool {
+        matches!(self, Self::NotModified { .. })
+    }
+
+    /// Whether retrying may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.class() == ErrorClass::Transient
+    }
+}
+
+/// A key in quotes, cut after 64 characters: a refused key may be megabytes long.
+struct Shortened<'a>(&'a str);
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(64) {
+            None => write!(f, "{:?}", self.0),
+            Some((cut, _)) => write!(f, "{:?}… ({} bytes)", &self.0[..cut], self.0.len()),
+        }
+    }
+}
+
+/// `put "key": `, or nothing.
+struct OnKey<'a>(Option<&'a Key>);
+
+impl fmt::Display for OnKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |key| write!(f, "put {key:?}: "))
+    }
+}
+
+/// ` "key"`, or nothing.
+struct KeyAfter<'a>(Option<&'a Key>);
+
+impl fmt::Display for KeyAfter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |key| write!(f, " {key:?}"))
+    }
+}

@@ -1,0 +1,154 @@
+//! Object keys.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{Error, Operation, Result};
+
+/// The name of an object: UTF-8 text of 1 to 1,024 bytes (both inclusive), made of segments split by `/`.
+///
+/// No segment is empty, `.` or `..`, and no character is a control character (Unicode category Cc: U+0000 to U+001F
+/// and U+007F to U+009F). Nothing is escaped or normalised: the text is the key, byte for byte. Keys compare in byte
+/// order. Cloning is cheap (the text is shared).
+///
+/// A backend may accept fewer keys than this; see [`Capabilities::accepts_key`](crate::Capabilities::accepts_key).
+///
+/// ```
+/// use storehouse_objectstore::Key;
+///
+/// let key = Key::new("zQmWvQx/did:web:localhost%3A3000.cbor")?;
+/// assert_eq!(key.as_str(), "zQmWvQx/did:web:localhost%3A3000.cbor");
+/// assert!(Key::new("../../etc/passwd").is_err());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// The longest key, in bytes (inclusive). S3's own limit.
+    pub const MAX_LEN: usize = 1024;
+
+    /// Checks `text` and makes a key of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`], which says what is wrong with the text.
+    pub fn new(text: impl AsRef<str>) -> Result<Self> {
+        let text = text.as_ref();
+        match flaw(text) {
+            None => Ok(Self(Arc::from(text))),
+            Some(reason) => Err(Error::invalid_key(Operation::Key, text, reason)),
+        }
+    }
+
+    /// The key's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What keeps `text` from being a key, if anything does.
+fn flaw(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("a key has at least one byte");
+    }
+    if text.len() > Key::MAX_LEN {
+        return Some("a key has at most 1024 bytes");
+    }
+    if text.chars().any(char::is_control) {
+        return Some("a key has no control characters");
+    }
+    text.split('/').find_map(|segment| match segment {
+        "" => Some("a key has no empty segment, so no '/' at its start, at its end, or next to another '/'"),
+        "." | ".." => Some("a key has no segment '.' or '..'"),
+        _ => None,
+    })
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+// Sound because `Eq`, `Ord` and `Hash` of a key are those of its text.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<&str> for Key {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_the_contract_allows() {
+        for text in ["a", "a/b", "did:web:localhost%3A3000", "a b", "?", "ключ/鍵/🗝", "...", ".a", "a..", "\\", &"k".repeat(1024)] {
+            assert_eq!(Key::new(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_contract_forbids_and_says_why() {
+        let long = "k".repeat(1025);
+        for (text, why) in [
+            ("", "at least one byte"),
+            (long.as_str(), "1024"),
+            ("a\0b", "control"),
+            ("a\tb", "control"),
+            ("a\u{85}b", "control"),
+            ("a//b", "empty segment"),
+            ("/a", "empty segment"),
+            ("a/", "empty segment"),
+            ("../../etc/passwd", "'..'"),
+            ("a/./b", "'.'"),
+        ] {
+            let message = Key::new(text).unwrap_err().to_string();
+            assert!(message.contains(why), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_a_huge_key() {
+        assert!(Key::new("k".repeat(1 << 20)).unwrap_err().to_string().len() < 300);
+    }
+}

@@ -1,0 +1,36 @@
+//! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
+//!
+//! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
+//! `flatfs` (both on by default).
+//!
+//! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
+//! HTTP client is compiled.
+
+mod body;
+mod capabilities;
+mod error;
+mod ext;
+mod file;
+mod key;
+mod object;
+mod options;
+mod range;
+mod sized;
+mod store;
+
+#[cfg(feature = "memory")]
+pub mod memory;
+
+pub use body::Body;
+pub use capabilities::{Capabilities, KeyRule, ListOrder};
+pub use error::{BoxError, Error, ErrorClass, Operation, Result};
+pub use ext::ObjectStoreExt;
+pub use key::Key;
+pub use object::{ETag, Entry, Metadata, Object, PutResult};
+pub use options::{Durability, GetOptions, ListOptions, PutMode, PutOptions};
+pub use range::ByteRange;
+pub use sized::SizedBody;
+pub use store::ObjectStore;
+
+#[cfg(feature = "memory")]
+pub use memory::Memory;

@@ -1,0 +1,86 @@
+//! What a store says about an object.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::{Body, Key};
+
+/// An opaque tag of one version of an object: two versions of one key never share a tag, as far as the backend can tell.
+///
+/// Tags of different backends, or of different keys, say nothing about each other. The text is the backend's own; one from an S3
+/// server is kept as it came, quotes included.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ETag(Arc<str>);
+
+impl ETag {
+    /// A tag with this text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The tag's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What [`ObjectStore::head`](crate::ObjectStore::head) says about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// The size of the whole object, in bytes.
+    pub size: u64,
+    /// The tag of this version.
+    pub etag: ETag,
+    /// When this version was written, by the backend's clock, if it keeps that. S3 gives whole seconds.
+    pub last_modified: Option<SystemTime>,
+}
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The object's key.
+    pub key: Key,
+    /// What is known of the object. A listing may see another version than a get that follows it.
+    pub metadata: Metadata,
+}
+
+/// An object, or the range of it that was asked for. Metadata and body come from one version.
+#[derive(Debug)]
+pub struct Object {
+    /// Size, tag and time of the *whole* object, whatever range was asked for.
+    pub metadata: Metadata,
+    /// The bytes that the body gives, half open: `0..size` for the whole object.
+    pub range: Range<u64>,
+    /// The bytes themselves. Its [`Body::size`] is the length of `range`.
+    pub body: Body,
+}
+
+impl Object {
+    /// The size of the *whole* object, in bytes, whatever range was asked for.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.metadata.size
+    }
+}
+
+/// What a put leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutResult {
+    /// The tag of the version that was written, for a later [`PutMode::Replace`](crate::PutMode::Replace).
+    pub etag: ETag,
+}

@@ -1,0 +1,2 @@
+//! Storehouse.
+pub use storehouse_objectstore as objectstore;
