@@ -1,2 +1,8 @@
-//! Storehouse.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod error;
+
+pub use config::{Config, CredentialsConfig, RepoConfig, S3Config};
+pub use error::{Error, Result};
 pub use storehouse_objectstore as objectstore;

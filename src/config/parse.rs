@@ -1,0 +1,148 @@
+//! From TOML to a checked [`Config`].
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+
+use super::{Config, CredentialsConfig, S3Config, env};
+use crate::{Error, Result};
+
+impl Config {
+    /// Reads and checks TOML.
+    ///
+    /// # Errors
+    /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here; [`Error::Setting`] for a value that
+    /// cannot be used. Neither repeats a value.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Self::from_table(table(text, None)?, None)
+    }
+
+    /// Reads and checks a TOML file.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`]; [`Error::Form`] if it cannot be read.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
+        let (text, origin) = read(path.as_ref())?;
+        Self::from_table(table(&text, Some(&origin))?, Some(&origin))
+    }
+
+    /// What a program usually wants: the TOML file at `path`, if one is given, with this process's environment over it.
+    ///
+    /// The variables are `STOREHOUSE_` and the setting's name in capitals, dots as underscores: `STOREHOUSE_REPO_DATA_DIR`,
+    /// `STOREHOUSE_REPO_TEMP_DIR`, `STOREHOUSE_REPO_S3_ENDPOINT`, `…_BUCKET_PREFIX`, `…_INSECURE` (`true` or `false`), `…_REGION`, `…_CA_FILE`,
+    /// `STOREHOUSE_REPO_S3_CREDENTIALS_ACCESS_KEY_ID`, `…_SECRET_ACCESS_KEY`, `…_SESSION_TOKEN`. One that starts with `STOREHOUSE_REPO_` and is
+    /// none of these is an error.
+    ///
+    /// # Errors
+    /// As [`Config::from_path`]; [`Error::Setting`] for a variable that cannot be used.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let mut vars: Vec<(String, String)> = vars
+            .filter(|(name, _)| name.starts_with(env::PREFIX))
+            .map(|(name, value)| match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(Error::setting(name, "the value is not UTF-8")),
+            })
+            .collect::<Result<_>>()?;
+        vars.sort();
+        Self::with_env(path, vars)
+    }
+
+    /// The same with these environment variables instead of the process's own.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn with_env(path: Option<&Path>, vars: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let (mut values, origin) = match path.map(read).transpose()? {
+            Some((text, origin)) => (table(&text, Some(&origin))?, Some(origin)),
+            None => (toml::Table::new(), None),
+        };
+        env::lay_over(&mut values, vars)?;
+        Self::from_table(values, origin.as_deref())
+    }
+
+    fn from_table(values: toml::Table, origin: Option<&str>) -> Result<Self> {
+        let config: Self = values.try_into().map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types do not say: nothing empty, credentials whole.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (name, path) in [("repo.data_dir", &self.repo.data_dir), ("repo.temp_dir", &self.repo.temp_dir)] {
+            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                return Err(Error::setting(name, "is empty"));
+            }
+        }
+        self.repo.s3.as_ref().map_or(Ok(()), S3Config::check)
+    }
+}
+
+impl S3Config {
+    fn check(&self) -> Result<()> {
+        let texts = [
+            ("endpoint", Some(self.endpoint.as_str())),
+            ("bucket_prefix", Some(self.bucket_prefix.as_str())),
+            ("region", self.region.as_deref()),
+        ];
+        for (name, text) in texts {
+            if text == Some("") {
+                return Err(Error::setting(format!("repo.s3.{name}"), "is empty"));
+            }
+        }
+        self.credentials.as_ref().map_or(Ok(()), CredentialsConfig::check)
+    }
+}
+
+impl CredentialsConfig {
+    fn check(&self) -> Result<()> {
+        let there = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+        let id = there(self.access_key_id.as_deref());
+        let secret = there(self.secret_access_key.as_ref().map(ExposeSecret::expose_secret));
+        let missing = match (id, secret) {
+            (true, true) => return Ok(()),
+            (false, true) => "repo.s3.credentials.access_key_id",
+            (true, false) => "repo.s3.credentials.secret_access_key",
+            (false, false) => {
+                let section = "repo.s3.credentials";
+                return Err(Error::setting(
+                    section,
+                    "has neither access_key_id nor secret_access_key; leave it out to take both from the environment",
+                ));
+            }
+        };
+        Err(Error::setting(missing, "is missing, and credentials need both access_key_id and secret_access_key"))
+    }
+}
+
+fn read(path: &Path) -> Result<(String, String)> {
+    let origin = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((text, origin)),
+        Err(e) => Err(form(Some(&origin), &format!("cannot be read: {e}"))),
+    }
+}
+
+fn table(text: &str, origin: Option<&str>) -> Result<toml::Table> {
+    text.parse::<toml::Table>().map_err(|e| {
+        // The error's own display quotes the line, and the line may hold a secret.
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        form(origin, &format!("line {line}: {}", e.message()))
+    })
+}
+
+/// The message of a deserializer without the value that it met: `invalid type: string "…", expected a boolean`.
+fn without_value(message: &str) -> String {
+    let parts = message.split_once(": ").and_then(|(what, rest)| Some((what, rest.rsplit_once(", expected ")?)));
+    match parts {
+        Some((what, (found, expected))) if what.starts_with("invalid ") => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim();
+            format!("{what}: {kind}, expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn form(origin: Option<&str>, reason: &str) -> Error {
+    Error::Form { origin: origin.map(str::to_owned), reason: reason.trim().replace('\n', " ") }
+}
