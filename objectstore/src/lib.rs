@@ -1,7 +1,7 @@
 //! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
 //!
 //! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
-//! `flatfs` (both on by default).
+//! `flatfs` (both on by default). Those who write one test it with the module `conformance` (feature `conformance`).
 //!
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
 //! HTTP client is compiled.
@@ -17,6 +17,9 @@ mod options;
 mod range;
 mod sized;
 mod store;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 #[cfg(feature = "memory")]
 pub mod memory;

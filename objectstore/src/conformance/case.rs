@@ -1,0 +1,160 @@
+//! The one list of cases, and what is made of it: the table, the `#[test]`s and a way to run a case by its name.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+
+use super::{Fixture, cases};
+
+/// How long a case may take before it counts as stuck (rules 12 and 13). A detector of deadlocks, not a measure of speed.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+
+/// One case of the suite.
+pub struct Case {
+    /// Its theme and name, as in `ranges::every_form_at_every_edge`.
+    pub name: &'static str,
+    /// The rules of the contract that it checks.
+    pub rules: &'static [u8],
+    /// What must hold.
+    pub about: &'static str,
+    run: fn(Fixture) -> BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// Runs one case by its name over the store that `factory` makes, on a runtime of its own. What [`tests!`](super::tests) makes calls this.
+///
+/// # Panics
+/// If the case fails, with the rule and what is wrong. If there is no such case.
+pub fn run<F>(name: &str, factory: impl FnOnce() -> F)
+where
+    F: Future<Output = Fixture> + Send + 'static,
+{
+    let case = CASES.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("there is no case {name:?}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime for the case");
+    let opening = factory();
+    runtime.block_on(async {
+        // On a worker thread, where the tasks of a real program are.
+        let running = tokio::spawn(async move {
+            let fixture = opening.await;
+            tokio::time::timeout(STUCK_AFTER, (case.run)(fixture)).await
+        });
+        match running.await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => panic!("rules {:?}: {name} is stuck: it did not end within {STUCK_AFTER:?}", case.rules),
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    });
+}
+
+/// The list: theme, case, rules, what must hold. Everything else is made of it, so that no case can be forgotten.
+///
+/// Calls the macro named first with the arguments that follow it and then the list.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __for_each_conformance_case {
+    ({ $($callback:tt)* } $($args:tt)*) => {
+        $($callback)*! { { $($args)* }
+            keys {
+                text_is_kept [1] "put, get, head, list and delete take a key's text as it is: percent signs, blanks, quotes, any script";
+            }
+            sizes {
+                as_bytes [2, 4, 9] "objects of every boundary's size, put as bytes, are read back whole, in pieces of at most 1 MiB";
+                as_stream [2, 4, 9] "the same from a stream that halts and has empty pieces";
+                as_stream_of_odd_pieces [2, 4, 9] "the same from streams of single bytes and of pieces that fit no boundary";
+                as_reader [2, 4, 9] "the same from an `AsyncRead`";
+                as_file [2, 4, 9] "the same from a file";
+            }
+            lengths {
+                one_byte_more [4, 2] "a body of one byte more than declared is `TooLarge` without reading on, and changes nothing";
+                one_byte_less [4, 2] "a body of one byte less than declared is `TooSmall`, and changes nothing";
+                known_beforehand [4] "a body that knows its size is refused at once if another is declared, as is one of no known size";
+                endless [4, 2] "an endless body is refused with the piece that reaches past the declared size";
+                absurd_size_declared [4] "a declared size beyond the store's maximum is `TooLarge` before a byte is read, and a promise alone costs nothing";
+                failing_source [2] "a source that fails at the start, in the middle or after the last byte changes nothing";
+                failing_then_well [2, 12] "a put that failed does not disturb the next one";
+            }
+            modes {
+                create [5] "create writes what is not there, and only that";
+                replace [5] "replace writes over the version with the ETag, and only over that";
+                racing_creates [5, 6] "of several creates at once, one wins";
+                racing_replaces [5, 6] "of several replaces of one version at once, one wins";
+                etags [5, 7] "each version has an ETag of its own, the same by put, head and get";
+                conditional_gets [5, 7] "`if_match` and `if_none_match` are judged, and before the range";
+            }
+            ranges {
+                every_form_at_every_edge [8] "a range gives exactly its bytes or `RangeNotSatisfiable`; nothing is clamped";
+                of_an_empty_object [8] "the whole is the only range of an empty object";
+                of_one_byte [8] "every edge of an object of one byte";
+                across_pieces [8, 9] "ranges around the boundaries of pieces and parts";
+                of_what_is_missing [8] "what is not there is not found, whatever the range";
+            }
+            reopen {
+                keeps_everything [3] "what was put is there, and what was deleted is not, when the data is opened again";
+                open_twice [14] "data that only one store may have open is `InUse` for a second one";
+            }
+        }
+    };
+}
+
+/// Makes one `#[test]` of every case: `tests!(module, factory)`.
+///
+/// `module` is the name of the module to make; `factory` an async function (or a closure that gives a future) without arguments whose result is a
+/// fresh [`Fixture`](crate::conformance::Fixture). Attributes, as `#[cfg(unix)]`, may stand before the module's name.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ($(#[$attribute:meta])* $module:ident, $factory:expr $(,)?) => {
+        $(#[$attribute])*
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn __fixture() -> $crate::conformance::Fixture {
+                ($factory)().await
+            }
+
+            $crate::conformance::__for_each_case! { { $crate::__conformance_test_functions } }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test_functions {
+    ({} $($theme:ident { $($case:ident [$($rule:literal),*] $about:literal;)* })*) => {$(
+        mod $theme {$(
+            #[test]
+            fn $case() {
+                $crate::conformance::run(concat!(stringify!($theme), "::", stringify!($case)), super::__fixture);
+            }
+        )*}
+    )*};
+}
+
+macro_rules! table {
+    ({} $($theme:ident { $($case:ident [$($rule:literal),*] $about:literal;)* })*) => {
+        /// Every case of the suite.
+        ///
+        /// | case | rules | what must hold |
+        /// |---|---|---|
+        $($(
+        #[doc = concat!("| `", stringify!($theme), "::", stringify!($case), "` | ", stringify!($($rule),*), " | ", $about, " |")]
+        )*)*
+        pub const CASES: &[Case] = &[$($(
+            Case {
+                name: concat!(stringify!($theme), "::", stringify!($case)),
+                rules: &[$($rule),*],
+                about: $about,
+                run: |fixture| Box::pin(cases::$theme::$case(fixture)),
+            },
+        )*)*];
+    };
+}
+
+crate::__for_each_conformance_case! { { table } }

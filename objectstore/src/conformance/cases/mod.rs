@@ -1,0 +1,8 @@
+//! The cases, a file a theme. The list of them is in `case.rs`.
+
+pub(super) mod keys;
+pub(super) mod lengths;
+pub(super) mod modes;
+pub(super) mod ranges;
+pub(super) mod reopen;
+pub(super) mod sizes;
