@@ -1,0 +1,213 @@
+//! Digests: what blobs are named by.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use multibase::Base;
+use storehouse_objectstore::Body;
+
+use crate::pipeline::Pipeline;
+use crate::{Error, HashFunction, Operation, Result};
+
+/// The name of a blob: a multihash, which is the code of a hash function, the length of the hash, and the hash.
+///
+/// Code and length are unsigned varints in their shortest form, and the hash has just that length, at most
+/// [`Digest::MAX_HASH_LEN`]. The function need not be one that this crate can compute: such blobs can be read and listed, but not
+/// put or verified ([`Digest::function`] tells). The text form is `z` and the base58btc of the whole multihash; parsing takes any multibase.
+/// Digests compare in byte order. Cloning is cheap (the bytes are shared).
+///
+/// ```
+/// use storehouse_blobstore::Digest;
+///
+/// let digest: Digest = "zQmRN6wdp1S2A5EtjW9A3M1vKSBuQQGcgvuhoMUoEz4iiT5".parse()?;
+/// assert_eq!(digest.code(), 0x12);
+/// assert_eq!(digest, "bciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja".parse()?);
+/// # Ok::<(), storehouse_blobstore::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(Arc<[u8]>);
+
+/// The longest varint that multiformats allow, in bytes.
+const MAX_VARINT: usize = 9;
+
+impl Digest {
+    /// The longest hash, in bytes (inclusive). Twice what any function in use gives, and short enough that every key of every
+    /// [`KeyEncoder`](crate::KeyEncoder) here is a file name.
+    pub const MAX_HASH_LEN: usize = 128;
+
+    /// The longest multihash, in bytes (inclusive).
+    const MAX_LEN: usize = MAX_VARINT + 2 + Self::MAX_HASH_LEN;
+
+    /// The longest text that is looked at, in bytes: what the longest multihash takes in base 2, and then some.
+    const MAX_TEXT: usize = 8 * Self::MAX_LEN + 8;
+
+    /// The digest whose multihash is `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDigest`], which says what is wrong with them.
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        match parse(bytes) {
+            Ok(_) => Ok(Self(Arc::from(bytes))),
+            Err(reason) => {
+                let shown: String = bytes.iter().take(Self::MAX_LEN).map(|byte| format!("{byte:02x}")).collect();
+                Err(Error::invalid_digest(&shown, reason))
+            }
+        }
+    }
+
+    /// The digest with this hash by this function.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDigest`] if `hash` does not have the function's length.
+    pub fn new(function: HashFunction, hash: &[u8]) -> Result<Self> {
+        if hash.len() != function.hash_len() {
+            return Err(Error::invalid_digest(&format!("{function}"), "the hash does not have the function's length"));
+        }
+        Ok(Self::wrap(function, hash))
+    }
+
+    /// The digest of `bytes`. Hashes on this thread.
+    #[must_use]
+    pub fn of(function: HashFunction, bytes: &[u8]) -> Self {
+        let mut hasher = function.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The digest of all that `body` gives: of a file, with [`Body::from_path`]. Streams, and hashes off the async threads.
+    ///
+    /// # Errors
+    /// [`Error::Store`] with what the body failed with.
+    pub async fn of_body(function: HashFunction, body: impl Into<Body>) -> Result<Self> {
+        Pipeline::new(function).drain(body.into()).await.map_err(|e| Error::store(Operation::Hash, None, e)).map(|(digest, _)| digest)
+    }
+
+    /// Puts code and length before a hash that has the function's length.
+    pub(crate) fn wrap(function: HashFunction, hash: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(2 + hash.len());
+        bytes.extend_from_slice(unsigned_varint::encode::u64(function.code(), &mut unsigned_varint::encode::u64_buffer()));
+        bytes.extend_from_slice(unsigned_varint::encode::usize(hash.len(), &mut unsigned_varint::encode::usize_buffer()));
+        bytes.extend_from_slice(hash);
+        Self(bytes.into())
+    }
+
+    /// The whole multihash: code, length and hash.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The code of the hash function, from the table of multicodecs.
+    #[must_use]
+    pub fn code(&self) -> u64 {
+        self.parts().0
+    }
+
+    /// The hash alone.
+    #[must_use]
+    pub fn hash(&self) -> &[u8] {
+        self.parts().1
+    }
+
+    /// The hash function, if this crate can compute it and the hash has its length.
+    ///
+    /// # Errors
+    /// [`Error::UnknownHash`] or [`Error::HashLength`].
+    pub fn function(&self) -> Result<HashFunction> {
+        let (code, hash) = self.parts();
+        let Some(function) = HashFunction::from_code(code) else {
+            return Err(Error::UnknownHash { digest: self.clone(), code });
+        };
+        if hash.len() != function.hash_len() {
+            return Err(Error::HashLength { digest: self.clone(), function, len: hash.len() });
+        }
+        Ok(function)
+    }
+
+    fn parts(&self) -> (u64, &[u8]) {
+        // Checked when the digest was made.
+        parse(&self.0).unwrap_or((0, &[]))
+    }
+}
+
+/// Code and hash of a multihash, or what is wrong with it.
+fn parse(bytes: &[u8]) -> Result<(u64, &[u8]), &'static str> {
+    let (code, rest) = varint(bytes)?;
+    let (len, hash) = varint(rest)?;
+    if len > Digest::MAX_HASH_LEN as u64 {
+        return Err("the hash is longer than 128 bytes");
+    }
+    match (hash.len() as u64).cmp(&len) {
+        std::cmp::Ordering::Less => Err("the hash is shorter than its length says"),
+        std::cmp::Ordering::Greater => Err("bytes follow the hash"),
+        std::cmp::Ordering::Equal => Ok((code, hash)),
+    }
+}
+
+fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), &'static str> {
+    use unsigned_varint::decode::Error as Varint;
+    match unsigned_varint::decode::u64(bytes) {
+        // One byte more would not fit into 63 bits.
+        Ok((_, rest)) if bytes.len() - rest.len() > MAX_VARINT => Err("a varint has more than 9 bytes"),
+        Ok(decoded) => Ok(decoded),
+        Err(Varint::Insufficient) => Err("it ends within a varint"),
+        Err(Varint::NotMinimal) => Err("a varint is longer than it need be"),
+        Err(_) => Err("a varint has more than 9 bytes"),
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = |reason| Error::invalid_digest(text, reason);
+        // Before decoding, which takes time quadratic in the length for some bases.
+        if text.len() > Self::MAX_TEXT {
+            return Err(invalid("the text is too long"));
+        }
+        let (_, bytes) = multibase::decode(text).map_err(|e| {
+            invalid(match e {
+                multibase::Error::UnknownBase(_) => "the first character is no multibase prefix",
+                multibase::Error::InvalidBaseString => "the text is not of the base that its first character says",
+            })
+        })?;
+        parse(&bytes).map_err(invalid)?;
+        Ok(Self(bytes.into()))
+    }
+}
+
+impl TryFrom<&str> for Digest {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&[u8]> for Digest {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&multibase::encode(Base::Base58Btc, &self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

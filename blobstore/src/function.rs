@@ -1,0 +1,95 @@
+//! The hash functions that blobs are verified with.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::Digest;
+
+/// A hash function that blobs can be put and verified with. Its code is the one in the table of multicodecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HashFunction {
+    /// SHA-256, code 0x12: 32 bytes. What networks of storage nodes use, and what an S3 server can check by itself.
+    Sha2_256,
+    /// SHA-512, code 0x13: 64 bytes.
+    Sha2_512,
+    /// BLAKE3, code 0x1e, with its default length: 32 bytes.
+    Blake3,
+}
+
+impl HashFunction {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sha2_256, Self::Sha2_512, Self::Blake3];
+
+    /// The function with this code, if it is one of these.
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.code() == code)
+    }
+
+    /// The function's code.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Sha2_256 => 0x12,
+            Self::Sha2_512 => 0x13,
+            Self::Blake3 => 0x1e,
+        }
+    }
+
+    /// The length of its hashes, in bytes. A shorter one is no digest of this function: truncated hashes are refused.
+    #[must_use]
+    pub const fn hash_len(self) -> usize {
+        match self {
+            Self::Sha2_256 | Self::Blake3 => 32,
+            Self::Sha2_512 => 64,
+        }
+    }
+
+    pub(crate) fn hasher(self) -> Hasher {
+        match self {
+            Self::Sha2_256 => Hasher::Sha2_256(Box::default()),
+            Self::Sha2_512 => Hasher::Sha2_512(Box::default()),
+            Self::Blake3 => Hasher::Blake3(Box::default()),
+        }
+    }
+}
+
+/// The name in the table of multicodecs.
+impl fmt::Display for HashFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sha2_256 => "sha2-256",
+            Self::Sha2_512 => "sha2-512",
+            Self::Blake3 => "blake3",
+        })
+    }
+}
+
+/// A hash being computed. Its state, of up to two kilobytes, stays in place when it moves between threads.
+pub(crate) enum Hasher {
+    Sha2_256(Box<Sha256>),
+    Sha2_512(Box<Sha512>),
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha2_256(state) => state.update(bytes),
+            Self::Sha2_512(state) => state.update(bytes),
+            Self::Blake3(state) => {
+                state.update(bytes);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        match self {
+            Self::Sha2_256(state) => Digest::wrap(HashFunction::Sha2_256, &state.finalize()),
+            Self::Sha2_512(state) => Digest::wrap(HashFunction::Sha2_512, &state.finalize()),
+            Self::Blake3(state) => Digest::wrap(HashFunction::Blake3, state.finalize().as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Options of the operations: public fields, with defaults.
+
+use std::num::NonZeroUsize;
+
+use storehouse_objectstore::{ByteRange, Durability, Key};
+
+/// Options of [`BlobStore::put`](crate::BlobStore::put).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutBlob {
+    /// The blob's size, in bytes. Needed unless the body knows its own (bytes and files do); if both are there, they must agree.
+    pub size: Option<u64>,
+    /// When the put may return.
+    pub durability: Durability,
+    /// Write the blob even if it is there already.
+    pub replace: bool,
+}
+
+/// Options of [`BlobStore::get`](crate::BlobStore::get).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GetBlob {
+    /// Which bytes; all of them if `None`.
+    pub range: Option<ByteRange>,
+}
+
+/// Options of [`BlobStore::list`](crate::BlobStore::list).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListBlobs {
+    /// Only blobs after this key (exclusive) in the store's order; it need not exist. To resume a listing, the
+    /// [`BlobInfo::key`](crate::BlobInfo::key) of the last blob that it gave.
+    pub after: Option<Key>,
+    /// At most this many blobs. All of them if `None`; none if `Some(0)`.
+    pub limit: Option<usize>,
+}
+
+/// Options of [`BlobStore::scrub`](crate::BlobStore::scrub).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scrub {
+    /// Which blobs.
+    pub blobs: ListBlobs,
+    /// How many blobs are read and hashed at once. 4 by default.
+    pub concurrency: NonZeroUsize,
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self { blobs: ListBlobs::default(), concurrency: NonZeroUsize::MIN.saturating_add(3) }
+    }
+}
+
+macro_rules! setters {
+    ($type:ty: $($(#[$doc:meta])* $name:ident($arg:ty) => |$value:ident| $set:expr;)*) => {
+        impl $type {$(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $value: $arg) -> Self {
+                self.$name = $set;
+                self
+            }
+        )*}
+    };
+}
+
+setters! { PutBlob:
+    /// With this declared size, in bytes.
+    size(u64) => |size| Some(size);
+    /// With this durability.
+    durability(Durability) => |durability| durability;
+    /// Whether to write the blob even if it is there already.
+    replace(bool) => |replace| replace;
+}
+
+setters! { GetBlob:
+    /// With this range.
+    range(impl Into<ByteRange>) => |range| Some(range.into());
+}
+
+setters! { ListBlobs:
+    /// After this key (exclusive).
+    after(Key) => |key| Some(key);
+    /// At most this many.
+    limit(usize) => |limit| Some(limit);
+}
+
+setters! { Scrub:
+    /// These blobs.
+    blobs(ListBlobs) => |blobs| blobs;
+    /// This many at once.
+    concurrency(NonZeroUsize) => |concurrency| concurrency;
+}
