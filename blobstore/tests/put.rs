@@ -212,15 +212,28 @@ async fn puts_of_one_blob_at_once_all_succeed() {
     assert_eq!(all_keys(blobs.store()).await, [digest.to_string()]);
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn hashing_does_not_hold_up_the_executor() {
-    // One piece of 64 MiB takes tens of milliseconds at the least. The put must give way at once, with the hash going on elsewhere.
-    let bytes = noise(64 * MIB, 1);
-    let digest = Digest::of(HashFunction::Sha2_512, &bytes);
-    let blobs = memory();
-    let mut put = pin!(blobs.put(&digest, in_pieces(&bytes, 64 * MIB), sized(&bytes)));
-    assert!(put.as_mut().now_or_never().is_none(), "the put finished within one poll");
-    assert_eq!(put.await.unwrap(), PutOutcome::Stored);
+#[test]
+fn large_pieces_are_hashed_off_the_async_threads_and_a_small_blob_on_the_spot() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        // While the only blocking thread is taken, nothing large can be hashed: the put waits, and the async thread is free.
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || gate.recv());
+        let blobs = memory();
+        let large = noise(8 * MIB, 1);
+        let digest = Digest::of(HashFunction::Sha2_256, &large);
+        let mut put = pin!(blobs.put(&digest, in_pieces(&large, 100_000), sized(&large)));
+        for _ in 0..100 {
+            assert!(put.as_mut().now_or_never().is_none());
+            tokio::task::yield_now().await;
+        }
+        let small = noise(65_536, 2);
+        let other = Digest::of(HashFunction::Sha2_512, &small);
+        assert_eq!(blobs.put(&other, in_pieces(&small, 10_000), sized(&small)).now_or_never().unwrap().unwrap(), PutOutcome::Stored);
+        open.send(()).unwrap();
+        taken.await.unwrap().unwrap();
+        assert_eq!(put.await.unwrap(), PutOutcome::Stored);
+    });
 }
 
 #[test]
