@@ -34,8 +34,8 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// The blob of an entry, unless it is none, or one that is listed elsewhere.
     async fn blob_of(&self, Entry { key, metadata }: Entry) -> objectstore::Result<Option<BlobInfo>> {
         let Some(digest) = self.keys().decode(&key) else { return Ok(None) };
-        let own = self.keys().encode(&digest)?;
-        if own != key && self.store().exists(&own).await? {
+        let legacy = self.keys().encode_legacy(&digest)?;
+        if legacy.as_ref() == Some(&key) && self.store().exists(&self.keys().encode(&digest)?).await? {
             return Ok(None);
         }
         Ok(Some(BlobInfo { digest, key, size: metadata.size, last_modified: metadata.last_modified }))
