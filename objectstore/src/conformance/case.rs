@@ -62,6 +62,8 @@ macro_rules! __for_each_conformance_case {
         $($callback)*! { { $($args)* }
             keys {
                 text_is_kept [1] "put, get, head, list and delete take a key's text as it is: percent signs, blanks, quotes, any script";
+                differ_by_their_text_alone [1] "keys that differ in case, composition or encoding are different objects";
+                nested [1, 11] "a key may be the beginning of another, up to a slash";
             }
             sizes {
                 as_bytes [2, 4, 9] "objects of every boundary's size, put as bytes, are read back whole, in pieces of at most 1 MiB";
@@ -93,6 +95,38 @@ macro_rules! __for_each_conformance_case {
                 of_one_byte [8] "every edge of an object of one byte";
                 across_pieces [8, 9] "ranges around the boundaries of pieces and parts";
                 of_what_is_missing [8] "what is not there is not found, whatever the range";
+            }
+            reading {
+                is_undisturbed [7] "an open object is read to its end after it was deleted or replaced";
+                slow_reader [9] "a reader that pauses gets everything";
+                as_async_read [8, 9] "an object and a range of it as an `AsyncRead`";
+                collected_up_to_a_limit [9] "a limit on collecting is inclusive, and judged before reading";
+                abandoned [12] "a body can be dropped after any piece";
+            }
+            delete {
+                is_idempotent [10] "what is not there is deleted without an error, and nothing else goes with it";
+                many [10] "delete_many gives each key once it is gone, missing ones too, over more than a page";
+                many_of_any_text [1, 10] "delete_many takes a key's text as it is";
+                many_as_they_are_read [10] "delete_many takes keys as its result is read, a bounded number ahead";
+            }
+            list {
+                empty [11] "an empty store lists nothing";
+                order [11] "keys are listed in the store's order";
+                entries [7, 11] "a listing's sizes and ETags are those of head";
+                prefixes_are_text [11] "a prefix is text: every beginning of every key finds what starts so";
+                resume_at_every_key [11] "a listing goes on after any key, there or not";
+                limits [11] "a limit of none, one, all but one, all, more; and a walk in steps";
+                more_than_a_page [11] "more keys than a page holds, each once";
+                left_unread [11, 13] "a listing that is not read on holds nothing up, and can be read on or dropped";
+                while_writing [11] "objects that stay are listed once, in order, while others come and go";
+            }
+            waiting {
+                puts_of_bodies_that_wait [13] "many puts that wait for their bodies hold nothing up";
+                puts_of_gets [13] "a put's body can be a get of the same store, many times at once";
+                a_put_during_the_reading_of_another [13] "puts whose bodies wait for other puts end";
+                gets_left_unread [13] "many gets whose bodies are not read hold nothing up";
+                deletes_of_keys_that_wait [10, 13] "delete_many waiting for its keys holds nothing up";
+                put_holds_a_window [9] "a put takes its body as fast as it can store it, holding no more than a window";
             }
             reopen {
                 keeps_everything [3] "what was put is there, and what was deleted is not, when the data is opened again";

@@ -38,6 +38,7 @@ mod case;
 mod check;
 mod content;
 mod fixture;
+mod names;
 mod profile;
 
 mod cases;

@@ -14,11 +14,13 @@ pub struct Profile {
     /// Concurrent reads, writes and deletes of one key are linearizable (rules 2, 6 and 7). If false, the cases check only that what is
     /// read at rest is whole and was written.
     pub linearizable: bool,
+    /// An open object can be read to its end after it was deleted or replaced (rule 7). If false, reading on may fail, but gives no other bytes.
+    pub stable_reads: bool,
     /// The data can be open for writing once only (rule 14): opening it a second time is [`InUse`](crate::Error::InUse).
     pub exclusive: bool,
     /// Whole bodies are held in memory until they commit, so there is no [window](Profile::put_window) and nothing to leave behind.
     pub holds_bodies: bool,
-    /// The most bytes of one put's body that the store holds at a time (rule 9).
+    /// The most bytes of one put's body that the store holds at a time (rule 9). A case puts twice as many.
     pub put_window: u64,
     /// Keys that are refused although the [`Capabilities`](crate::Capabilities) accept them: a put of one fails, and nothing shows.
     pub refuses: fn(&str) -> bool,
@@ -31,9 +33,10 @@ impl Default for Profile {
             nesting: Nesting::Independent,
             atomic_conditions: true,
             linearizable: true,
+            stable_reads: true,
             exclusive: false,
             holds_bodies: false,
-            put_window: 16 * 1024 * 1024,
+            put_window: 8 * 1024 * 1024,
             refuses: |_| false,
         }
     }

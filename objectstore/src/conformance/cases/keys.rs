@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::super::Fixture;
-use super::super::check::{ensure, ensure_eq, ensure_err, story};
+use super::super::check::{OrFail, ensure, ensure_eq, ensure_err, story};
+use super::super::{Fixture, Nesting, names};
 use crate::{Error, Key, ListOptions, PutOptions};
 
 /// Texts that some layer is known to change, hide or refuse, with the reason.
@@ -118,4 +118,57 @@ pub(in super::super) async fn text_is_kept(fixture: Fixture) {
         }
     }
     ensure!(1, kept > 0, "not one of the keys is accepted");
+}
+
+pub(in super::super) async fn differ_by_their_text_alone(fixture: Fixture) {
+    let texts: Vec<_> = TEXTS.iter().map(|(text, _)| *text).collect();
+    let mut keys = names::accepted(&fixture, &texts);
+    for key in &keys {
+        fixture.put(1, key, format!("content of {key}")).await;
+    }
+    for key in &keys {
+        fixture.assert_holds(1, key, Some(&Bytes::from(format!("content of {key}"))), "with many others there").await;
+    }
+    let order = fixture.store().capabilities().order.clone();
+    keys.sort_by(|a, b| order.compare(a, b));
+    ensure_eq!(1, fixture.list_keys(1, ListOptions::default()).await, keys, "all keys listed");
+    // Deleting one takes no other along.
+    let kept = keys.split_off(keys.len() / 2);
+    for key in &keys {
+        fixture.delete(1, key).await;
+    }
+    ensure_eq!(1, fixture.list_keys(1, ListOptions::default()).await, kept, "the keys listed after the others were deleted");
+}
+
+pub(in super::super) async fn nested(fixture: Fixture) {
+    let key = |text| Key::new(text).unwrap_or_else(|e| panic!("rule 1: {e}"));
+    let (outer, inner) = (key("nest"), key("nest/egg"));
+    if !fixture.store().capabilities().accepts_key(&inner) {
+        return assert_refused(&fixture, &inner, true, "a slash").await;
+    }
+    let bytes = |key: &Key| Bytes::from(format!("content of {key}"));
+    for (first, second) in [(&outer, &inner), (&inner, &outer)] {
+        fixture.put(1, first, bytes(first)).await;
+        let put = fixture.try_put(second, bytes(second), PutOptions::default()).await;
+        if fixture.known().nesting == Nesting::Collide {
+            ensure!(1, put.is_err(), "{first:?} and {second:?} collide, says the profile, but both can be put");
+            fixture.assert_holds(1, first, Some(&bytes(first)), "after a put that collided with it").await;
+            ensure!(1, fixture.read(1, second).await.is_none(), "{second:?} is there after its put failed");
+        } else {
+            put.or_fail(1, format_args!("put {second:?}, with {first:?} there"));
+            for key in [first, second] {
+                ensure_eq!(1, fixture.read(1, key).await, Some(bytes(key)), "what get {key:?} gives with both there");
+            }
+            let shown = match fixture.known().nesting {
+                Nesting::HiddenFromListings => vec![outer.clone()],
+                _ => vec![outer.clone(), inner.clone()],
+            };
+            ensure_eq!(11, fixture.list_keys(11, ListOptions::default()).await, shown, "the keys listed, of a key and one under it");
+            fixture.delete(1, first).await;
+            fixture.assert_holds(1, second, Some(&bytes(second)), "after the other was deleted").await;
+            fixture.delete(1, second).await;
+        }
+        fixture.delete(1, first).await;
+        ensure_eq!(1, fixture.list_keys(1, ListOptions::default()).await, vec![], "what is listed after all was deleted");
+    }
 }

@@ -1,8 +1,12 @@
 //! The cases, a file a theme. The list of them is in `case.rs`.
 
+pub(super) mod delete;
 pub(super) mod keys;
 pub(super) mod lengths;
+pub(super) mod list;
 pub(super) mod modes;
 pub(super) mod ranges;
+pub(super) mod reading;
 pub(super) mod reopen;
 pub(super) mod sizes;
+pub(super) mod waiting;
