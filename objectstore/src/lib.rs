@@ -20,7 +20,8 @@ mod store;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
-
+#[cfg(all(unix, feature = "flatfs"))]
+pub mod flatfs;
 #[cfg(feature = "memory")]
 pub mod memory;
 
@@ -35,5 +36,7 @@ pub use range::ByteRange;
 pub use sized::SizedBody;
 pub use store::ObjectStore;
 
+#[cfg(all(unix, feature = "flatfs"))]
+pub use flatfs::{FlatFs, FlatFsOptions};
 #[cfg(feature = "memory")]
 pub use memory::Memory;

@@ -1,0 +1,121 @@
+//! What Linux alone has.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut, Write};
+use std::num::NonZeroU64;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{
+    Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, fadvise, fstatfs, linkat, openat, openat2, renameat_with, syncfs,
+};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::Sys;
+use super::portable::Portable;
+
+/// Beyond this much unwritten data in the whole machine, in KiB, `syncfs` may cost more than it saves: it writes everybody's.
+const MAX_DIRTY_KIB: u64 = 64 * 1024;
+
+/// File systems whose `syncfs` is known to sync data, metadata and the disk's cache: ext2 to ext4, XFS, Btrfs, F2FS. (That of FUSE, for one, reaches
+/// no further than the kernel.)
+const TRUSTED_SYNCFS: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+
+/// What was refused once for good (an old kernel, a file system, a sandbox) is not tried again.
+#[derive(Debug, Default)]
+pub(super) struct Linux {
+    no_cached_open: AtomicBool,
+    no_cached_read: AtomicBool,
+    no_rename_new: AtomicBool,
+}
+
+/// Whether the system does not know the call, or its flags, or forbids it.
+fn refused(error: Errno) -> bool {
+    matches!(error, Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM)
+}
+
+impl Sys for Linux {
+    fn open_cached(&self, dir: &File, path: &str) -> Option<io::Result<File>> {
+        if self.no_cached_open.load(Ordering::Relaxed) {
+            return None;
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::CACHED | ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(dir, path, flags, Mode::empty(), resolve) {
+            Ok(file) => Some(Ok(File::from(file))),
+            Err(Errno::AGAIN) => None,
+            Err(e) if refused(e) => {
+                self.no_cached_open.store(true, Ordering::Relaxed);
+                None
+            }
+            Err(e) => Some(Err(e.into())),
+        }
+    }
+
+    fn open(&self, dir: &File, path: &str) -> io::Result<File> {
+        Portable.open(dir, path)
+    }
+
+    fn read_cached(&self, file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
+        if self.no_cached_read.load(Ordering::Relaxed) {
+            return None;
+        }
+        match preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(n) => Some(Ok(n)),
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            Err(e) if refused(e) => {
+                self.no_cached_read.store(true, Ordering::Relaxed);
+                None
+            }
+            Err(e) => Some(Err(e.into())),
+        }
+    }
+
+    fn start_write_back(&self, file: &File, offset: u64, len: u64) {
+        // "Not needed" makes the kernel start writing what is dirty and drop what is clean. The bytes were written just now, so they are dirty, and stay.
+        let _ = fadvise(file, offset, NonZeroU64::new(len), Advice::DontNeed);
+    }
+
+    fn rename_new(&self, dir: &File, from: &str, to_dir: &File, to: &str) -> io::Result<()> {
+        if !self.no_rename_new.load(Ordering::Relaxed) {
+            match renameat_with(dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+                Err(e) if refused(e) => self.no_rename_new.store(true, Ordering::Relaxed),
+                done => return Ok(done?),
+            }
+        }
+        Portable.rename_new(dir, from, to_dir, to)
+    }
+
+    fn sync_file_system(&self, dir: &File) -> Option<io::Result<()>> {
+        let kind = fstatfs(dir).ok()?.f_type;
+        // The kernel reports a failed write once per open directory, counted from its opening: hence the caller opens one for each group.
+        if !TRUSTED_SYNCFS.contains(&(kind as u64)) || dirty_kib()? > MAX_DIRTY_KIB {
+            return None;
+        }
+        Some(syncfs(dir).map_err(io::Error::from))
+    }
+
+    fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+        match openat(dir, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::from_raw_mode(mode)) {
+            Ok(file) => {
+                let mut file = File::from(file);
+                file.write_all(content)?;
+                file.sync_all()?;
+                match linkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), dir, name, AtFlags::SYMLINK_FOLLOW) {
+                    // Without /proc.
+                    Err(Errno::NOENT) => Portable.create_whole(dir, name, content, mode),
+                    done => Ok(done?),
+                }
+            }
+            Err(e) if refused(e) || e == Errno::ISDIR => Portable.create_whole(dir, name, content, mode),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// The machine's unwritten data, in KiB.
+fn dirty_kib() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("Dirty:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}

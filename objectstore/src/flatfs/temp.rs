@@ -1,0 +1,88 @@
+//! Files on their way in, not visible yet.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use rustix::fs::{Mode, OFlags, openat, renameat};
+use rustix::io::Errno;
+
+use super::files::{Files, unlink};
+use super::layout::TEMP;
+
+/// Numbers temporary files. Their directory was empty when the store was opened, and is this store's alone.
+#[derive(Debug, Default)]
+pub(super) struct Names(AtomicU64);
+
+/// A file in `.temp`, removed when this is dropped unless it was renamed into place before.
+#[derive(Debug)]
+pub(super) struct Temp {
+    files: Arc<Files>,
+    /// Below the store's directory; `None` once it is gone from there.
+    name: Option<String>,
+    file: Arc<File>,
+}
+
+impl Temp {
+    /// Blocks.
+    pub(super) fn create(files: &Arc<Files>, names: &Names) -> io::Result<Self> {
+        loop {
+            let name = format!("{TEMP}/put-{:x}", names.0.fetch_add(1, Ordering::Relaxed));
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            // The mode that Go's temporary files have, and so its objects.
+            match openat(&files.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => return Ok(Self { files: Arc::clone(files), name: Some(name), file: Arc::new(File::from(file)) }),
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Moves the file to `name` in `dir`, over whatever is there.
+    pub(super) fn rename(&mut self, dir: &File, name: &str) -> io::Result<()> {
+        if let Some(temp) = &self.name {
+            renameat(&self.files.dir, temp, dir, name)?;
+            self.name = None;
+        }
+        Ok(())
+    }
+
+    /// Moves the file to `name` in `dir`, unless that exists.
+    pub(super) fn rename_new(&mut self, dir: &File, name: &str) -> io::Result<()> {
+        if let Some(temp) = &self.name {
+            self.files.sys.rename_new(&self.files.dir, temp, dir, name)?;
+            self.name = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            // What cannot be removed now is removed when the store is opened next. The name goes here and now, whatever thread this is; the bytes go
+            // with the last handle, which may take long for a long file.
+            let _ = unlink(&self.files.dir, name);
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                let file = Arc::clone(&self.file);
+                drop(runtime.spawn_blocking(move || drop(file)));
+            }
+        }
+    }
+}
+
+/// Writes `pieces` one after the other from `offset` on. Blocks.
+pub(super) fn write(file: &File, pieces: &[Bytes], mut offset: u64) -> io::Result<()> {
+    for piece in pieces {
+        file.write_all_at(piece, offset)?;
+        offset += piece.len() as u64;
+    }
+    Ok(())
+}

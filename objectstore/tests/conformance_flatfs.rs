@@ -1,0 +1,56 @@
+//! The suite over flatfs: with Linux's own system calls and with POSIX alone, and under each shard function.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use storehouse_objectstore::conformance::{self, Fixture, Pace, Profile};
+use storehouse_objectstore::flatfs::{ShardFunction, SystemCalls};
+use storehouse_objectstore::{FlatFs, FlatFsOptions, ObjectStore};
+
+/// What failed puts left in the directory for temporary files.
+fn leftovers(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir.join(".temp")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+async fn fixture(shard: ShardFunction, system_calls: SystemCalls) -> Fixture {
+    let options = FlatFsOptions { shard, system_calls };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flatfs");
+    let store = FlatFs::open(&path, options).await.unwrap();
+    let temp = path.clone();
+    Fixture::new(store)
+        .opens(move || FlatFs::open(path.clone(), options))
+        .leftovers(move || {
+            let left = leftovers(&temp);
+            async move { left }
+        })
+        .profile(Profile { pace: Pace::DISK, exclusive: true, put_window: 4 * 1024 * 1024, ..Profile::default() })
+        .keeps(dir)
+}
+
+async fn native() -> Fixture {
+    fixture(ShardFunction::default(), SystemCalls::Native).await
+}
+
+async fn portable() -> Fixture {
+    fixture(ShardFunction::default(), SystemCalls::Portable).await
+}
+
+async fn by_prefix() -> Fixture {
+    fixture(ShardFunction::Prefix(3), SystemCalls::Native).await
+}
+
+async fn by_suffix() -> Fixture {
+    fixture(ShardFunction::Suffix(1), SystemCalls::Native).await
+}
+
+async fn arc_dyn() -> Fixture {
+    native().await.wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+}
+
+conformance::tests!(over_flatfs, native);
+conformance::tests!(over_flatfs_portable, portable);
+conformance::tests!(over_flatfs_by_prefix, by_prefix);
+conformance::tests!(over_flatfs_by_suffix, by_suffix);
+conformance::tests!(over_arc_dyn_flatfs, arc_dyn);
