@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use storehouse_blobstore::{BlobStore, Digest, Error, HashFunction, PlainKeys, PutBlob};
 use storehouse_objectstore::{
-    Body, Capabilities, Entry, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore, PutOptions, PutResult,
-    Result,
+    Batches, Body, Capabilities, Entry, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore, PutOptions,
+    PutResult, Result,
 };
 use support::{in_pieces, noise};
 
@@ -56,6 +56,10 @@ impl ObjectStore for Hasty {
 
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
     }
 }
 

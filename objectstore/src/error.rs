@@ -27,6 +27,8 @@ pub enum Operation {
     Head,
     /// [`ObjectStore::delete`](crate::ObjectStore::delete) or [`delete_many`](crate::ObjectStore::delete_many).
     Delete,
+    /// [`Batches::batch`](crate::Batches::batch).
+    Batch,
     /// [`ObjectStore::list`](crate::ObjectStore::list).
     List,
     /// [`ObjectStore::health`](crate::ObjectStore::health).
@@ -42,6 +44,7 @@ impl fmt::Display for Operation {
             Self::Get => "get",
             Self::Head => "head",
             Self::Delete => "delete",
+            Self::Batch => "batch",
             Self::List => "list",
             Self::Health => "health",
         })

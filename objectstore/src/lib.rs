@@ -6,6 +6,7 @@
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
 //! HTTP client is compiled.
 
+mod batch;
 mod body;
 mod capabilities;
 mod error;
@@ -25,6 +26,7 @@ pub mod flatfs;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+pub use batch::{Batch, BatchOp, BatchResult, Batches};
 pub use body::Body;
 pub use capabilities::{Capabilities, KeyRule, ListOrder};
 pub use error::{BoxError, Error, ErrorClass, Operation, Result};

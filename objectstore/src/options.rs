@@ -106,6 +106,20 @@ setters! { ListOptions:
     limit(usize) => |limit| Some(limit);
 }
 
+impl PutMode {
+    /// Judges the mode against the tag of the object that is there, if one is. For writers of backends.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] or [`Error::Precondition`].
+    pub fn check(&self, key: &Key, there: Option<&ETag>) -> Result<()> {
+        match self {
+            Self::Create if there.is_some() => Err(Error::AlreadyExists { key: key.clone() }),
+            Self::Replace(etag) if there != Some(etag) => Err(Error::Precondition { operation: Operation::Put, key: key.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl GetOptions {
     /// Judges the conditions against the tag of the object that is there. For writers of backends.
     ///

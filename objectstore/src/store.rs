@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
-use crate::{Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, PutOptions, PutResult, Result};
+use crate::{Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, PutOptions, PutResult, Result};
 
 /// A store of objects: bytes under keys, streamed in and out.
 ///
@@ -84,6 +84,9 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
 
     /// What this store honours.
     fn capabilities(&self) -> &Capabilities;
+
+    /// Batches of writes that happen together or not at all; `None` if this store has none, or the one under a wrapper.
+    fn batches(&self) -> Option<&dyn Batches>;
 }
 
 macro_rules! forward {
@@ -120,6 +123,10 @@ macro_rules! forward {
 
             fn capabilities(&self) -> &Capabilities {
                 self.deref().capabilities()
+            }
+
+            fn batches(&self) -> Option<&dyn Batches> {
+                self.deref().batches()
             }
         }
     )*};

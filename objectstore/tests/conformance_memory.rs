@@ -12,7 +12,7 @@ async fn memory() -> Fixture {
             let store = store.clone();
             async move { Ok(store) }
         })
-        .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, ..Profile::default() })
+        .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, batches: true, ..Profile::default() })
 }
 
 async fn boxed_dyn() -> Fixture {

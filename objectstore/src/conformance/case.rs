@@ -89,6 +89,11 @@ macro_rules! __for_each_conformance_case {
                 etags [5, 7] "each version has an ETag of its own, the same by put, head and get";
                 conditional_gets [5, 7] "`if_match` and `if_none_match` are judged, and before the range";
             }
+            batches {
+                all_or_nothing [2, 5] "a batch whose condition fails, wherever it stands, changes nothing";
+                in_order [2, 5] "operations of a batch apply in order, each judged on what those before it leave";
+                racing [5, 6] "of several batches that need one version, one wins, and all of it shows";
+            }
             ranges {
                 every_form_at_every_edge [8] "a range gives exactly its bytes or `RangeNotSatisfiable`; nothing is clamped";
                 of_an_empty_object [8] "the whole is the only range of an empty object";

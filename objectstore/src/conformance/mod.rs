@@ -16,7 +16,7 @@
 //!             async move { Ok(store) }
 //!         })
 //!         // What the suite may ask of it, and how it is known to differ from the contract.
-//!         .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, ..Profile::default() })
+//!         .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, batches: true, ..Profile::default() })
 //! }
 //!
 //! conformance::tests!(over_memory, memory);

@@ -22,6 +22,8 @@ pub struct Profile {
     pub holds_bodies: bool,
     /// The most bytes of one put's body that the store holds at a time (rule 9). A case puts twice as many.
     pub put_window: u64,
+    /// The store has [batches](crate::ObjectStore::batches).
+    pub batches: bool,
     /// Keys that are refused although the [`Capabilities`](crate::Capabilities) accept them: a put of one fails, and nothing shows.
     pub refuses: fn(&str) -> bool,
 }
@@ -37,6 +39,7 @@ impl Default for Profile {
             exclusive: false,
             holds_bodies: false,
             put_window: 8 * 1024 * 1024,
+            batches: false,
             refuses: |_| false,
         }
     }

@@ -39,7 +39,7 @@ use self::queue::Queue;
 use self::stamp::Clock;
 use self::temp::Names;
 use crate::{
-    Body, Capabilities, Entry, Error, GetOptions, Key, KeyRule, ListOptions, ListOrder, Metadata, Object, ObjectStore, Operation,
+    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, KeyRule, ListOptions, ListOrder, Metadata, Object, ObjectStore, Operation,
     PutOptions, PutResult, Result,
 };
 
@@ -253,5 +253,9 @@ impl ObjectStore for FlatFs {
 
     fn capabilities(&self) -> &Capabilities {
         &self.store.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
     }
 }

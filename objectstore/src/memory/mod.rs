@@ -11,8 +11,8 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    Body, Capabilities, ETag, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object, ObjectStore, Operation, PutMode, PutOptions,
-    PutResult, Result, SizedBody,
+    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object,
+    ObjectStore, Operation, PutOptions, PutResult, Result, SizedBody,
 };
 
 /// How many entries a listing takes from the map at a time: the lock is held for that long and no longer.
@@ -45,6 +45,19 @@ impl std::fmt::Debug for State {
     }
 }
 
+impl State {
+    fn etag(&self, key: &Key) -> Option<&ETag> {
+        self.objects.get(key).map(|stored| &stored.etag)
+    }
+
+    fn insert(&mut self, key: Key, bytes: Bytes) -> ETag {
+        let stored = Stored::new(&mut self.version, bytes);
+        let etag = stored.etag.clone();
+        self.objects.insert(key, stored);
+        etag
+    }
+}
+
 #[derive(Clone)]
 struct Stored {
     bytes: Bytes,
@@ -53,6 +66,12 @@ struct Stored {
 }
 
 impl Stored {
+    /// The next version, with a tag of its own.
+    fn new(version: &mut u64, bytes: Bytes) -> Self {
+        *version += 1;
+        Self { bytes, etag: ETag::new(format!("{version:x}")), modified: SystemTime::now() }
+    }
+
     fn metadata(&self) -> Metadata {
         Metadata { size: self.bytes.len() as u64, etag: self.etag.clone(), last_modified: Some(self.modified) }
     }
@@ -109,18 +128,8 @@ impl Memory {
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
         let bytes = gather(&mut body).await?;
         let mut state = self.shared.write();
-        let there = state.objects.get(key).map(|stored| &stored.etag);
-        match (&options.mode, there) {
-            (PutMode::Create, Some(_)) => return Err(Error::AlreadyExists { key: key.clone() }),
-            (PutMode::Replace(etag), there) if there != Some(etag) => {
-                return Err(Error::Precondition { operation: Operation::Put, key: key.clone() });
-            }
-            _ => {}
-        }
-        state.version += 1;
-        let etag = ETag::new(format!("{:x}", state.version));
-        state.objects.insert(key.clone(), Stored { bytes, etag: etag.clone(), modified: SystemTime::now() });
-        Ok(PutResult { etag })
+        options.mode.check(key, state.etag(key))?;
+        Ok(PutResult { etag: state.insert(key.clone(), bytes) })
     }
 
     /// See [`ObjectStore::get`].
@@ -152,6 +161,35 @@ impl Memory {
     pub async fn delete(&self, key: &Key) -> Result<()> {
         self.shared.write().objects.remove(key);
         Ok(())
+    }
+
+    /// See [`Batches::batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn batch(&self, batch: Batch) -> Result<BatchResult> {
+        let mut state = self.shared.write();
+        let State { objects, version } = &mut *state;
+        // What the batch changes, and only once all of its conditions hold, the map.
+        let mut changes: BTreeMap<Key, Option<Stored>> = BTreeMap::new();
+        let mut etags = Vec::with_capacity(batch.ops.len());
+        for op in batch.ops {
+            let there = changes.get(op.key()).map_or_else(|| objects.get(op.key()), Option::as_ref);
+            op.check_condition(there.map(|stored| &stored.etag))?;
+            let (key, change) = match op {
+                BatchOp::Put { key, bytes, .. } => (key, Some(Stored::new(version, bytes))),
+                BatchOp::Delete { key, .. } => (key, None),
+            };
+            etags.push(change.as_ref().map(|stored| stored.etag.clone()));
+            changes.insert(key, change);
+        }
+        for (key, change) in changes {
+            match change {
+                Some(stored) => objects.insert(key, stored),
+                None => objects.remove(&key),
+            };
+        }
+        Ok(BatchResult { etags })
     }
 }
 
@@ -215,5 +253,15 @@ impl ObjectStore for Memory {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
+    }
+}
+
+impl Batches for Memory {
+    fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>> {
+        Box::pin(self.batch(batch))
     }
 }

@@ -1,5 +1,6 @@
 //! The cases, a file a theme. The list of them is in `case.rs`.
 
+pub(super) mod batches;
 pub(super) mod delete;
 pub(super) mod keys;
 pub(super) mod lengths;
