@@ -133,6 +133,20 @@ macro_rules! __for_each_conformance_case {
                 deletes_of_keys_that_wait [10, 13] "delete_many waiting for its keys holds nothing up";
                 put_holds_a_window [9] "a put takes its body as fast as it can store it, holding no more than a window";
             }
+            concurrent {
+                is_linearizable_on_one_key [2, 6, 7] "puts, creates, deletes and gets of one key at once are explained by some order of theirs";
+                readers_see_whole_versions [2, 6, 7] "readers during overwrites see whole versions, never an older one than was put";
+                many_keys_at_once [6] "100 puts of different keys at once are all there";
+            }
+            cancel {
+                put_at_every_await [2, 12] "a put dropped at any await leaves the old or the whole new object, and nothing else";
+                put_that_waits_for_its_body [2, 12] "a put dropped while it waits for its body leaves the old object, and nothing else";
+                reads_at_every_await [12] "get, head, list and health can be dropped at any await";
+                deletes_at_every_await [12] "delete and delete_many can be dropped at any await";
+            }
+            model {
+                is_like_a_sorted_map [1, 2, 3, 4, 5, 6, 7, 8, 10, 11] "random sequences of operations, opening again among them, give what a sorted map gives";
+            }
             reopen {
                 keeps_everything [3] "what was put is there, and what was deleted is not, when the data is opened again";
                 open_twice [14] "data that only one store may have open is `InUse` for a second one";

@@ -40,6 +40,7 @@ mod content;
 mod fixture;
 mod names;
 mod profile;
+mod register;
 
 mod cases;
 

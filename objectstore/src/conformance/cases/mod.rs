@@ -1,10 +1,13 @@
 //! The cases, a file a theme. The list of them is in `case.rs`.
 
 pub(super) mod batches;
+pub(super) mod cancel;
+pub(super) mod concurrent;
 pub(super) mod delete;
 pub(super) mod keys;
 pub(super) mod lengths;
 pub(super) mod list;
+pub(super) mod model;
 pub(super) mod modes;
 pub(super) mod ranges;
 pub(super) mod reading;
