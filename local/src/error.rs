@@ -1,0 +1,169 @@
+//! The crate's one error type.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipld_core::cid::Cid;
+
+use crate::car::CarError;
+
+/// The result of an operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong in the keystore or in the journal.
+///
+/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source). No variant ever holds a byte of
+/// a secret. Cloning is cheap: appends that waited together for one failed sync each get the error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no name for a key.
+    #[error("invalid key name {name:?}: {reason}")]
+    InvalidName {
+        /// The text, cut after 64 characters.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no key of that name.
+    #[error("there is no key named {name:?}")]
+    KeyNotFound {
+        /// The key's name.
+        name: String,
+    },
+    /// A key of that name is there, and replacing it was not asked for.
+    #[error("a key named {name:?} is there already")]
+    KeyExists {
+        /// The key's name.
+        name: String,
+    },
+    /// The bytes are not those of a key, or too many.
+    #[error("not a usable key: {reason}")]
+    InvalidKey {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Others than the owner may read the file or directory.
+    #[error("{} may be used by others than its owner (mode {mode:04o}); mend it with: {fix}", .path.display())]
+    Exposed {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// A shell command that mends it.
+        fix: String,
+    },
+    /// The key is sealed, and the store was opened without a passphrase.
+    #[error("the key {name:?} is sealed under a passphrase, and none was given")]
+    PassphraseNeeded {
+        /// The key's name.
+        name: String,
+    },
+    /// The key is whole, but sealed under another passphrase.
+    #[error("the key {name:?} is sealed under another passphrase")]
+    WrongPassphrase {
+        /// The key's name.
+        name: String,
+    },
+    /// A file is not what was written.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What shows it.
+        reason: String,
+    },
+    /// An import met a key that the store holds with other bytes. Nothing was imported.
+    #[error("the store holds another key under the name {name:?}; nothing was imported")]
+    ImportConflict {
+        /// The key's name.
+        name: String,
+    },
+    /// Another process, or another handle of this one, has the directory open.
+    #[error("{} is in use by another process or handle", .path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An archive is empty or larger than a frame may hold.
+    #[error("an archive of {size} bytes does not fit a frame: it must have 1 to {limit} bytes")]
+    FrameSize {
+        /// The archive's size, in bytes.
+        size: usize,
+        /// The most that a frame holds, in bytes (inclusive).
+        limit: usize,
+    },
+    /// There is no such batch.
+    #[error("there is no batch {cid}")]
+    BatchNotFound {
+        /// The batch.
+        cid: Cid,
+    },
+    /// A batch, or a receipt in it, cannot be read.
+    #[error("{context} cannot be read")]
+    Car {
+        /// What was being read.
+        context: String,
+        /// Why not.
+        source: CarError,
+    },
+    /// A receipt archive is a CAR, but no receipt.
+    #[error("not a receipt: {reason}")]
+    Receipt {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The operation cannot be carried out as asked, whatever the store holds.
+    #[error("{reason}")]
+    Invalid {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The runtime that carries the blocking work out is shutting down.
+    #[error("the runtime is shutting down")]
+    Stopped,
+    /// The operating system gave no random bytes.
+    #[error("no random bytes to be had from the operating system")]
+    Random,
+    /// A system call failed.
+    #[error("{operation} {}", .path.display())]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+}
+
+impl Error {
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// Whether there is no such key or batch.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::KeyNotFound { .. } | Self::BatchNotFound { .. })
+    }
+
+    /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind as Kind;
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge))
+    }
+}
+
+/// Says what was being done to which path when a system call failed.
+pub(crate) trait IoContext<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::Io { operation, path: path.to_owned(), source: Arc::new(source) })
+    }
+}

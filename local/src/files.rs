@@ -1,0 +1,39 @@
+//! What the keystore and the journal both do with directories and blocking threads.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::error::IoContext;
+use crate::{Error, Result};
+
+/// Makes the directory's entries durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).context("sync directory", dir)
+}
+
+/// Opens `dir` and locks it for this handle alone. The lock is the kernel's (`flock` on the directory itself), so it leaves no file behind and
+/// ends with the process.
+pub(crate) fn lock_dir(dir: &Path) -> Result<File> {
+    let handle = File::open(dir).context("open directory", dir)?;
+    match handle.try_lock() {
+        Ok(()) => Ok(handle),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(e).context("lock directory", dir),
+    }
+}
+
+/// Runs `work` on the blocking pool. If the pool is shutting down, that is an error, not a panic.
+pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Error::Stopped),
+    }
+}
+
+/// `bytes` random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| Error::Random)?;
+    Ok(bytes)
+}

@@ -1,0 +1,240 @@
+//! A journal's directory: the open batch, the rotated ones and the acknowledgements. Everything here blocks.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ipld_core::cid::Cid;
+
+use super::open_batch::{OpenBatch, write_durably};
+use super::{BatchInfo, JournalOptions, Recovery, Retention, Status, names};
+use crate::error::IoContext;
+use crate::files::{lock_dir, sync_dir};
+use crate::{Error, Result};
+
+/// The directory, locked.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    acknowledged: PathBuf,
+    options: JournalOptions,
+    /// `None` after a rotation that could not begin the next batch; the next use tries again.
+    open: Option<OpenBatch>,
+    /// A batch was renamed or removed, and that is not known to be durable.
+    unsynced_names: bool,
+    /// Rotations so far.
+    rotations: u64,
+    background_error: Option<Error>,
+    _lock: File,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery)> {
+        fs::create_dir_all(path).context("create directory", path)?;
+        let lock = lock_dir(path)?;
+        let acknowledged = path.join(names::ACKNOWLEDGED);
+        fs::create_dir_all(&acknowledged).context("create directory", &acknowledged)?;
+        let (open, recovery) = OpenBatch::open(path)?;
+        let directory = Self {
+            path: path.to_owned(),
+            acknowledged,
+            options,
+            open: Some(open),
+            // The rename of a rotation may have been the last thing before a crash of the process alone.
+            unsynced_names: true,
+            rotations: 0,
+            background_error: None,
+            _lock: lock,
+        };
+        directory.forget_acknowledgements_of_removed()?;
+        Ok((directory, recovery))
+    }
+
+    /// The open batch; begun now if there is none.
+    pub(super) fn batch(&mut self) -> Result<&mut OpenBatch> {
+        if self.open.is_none() {
+            let (batch, _) = OpenBatch::open(&self.path)?;
+            self.open = Some(batch);
+        }
+        self.open.as_mut().ok_or(Error::Invalid { reason: "the journal has no open batch" })
+    }
+
+    /// Whether the open batch has reached the size at which it rotates.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|batch| batch.frames() > 0 && batch.len() >= self.options.rotate_at)
+    }
+
+    pub(super) fn options(&self) -> JournalOptions {
+        self.options
+    }
+
+    pub(super) fn rotations(&self) -> u64 {
+        self.rotations
+    }
+
+    pub(super) fn unsynced(&self) -> u64 {
+        self.open.as_ref().map_or(0, OpenBatch::unsynced)
+    }
+
+    /// Makes the open batch durable.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        if let Some(batch) = &mut self.open {
+            batch.sync()?;
+        }
+        self.background_error = None;
+        Ok(())
+    }
+
+    /// Takes back the frames that are not synced: their appends fail.
+    pub(super) fn forget_unsynced(&mut self) {
+        if let Some(batch) = &mut self.open {
+            batch.forget_unsynced();
+        }
+    }
+
+    /// Keeps an error that nobody waits for.
+    pub(super) fn note(&mut self, error: Error) {
+        self.background_error = Some(error);
+    }
+
+    /// Closes the open batch, if it has a frame. The crash steps are in `docs/local.md`; in short, whatever a step leaves is either the open batch as
+    /// it was or a rotated one that is pending.
+    pub(super) fn rotate(&mut self) -> Result<Option<Cid>> {
+        let batch = self.batch()?;
+        if batch.frames() == 0 {
+            return Ok(None);
+        }
+        batch.sync()?;
+        let (cid, from) = (batch.cid(), batch.path().to_owned());
+        let to = self.path.join(names::batch(&cid));
+        // The same receipts may have rotated before, into the same file: they are to be handed over again then.
+        self.forget_acknowledgement(&cid)?;
+        fs::rename(&from, &to).context("rotate", &from)?;
+        self.open = None;
+        self.unsynced_names = true;
+        self.rotations += 1;
+        self.background_error = None;
+        self.sync_names()?;
+        if let Err(error) = self.batch().map(|_| ()) {
+            self.note(error);
+        }
+        Ok(Some(cid))
+    }
+
+    fn sync_names(&mut self) -> Result<()> {
+        if self.unsynced_names {
+            sync_dir(&self.path)?;
+            self.unsynced_names = false;
+        }
+        Ok(())
+    }
+
+    /// The rotated batches, oldest first. What it names is durable.
+    pub(super) fn list(&mut self) -> Result<Vec<BatchInfo>> {
+        self.sync_names()?;
+        let mut batches = Vec::new();
+        for entry in fs::read_dir(&self.path).context("list", &self.path)? {
+            let entry = entry.context("list", &self.path)?;
+            let Some(cid) = entry.file_name().to_str().and_then(names::parse_batch) else { continue };
+            let metadata = entry.metadata().context("read", &entry.path())?;
+            if metadata.is_file() {
+                let modified = metadata.modified().context("read", &entry.path())?;
+                batches.push(BatchInfo { cid, size: metadata.len(), modified, acknowledged: self.acknowledgement(&cid)? });
+            }
+        }
+        batches.sort_by(|a, b| (a.modified, a.cid).cmp(&(b.modified, b.cid)));
+        Ok(batches)
+    }
+
+    pub(super) fn acknowledge(&mut self, cid: &Cid) -> Result<()> {
+        self.sync_names()?;
+        let batch = self.batch_path(cid);
+        if !names::is_car(cid) || !batch.is_file() {
+            return Err(Error::BatchNotFound { cid: *cid });
+        }
+        if self.acknowledgement(cid)?.is_some() {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        write_durably(&self.acknowledged, &cid.to_string(), format!("{now}\n").as_bytes())
+    }
+
+    /// When the batch was acknowledged. An unreadable time counts as now: it was acknowledged, and the later it is removed the safer.
+    fn acknowledgement(&self, cid: &Cid) -> Result<Option<SystemTime>> {
+        let path = self.acknowledged.join(cid.to_string());
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let seconds = text.trim().parse().ok().map(Duration::from_secs);
+                Ok(Some(seconds.and_then(|since| UNIX_EPOCH.checked_add(since)).unwrap_or_else(SystemTime::now)))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(Some(SystemTime::now())),
+            Err(e) => Err(e).context("read", &path),
+        }
+    }
+
+    fn forget_acknowledgement(&self, cid: &Cid) -> Result<()> {
+        if remove_if_there(&self.acknowledged.join(cid.to_string()))? {
+            sync_dir(&self.acknowledged)?;
+        }
+        Ok(())
+    }
+
+    /// A crash between the two steps of a removal leaves the acknowledgement of a batch that is gone.
+    fn forget_acknowledgements_of_removed(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.acknowledged).context("list", &self.acknowledged)? {
+            let entry = entry.context("list", &self.acknowledged)?;
+            let name = entry.file_name();
+            let kept = name.to_str().and_then(names::parse_cid).is_some_and(|cid| self.batch_path(&cid).exists());
+            if !kept && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove_if_there(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a batch: the file first, so that a crash in between cannot leave it there without its acknowledgement.
+    pub(super) fn remove(&mut self, cid: &Cid) -> Result<()> {
+        if names::is_car(cid) && remove_if_there(&self.batch_path(cid))? {
+            self.unsynced_names = true;
+            self.sync_names()?;
+            self.forget_acknowledgement(cid)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn gc(&mut self, retention: Retention) -> Result<Vec<BatchInfo>> {
+        let removed = retention.select(self.list()?, SystemTime::now());
+        for batch in &removed {
+            self.remove(&batch.cid)?;
+        }
+        Ok(removed)
+    }
+
+    pub(super) fn status(&mut self) -> Result<Status> {
+        let background_error = self.background_error.clone();
+        let batch = self.batch()?;
+        Ok(Status { size: batch.len(), frames: batch.frames(), unsynced: batch.unsynced(), since: batch.since(), background_error })
+    }
+
+    /// Where a batch of this CID lies, if it is one.
+    pub(super) fn batch_path(&self, cid: &Cid) -> PathBuf {
+        self.path.join(names::batch(cid))
+    }
+}
+
+impl Drop for Directory {
+    /// A last try, so that a clean end loses nothing under any policy. Its error has nobody to go to: whoever needs to know calls `sync` before.
+    fn drop(&mut self) {
+        let _ = self.sync();
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e).context("remove", path),
+    }
+}

@@ -1,0 +1,131 @@
+//! The journal in a directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use ipld_core::cid::Cid;
+use storehouse_objectstore::Body;
+use tokio::sync::watch;
+
+use super::directory::Directory;
+use super::queue::Queue;
+use super::{Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status};
+use crate::error::IoContext;
+use crate::files::off_thread;
+use crate::{Error, Result};
+
+/// A [`Journal`] in a directory, in Piri's files. Clones are handles on the same journal.
+///
+/// All work on files happens on blocking threads. Dropping the last handle syncs what is not synced yet; an append or a rotation that was called
+/// before is carried out still.
+#[derive(Clone, Debug)]
+pub struct FsJournal {
+    path: Arc<Path>,
+    queue: Arc<Queue>,
+    recovery: Arc<Recovery>,
+}
+
+impl FsJournal {
+    /// Opens the journal in `path`; creates the directory if it is not there.
+    ///
+    /// The open batch is read from its start: a torn tail is cut off, a damaged batch is set aside and a new one begun. [`FsJournal::recovery`]
+    /// says so; neither is an error.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if another process or handle has it open, [`Error::Io`].
+    pub async fn open(path: impl Into<PathBuf>, options: JournalOptions) -> Result<Self> {
+        let path = path.into();
+        let dir: Arc<Path> = path.as_path().into();
+        let (directory, recovery) = off_thread(move || Directory::open(&path, options)).await?;
+        Ok(Self { path: dir, queue: Queue::new(directory), recovery: Arc::new(recovery) })
+    }
+
+    /// What opening found wrong, and did about it.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The journal's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one receipt archive: [`Journal::append`] without a box.
+    ///
+    /// # Errors
+    /// Those of [`Journal::append`].
+    pub async fn append(&self, archive: Bytes) -> Result<Appended> {
+        if archive.is_empty() || archive.len() > MAX_ARCHIVE {
+            return Err(Error::FrameSize { size: archive.len(), limit: MAX_ARCHIVE });
+        }
+        self.queue.append(archive).await
+    }
+
+    async fn body(&self, cid: Cid) -> Result<Body> {
+        let path = self.queue.run(move |directory| Ok(directory.batch_path(&cid))).await?;
+        let source = path.clone();
+        let file = off_thread(move || match std::fs::File::open(&source) {
+            Ok(file) => Ok(file),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::BatchNotFound { cid }),
+            Err(e) => Err(e).context("open", &source),
+        })
+        .await?;
+        Body::from_file(file).map_err(std::io::Error::other).context("open", &path)
+    }
+}
+
+impl Journal for FsJournal {
+    fn append(&self, archive: Bytes) -> BoxFuture<'_, Result<Appended>> {
+        Box::pin(self.append(archive))
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.queue.run(Directory::sync))
+    }
+
+    fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>> {
+        Box::pin(self.queue.run(Directory::rotate))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+        Box::pin(self.queue.run(Directory::list))
+    }
+
+    fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+        Box::pin(async {
+            let mut batches = self.list().await?;
+            batches.retain(|batch| batch.acknowledged.is_none());
+            Ok(batches)
+        })
+    }
+
+    fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>> {
+        Box::pin(self.body(*cid))
+    }
+
+    fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
+        let cid = *cid;
+        Box::pin(self.queue.run(move |directory| directory.acknowledge(&cid)))
+    }
+
+    fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
+        let cid = *cid;
+        Box::pin(self.queue.run(move |directory| directory.remove(&cid)))
+    }
+
+    fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+        Box::pin(self.queue.run(move |directory| directory.gc(retention)))
+    }
+
+    fn status(&self) -> BoxFuture<'_, Result<Status>> {
+        Box::pin(self.queue.run(Directory::status))
+    }
+
+    fn rotations(&self) -> watch::Receiver<u64> {
+        self.queue.rotations()
+    }
+}

@@ -1,0 +1,223 @@
+//! Appends that wait together: one blocking job writes their frames and makes them durable with one sync.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::{oneshot, watch};
+
+use super::directory::Directory;
+use super::{Appended, SyncPolicy, names};
+use crate::{Error, Result};
+
+/// An archive up to this size is hashed by its appender, so that appenders share that work among them; a larger one by the blocking job, since it
+/// would keep an async thread busy for too long (16 KiB take some 10 µs).
+const HASHED_BY_APPENDER: usize = 16 << 10;
+
+/// A journal's directory and what waits for it.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    directory: Mutex<Directory>,
+    rotations: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: Vec<Request>,
+    /// A job is on its way or at work, and will look here again before it ends.
+    served: bool,
+    /// A sync by the clock is due.
+    timer: bool,
+}
+
+enum Request {
+    Append { archive: Bytes, sha256: Option<[u8; 32]>, done: oneshot::Sender<Result<Appended>> },
+    Run(Box<dyn FnOnce(&mut Directory) + Send>),
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Append { .. } => "Append",
+            Self::Run(_) => "Run",
+        })
+    }
+}
+
+impl Queue {
+    pub(super) fn new(directory: Directory) -> Arc<Self> {
+        Arc::new(Self { waiting: Mutex::default(), directory: Mutex::new(directory), rotations: watch::Sender::new(0) })
+    }
+
+    pub(super) fn rotations(&self) -> watch::Receiver<u64> {
+        self.rotations.subscribe()
+    }
+
+    pub(super) async fn append(self: &Arc<Self>, archive: Bytes) -> Result<Appended> {
+        let sha256 = (archive.len() <= HASHED_BY_APPENDER).then(|| Sha256::digest(&archive).into());
+        let (done, result) = oneshot::channel();
+        self.push(Request::Append { archive, sha256, done });
+        result.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Runs `work` on the directory, after the appends that were called before it.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Directory) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (done, result) = oneshot::channel();
+        self.push(Request::Run(Box::new(move |directory| {
+            let _ = done.send(work(directory));
+        })));
+        result.await.map_err(|_| Error::Stopped)?
+    }
+
+    fn push(self: &Arc<Self>, request: Request) {
+        let mut waiting = lock(&self.waiting);
+        waiting.requests.push(request);
+        if !std::mem::replace(&mut waiting.served, true) {
+            drop(waiting);
+            let job = Job { queue: self.clone(), ended: false };
+            tokio::task::spawn_blocking(move || job.serve());
+        }
+    }
+
+    /// Syncs after `time` unless everything is synced by then.
+    fn sync_after(self: &Arc<Self>, time: Duration) {
+        if std::mem::replace(&mut lock(&self.waiting).timer, true) {
+            return;
+        }
+        let queue: Weak<Self> = Arc::downgrade(self);
+        tokio::runtime::Handle::current().spawn(async move {
+            tokio::time::sleep(time).await;
+            let Some(queue) = queue.upgrade() else { return };
+            lock(&queue.waiting).timer = false;
+            queue.push(Request::Run(Box::new(|directory| {
+                if let Err(error) = directory.sync() {
+                    directory.note(error);
+                }
+            })));
+        });
+    }
+}
+
+/// The work of serving a queue. However it ends, by a panic or without having begun, the queue is free for the next one.
+struct Job {
+    queue: Arc<Queue>,
+    ended: bool,
+}
+
+impl Job {
+    fn serve(mut self) {
+        loop {
+            let requests = {
+                let mut waiting = lock(&self.queue.waiting);
+                if waiting.requests.is_empty() {
+                    waiting.served = false;
+                    self.ended = true;
+                    return;
+                }
+                std::mem::take(&mut waiting.requests)
+            };
+            let mut directory = lock(&self.queue.directory);
+            let rotations = directory.rotations();
+            serve_together(&mut directory, requests);
+            if directory.rotations() != rotations {
+                self.queue.rotations.send_replace(directory.rotations());
+            }
+            if let SyncPolicy::Interval { time, .. } = directory.options().sync
+                && directory.unsynced() > 0
+            {
+                self.queue.sync_after(time);
+            }
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut waiting = lock(&self.queue.waiting);
+            waiting.served = false;
+            // Dropped, they tell their callers that nobody will serve them.
+            waiting.requests.clear();
+        }
+    }
+}
+
+/// Frames written and not answered yet.
+type Group = Vec<(oneshot::Sender<Result<Appended>>, Appended)>;
+
+fn serve_together(directory: &mut Directory, requests: Vec<Request>) {
+    let mut group = Group::with_capacity(requests.len());
+    for request in requests {
+        match request {
+            Request::Append { archive, sha256, done } => {
+                match write_frame(directory, &archive, sha256) {
+                    Ok(appended) => group.push((done, appended)),
+                    Err(error) => answer(done, Err(error)),
+                }
+                if directory.is_full() {
+                    rotate(directory, &mut group);
+                }
+            }
+            Request::Run(work) => {
+                settle(directory, &mut group);
+                work(directory);
+            }
+        }
+    }
+    settle(directory, &mut group);
+}
+
+fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32]>) -> Result<Appended> {
+    let sha256 = sha256.unwrap_or_else(|| Sha256::digest(archive).into());
+    let offset = directory.batch()?.append(&names::frame(sha256, archive))?;
+    Ok(Appended { archive: names::cid(sha256), offset, rotated: None, rotation_error: None })
+}
+
+/// The rotation that a full batch is due.
+fn rotate(directory: &mut Directory, group: &mut Group) {
+    let result = directory.rotate();
+    match group.last_mut() {
+        Some((_, last)) => match result {
+            Ok(cid) => last.rotated = cid,
+            Err(error) => last.rotation_error = Some(error),
+        },
+        // A batch that was full before, and an append that failed.
+        None => result.map_or_else(|error| directory.note(error), |_| ()),
+    }
+    settle(directory, group);
+}
+
+/// Makes what was written as durable as the policy says, and answers.
+fn settle(directory: &mut Directory, group: &mut Group) {
+    let result = match directory.options().sync {
+        SyncPolicy::EveryAppend if directory.unsynced() > 0 => directory.sync(),
+        SyncPolicy::Interval { bytes, .. } if directory.unsynced() > 0 && directory.unsynced() >= bytes => {
+            // These appends were promised no sync: the error waits in the status, and the sync is tried again.
+            directory.sync().unwrap_or_else(|error| directory.note(error));
+            Ok(())
+        }
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => group.drain(..).for_each(|(done, appended)| answer(done, Ok(appended))),
+        Err(error) => {
+            directory.forget_unsynced();
+            group.drain(..).for_each(|(done, _)| answer(done, Err(error.clone())));
+        }
+    }
+}
+
+/// A caller that is gone does not mind.
+fn answer(done: oneshot::Sender<Result<Appended>>, result: Result<Appended>) {
+    let _ = done.send(result);
+}
+
+/// A panic elsewhere leaves the state as its own invariants keep it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,82 @@
+//! Reading a batch, receipt by receipt.
+
+use std::io::{BufReader, Read};
+
+use ipld_core::cid::Cid;
+
+use super::receipt::Receipt;
+use crate::car::{CarError, CarLimits, CarProblem, CarReader};
+use crate::{Error, Result, journal::names};
+
+/// The frames of a batch, each checked against its hash: an iterator of `Result<Frame>`.
+///
+/// It reads rotated batches, open ones and damaged ones alike. A frame whose hash is wrong is one error, and the next frame comes after it; any other
+/// error, a torn tail too, is the last item.
+#[derive(Debug)]
+pub struct BatchReader<R> {
+    frames: Option<CarReader<BufReader<R>>>,
+}
+
+/// A frame of a batch: one receipt's archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The CID of the archive.
+    pub cid: Cid,
+    /// Where the frame begins in the batch, in bytes.
+    pub offset: u64,
+    /// The archive, which [`Journal::append`](super::Journal::append) takes.
+    pub archive: Vec<u8>,
+}
+
+impl<R: Read> BatchReader<R> {
+    /// Reads the batch's header.
+    ///
+    /// # Errors
+    /// [`Error::Car`] if it is no CAR version 1 without roots.
+    pub fn new(batch: R) -> Result<Self> {
+        let limits = CarLimits { blocks: usize::MAX, ..CarLimits::default() };
+        let frames = CarReader::new(BufReader::with_capacity(256 << 10, batch), limits).map_err(|e| broken("the batch's header", e))?;
+        if !frames.roots().is_empty() {
+            let problem = CarProblem::Root("a batch has no roots");
+            return Err(broken("the batch's header", CarError { offset: 0, problem }));
+        }
+        Ok(Self { frames: Some(frames) })
+    }
+}
+
+impl<R: Read> Iterator for BatchReader<R> {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let frames = self.frames.as_mut()?;
+        let offset = frames.offset();
+        match frames.next_block() {
+            Ok(Some(block)) if names::is_car(&block.cid) => Some(Ok(Frame { cid: block.cid, offset, archive: block.data })),
+            Ok(Some(_)) => Some(Err(broken("a frame", CarError { offset, problem: CarProblem::Cid }))),
+            Ok(None) => {
+                self.frames = None;
+                None
+            }
+            Err(e) => {
+                if !matches!(e.problem, CarProblem::Hash { .. } | CarProblem::HashFunction { .. }) {
+                    self.frames = None;
+                }
+                Some(Err(broken("a frame", e)))
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// The receipt in this frame, its archive checked: one root, which is there, and every block hashed. Signatures are not checked.
+    ///
+    /// # Errors
+    /// [`Error::Car`] if the archive is broken, [`Error::Receipt`] if it holds no receipt.
+    pub fn receipt(&self) -> Result<Receipt> {
+        Receipt::from_archive(&self.archive)
+    }
+}
+
+fn broken(context: &str, source: CarError) -> Error {
+    Error::Car { context: context.into(), source }
+}
