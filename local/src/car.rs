@@ -93,7 +93,7 @@ pub enum CarProblem {
     #[error("the block's hash is not that of its CID {cid}")]
     Hash {
         /// The CID.
-        cid: Cid,
+        cid: Box<Cid>,
     },
     /// The container has not exactly one root, or the root is not in it.
     #[error("{0}")]
@@ -251,7 +251,7 @@ fn check_hash(cid: &Cid, data: &[u8]) -> Result<(), CarProblem> {
         IDENTITY => data == digest,
         code => return Err(CarProblem::HashFunction { code }),
     };
-    if same { Ok(()) } else { Err(CarProblem::Hash { cid: *cid }) }
+    if same { Ok(()) } else { Err(CarProblem::Hash { cid: Box::new(*cid) }) }
 }
 
 /// The roots of a canonical header: exactly `roots` and `version`, and nothing that encodes differently when written again.

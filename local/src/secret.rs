@@ -45,6 +45,13 @@ impl From<Vec<u8>> for Secret {
     }
 }
 
+/// Takes the bytes over without a copy.
+impl From<Zeroizing<Vec<u8>>> for Secret {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Takes the text over without a copy.
 impl From<String> for Secret {
     fn from(text: String) -> Self {

@@ -143,7 +143,7 @@ impl Directory {
                 batches.push(BatchInfo { cid, size: metadata.len(), modified, acknowledged: self.acknowledgement(&cid)? });
             }
         }
-        batches.sort_by(|a, b| (a.modified, a.cid).cmp(&(b.modified, b.cid)));
+        batches.sort_by_key(|batch| (batch.modified, batch.cid));
         Ok(batches)
     }
 
@@ -219,7 +219,7 @@ impl Directory {
     }
 
     /// Where a batch of this CID lies, if it is one.
-    pub(super) fn batch_path(&self, cid: &Cid) -> PathBuf {
+    fn batch_path(&self, cid: &Cid) -> PathBuf {
         self.path.join(names::batch(cid))
     }
 }

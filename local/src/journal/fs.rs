@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::queue::Queue;
-use super::{Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status};
+use super::{Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status, names};
 use crate::error::IoContext;
 use crate::files::off_thread;
 use crate::{Error, Result};
@@ -66,7 +66,10 @@ impl FsJournal {
     }
 
     async fn body(&self, cid: Cid) -> Result<Body> {
-        let path = self.queue.run(move |directory| Ok(directory.batch_path(&cid))).await?;
+        if !names::is_car(&cid) {
+            return Err(Error::BatchNotFound { cid });
+        }
+        let path = self.path.join(names::batch(&cid));
         let source = path.clone();
         let file = off_thread(move || match std::fs::File::open(&source) {
             Ok(file) => Ok(file),

@@ -51,7 +51,7 @@ pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
     let mut reader = match CarReader::new(BufReader::with_capacity(256 << 10, file), CarLimits { blocks: usize::MAX, ..CarLimits::default() }) {
         Ok(reader) if reader.roots().is_empty() => reader,
         Ok(_) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: "the header names roots".into() }),
-        Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(e).map_err(from_shared).context("read", path),
+        Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
         Err(_) if is_torn_header(file, file_len).context("read", path)? => {
             return Ok(Scan::Whole { len: 0, frames: 0, hash, file_len });
         }
@@ -77,7 +77,7 @@ pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
                     Some(at) => damaged(format!("the frame's length reaches past the end, but a whole frame lies at byte {at}")),
                 };
             }
-            Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(e).map_err(from_shared).context("read", path),
+            Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
             Err(e) => {
                 if never_arrived(file, offset, file_len).context("read", path)? {
                     return Ok(Scan::Whole { len: offset, frames, hash, file_len });

@@ -1,0 +1,66 @@
+//! Keys from a Piri node's `wallet` database.
+
+use std::path::PathBuf;
+
+use super::{KeyName, KeyStore, PutKey, check_size};
+use crate::files::off_thread;
+use crate::{Error, Result, Secret, leveldb};
+
+/// Where Piri keeps its keys in the database.
+const PREFIX: &str = "/keystore/";
+
+/// How keys are imported.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportOptions {
+    /// Only look: report what an import would do.
+    pub dry_run: bool,
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Keys imported now.
+    pub imported: Vec<KeyName>,
+    /// Keys that the store held already, byte for byte.
+    pub present: Vec<KeyName>,
+    /// Records of the database that are no keys.
+    pub others: usize,
+}
+
+/// Imports the keys of the LevelDB database in `wallet` (`/keystore/{name}` → bytes), which is only read: no file of it is changed or created, and
+/// no copy of it is made.
+///
+/// All of it is checked before the first key is put, and an import can be repeated: what is there already, byte for byte, stays.
+///
+/// # Errors
+/// [`Error::InUse`] if Piri has the database open, [`Error::Damaged`] or [`Error::Io`] if it cannot be read, [`Error::InvalidName`] or
+/// [`Error::InvalidKey`] if a key does not fit the store, [`Error::ImportConflict`] if the store has another key of the same name; those of
+/// [`KeyStore::put`].
+pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore, options: ImportOptions) -> Result<ImportReport> {
+    let wallet = wallet.into();
+    let records = off_thread(move || leveldb::read(&wallet)).await?;
+    let mut report = ImportReport::default();
+    let mut new: Vec<(KeyName, Secret)> = Vec::new();
+    for (key, value) in records {
+        let Some(name) = key.strip_prefix(PREFIX.as_bytes()) else {
+            report.others += 1;
+            continue;
+        };
+        let name: KeyName = String::from_utf8_lossy(name).parse()?;
+        check_size(&value)?;
+        if !store.has(&name).await? {
+            new.push((name, value));
+        } else if store.get(&name).await?.expose() == value.expose() {
+            report.present.push(name);
+        } else {
+            return Err(Error::ImportConflict { name: name.to_string() });
+        }
+    }
+    for (name, key) in new {
+        if !options.dry_run {
+            store.put(&name, &key, PutKey::Create).await?;
+        }
+        report.imported.push(name);
+    }
+    Ok(report)
+}
