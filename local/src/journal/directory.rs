@@ -106,6 +106,7 @@ impl Directory {
             return Ok(None);
         }
         batch.sync()?;
+        batch.stamp();
         let (cid, from) = (batch.cid(), batch.path().to_owned());
         let to = self.path.join(names::batch(&cid));
         // The same receipts may have rotated before, into the same file: they are to be handed over again then.
@@ -139,11 +140,11 @@ impl Directory {
             let Some(cid) = entry.file_name().to_str().and_then(names::parse_batch) else { continue };
             let metadata = entry.metadata().context("read", &entry.path())?;
             if metadata.is_file() {
-                let modified = metadata.modified().context("read", &entry.path())?;
-                batches.push(BatchInfo { cid, size: metadata.len(), modified, acknowledged: self.acknowledgement(&cid)? });
+                let rotated = metadata.modified().context("read", &entry.path())?;
+                batches.push(BatchInfo { cid, size: metadata.len(), rotated, acknowledged: self.acknowledgement(&cid)? });
             }
         }
-        batches.sort_by_key(|batch| (batch.modified, batch.cid));
+        batches.sort_by_key(|batch| (batch.rotated, batch.cid));
         Ok(batches)
     }
 

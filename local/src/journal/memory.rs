@@ -67,7 +67,7 @@ impl MemoryJournal {
         let cid = names::cid(Sha256::digest(&bytes).into());
         (state.frames, state.since) = (0, SystemTime::now());
         state.batches.retain(|(batch, _)| batch.cid != cid);
-        state.batches.push((BatchInfo { cid, size: bytes.len() as u64, modified: state.since, acknowledged: None }, bytes));
+        state.batches.push((BatchInfo { cid, size: bytes.len() as u64, rotated: state.since, acknowledged: None }, bytes));
         self.0.rotations.send_modify(|count| *count += 1);
         Some(cid)
     }

@@ -199,8 +199,8 @@ pub struct BatchInfo {
     pub cid: Cid,
     /// Its size, in bytes.
     pub size: u64,
-    /// When its last frame was written.
-    pub modified: SystemTime,
+    /// When it rotated: the file's time of modification.
+    pub rotated: SystemTime,
     /// When it was acknowledged, if it was.
     pub acknowledged: Option<SystemTime>,
 }

@@ -157,6 +157,12 @@ impl OpenBatch {
         }
     }
 
+    /// Gives the file the present as its time of modification, in full precision: by itself it gets that of the kernel's last tick, and batches that
+    /// rotate within one would have no order. Without it nothing is wrong but that.
+    pub(super) fn stamp(&self) {
+        let _ = self.file.set_modified(SystemTime::now());
+    }
+
     /// The CID of the batch as it is now.
     pub(super) fn cid(&self) -> Cid {
         names::cid(self.extent.hash.clone().finalize().into())

@@ -34,7 +34,22 @@ struct Waiting {
 
 enum Request {
     Append { archive: Bytes, sha256: Option<[u8; 32]>, done: oneshot::Sender<Result<Appended>> },
-    Run(Box<dyn FnOnce(&mut Directory) + Send>),
+    Run(Box<dyn FnOnce(&mut Directory) -> Answer + Send>),
+}
+
+/// What a caller is told. A caller that is gone does not mind.
+enum Answer {
+    Appended(oneshot::Sender<Result<Appended>>, Result<Appended>),
+    Ran(Box<dyn FnOnce() + Send>),
+}
+
+impl Answer {
+    fn send(self) {
+        match self {
+            Self::Appended(done, result) => drop(done.send(result)),
+            Self::Ran(send) => send(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Request {
@@ -69,7 +84,8 @@ impl Queue {
     ) -> Result<T> {
         let (done, result) = oneshot::channel();
         self.push(Request::Run(Box::new(move |directory| {
-            let _ = done.send(work(directory));
+            let result = work(directory);
+            Answer::Ran(Box::new(move || drop(done.send(result))))
         })));
         result.await.map_err(|_| Error::Stopped)?
     }
@@ -98,6 +114,7 @@ impl Queue {
                 if let Err(error) = directory.sync() {
                     directory.note(error);
                 }
+                Answer::Ran(Box::new(|| ()))
             })));
         });
     }
@@ -111,28 +128,34 @@ struct Job {
 
 impl Job {
     fn serve(mut self) {
-        loop {
-            let requests = {
-                let mut waiting = lock(&self.queue.waiting);
-                if waiting.requests.is_empty() {
-                    waiting.served = false;
-                    self.ended = true;
-                    return;
-                }
-                std::mem::take(&mut waiting.requests)
-            };
-            let mut directory = lock(&self.queue.directory);
-            let rotations = directory.rotations();
-            serve_together(&mut directory, requests);
-            if directory.rotations() != rotations {
-                self.queue.rotations.send_replace(directory.rotations());
-            }
-            if let SyncPolicy::Interval { time, .. } = directory.options().sync
-                && directory.unsynced() > 0
+        let mut answers = Vec::new();
+        while !self.ended {
+            let requests = std::mem::take(&mut lock(&self.queue.waiting).requests);
             {
-                self.queue.sync_after(time);
+                let mut directory = lock(&self.queue.directory);
+                let rotations = directory.rotations();
+                serve_together(&mut directory, requests, &mut answers);
+                if directory.rotations() != rotations {
+                    self.queue.rotations.send_replace(directory.rotations());
+                }
+                if let SyncPolicy::Interval { time, .. } = directory.options().sync
+                    && directory.unsynced() > 0
+                {
+                    self.queue.sync_after(time);
+                }
+            }
+            {
+                let mut waiting = lock(&self.queue.waiting);
+                self.ended = waiting.requests.is_empty();
+                waiting.served = !self.ended;
+            }
+            if !self.ended {
+                answers.drain(..).for_each(Answer::send);
             }
         }
+        // The last callers are told once this job has let go of the journal: one that drops it then and opens it again finds it free.
+        drop(self);
+        answers.into_iter().for_each(Answer::send);
     }
 }
 
@@ -150,26 +173,26 @@ impl Drop for Job {
 /// Frames written and not answered yet.
 type Group = Vec<(oneshot::Sender<Result<Appended>>, Appended)>;
 
-fn serve_together(directory: &mut Directory, requests: Vec<Request>) {
+fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &mut Vec<Answer>) {
     let mut group = Group::with_capacity(requests.len());
     for request in requests {
         match request {
             Request::Append { archive, sha256, done } => {
                 match write_frame(directory, &archive, sha256) {
                     Ok(appended) => group.push((done, appended)),
-                    Err(error) => answer(done, Err(error)),
+                    Err(error) => answers.push(Answer::Appended(done, Err(error))),
                 }
                 if directory.is_full() {
-                    rotate(directory, &mut group);
+                    rotate(directory, &mut group, answers);
                 }
             }
             Request::Run(work) => {
-                settle(directory, &mut group);
-                work(directory);
+                settle(directory, &mut group, answers);
+                answers.push(work(directory));
             }
         }
     }
-    settle(directory, &mut group);
+    settle(directory, &mut group, answers);
 }
 
 fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32]>) -> Result<Appended> {
@@ -179,7 +202,7 @@ fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32
 }
 
 /// The rotation that a full batch is due.
-fn rotate(directory: &mut Directory, group: &mut Group) {
+fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
     let result = directory.rotate();
     match group.last_mut() {
         Some((_, last)) => match result {
@@ -189,11 +212,11 @@ fn rotate(directory: &mut Directory, group: &mut Group) {
         // A batch that was full before, and an append that failed.
         None => result.map_or_else(|error| directory.note(error), |_| ()),
     }
-    settle(directory, group);
+    settle(directory, group, answers);
 }
 
 /// Makes what was written as durable as the policy says, and answers.
-fn settle(directory: &mut Directory, group: &mut Group) {
+fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
     let result = match directory.options().sync {
         SyncPolicy::EveryAppend if directory.unsynced() > 0 => directory.sync(),
         SyncPolicy::Interval { bytes, .. } if directory.unsynced() > 0 && directory.unsynced() >= bytes => {
@@ -204,17 +227,12 @@ fn settle(directory: &mut Directory, group: &mut Group) {
         _ => Ok(()),
     };
     match result {
-        Ok(()) => group.drain(..).for_each(|(done, appended)| answer(done, Ok(appended))),
+        Ok(()) => answers.extend(group.drain(..).map(|(done, appended)| Answer::Appended(done, Ok(appended)))),
         Err(error) => {
             directory.forget_unsynced();
-            group.drain(..).for_each(|(done, _)| answer(done, Err(error.clone())));
+            answers.extend(group.drain(..).map(|(done, _)| Answer::Appended(done, Err(error.clone()))));
         }
     }
-}
-
-/// A caller that is gone does not mind.
-fn answer(done: oneshot::Sender<Result<Appended>>, result: Result<Appended>) {
-    let _ = done.send(result);
 }
 
 /// A panic elsewhere leaves the state as its own invariants keep it.
