@@ -69,7 +69,9 @@ mod tests {
         let cid = cid([7; 32]);
         assert_eq!(parse_batch(&batch(&cid)), Some(cid));
         let upper = batch(&cid).to_uppercase();
-        for other in [OPEN, &set_aside(1), "egress..car", "egress.car", "consolidation", "egress.bafy.car", &upper, &format!("{}.tmp", batch(&cid))] {
+        for other in
+            [OPEN, &set_aside(1), "egress..car", "egress.car", "consolidation", "egress.bafy.car", &upper, &format!("{}.tmp", batch(&cid))]
+        {
             assert_eq!(parse_batch(other), None, "{other}");
         }
         let not_a_car = Cid::new_v1(0x71, *cid.hash());

@@ -76,8 +76,7 @@ impl OpenBatch {
     fn create(dir: &Path, path: PathBuf) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).context("create", &path)?;
         let extent = Extent { len: 0, frames: 0, hash: Sha256::new() };
-        let mut batch =
-            Self { file, path, synced: extent.clone(), extent, since: SystemTime::now(), ragged: false, rewrite: false };
+        let mut batch = Self { file, path, synced: extent.clone(), extent, since: SystemTime::now(), ragged: false, rewrite: false };
         batch.write_whole(&HEADER)?;
         batch.file.sync_all().context("sync", &batch.path)?;
         sync_dir(dir)?;

@@ -38,6 +38,7 @@ enum Request {
 }
 
 /// What a caller is told. A caller that is gone does not mind.
+#[allow(clippy::large_enum_variant, reason = "nearly all are appends, and a box for each would cost more than the move")]
 enum Answer {
     Appended(oneshot::Sender<Result<Appended>>, Result<Appended>),
     Ran(Box<dyn FnOnce() + Send>),

@@ -97,7 +97,13 @@ impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = if self.outcome.is_ok() { "ok" } else { "error" };
         // Debug, not Display: the issuer is text from outside, and this is a line.
-        write!(f, "{} {outcome} ran={} issuer={}", self.cid, self.ran, self.issuer.as_deref().map_or("-".into(), |did| did.escape_debug().to_string()))
+        write!(
+            f,
+            "{} {outcome} ran={} issuer={}",
+            self.cid,
+            self.ran,
+            self.issuer.as_deref().map_or("-".into(), |did| did.escape_debug().to_string())
+        )
     }
 }
 

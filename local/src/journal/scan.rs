@@ -48,15 +48,16 @@ pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
     let mut start: &File = file;
     start.seek(SeekFrom::Start(0)).context("read", path)?;
     let mut hash = Sha256::new();
-    let mut reader = match CarReader::new(BufReader::with_capacity(256 << 10, file), CarLimits { blocks: usize::MAX, ..CarLimits::default() }) {
-        Ok(reader) if reader.roots().is_empty() => reader,
-        Ok(_) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: "the header names roots".into() }),
-        Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
-        Err(_) if is_torn_header(file, file_len).context("read", path)? => {
-            return Ok(Scan::Whole { len: 0, frames: 0, hash, file_len });
-        }
-        Err(e) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: e.problem.to_string() }),
-    };
+    let mut reader =
+        match CarReader::new(BufReader::with_capacity(256 << 10, file), CarLimits { blocks: usize::MAX, ..CarLimits::default() }) {
+            Ok(reader) if reader.roots().is_empty() => reader,
+            Ok(_) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: "the header names roots".into() }),
+            Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
+            Err(_) if is_torn_header(file, file_len).context("read", path)? => {
+                return Ok(Scan::Whole { len: 0, frames: 0, hash, file_len });
+            }
+            Err(e) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: e.problem.to_string() }),
+        };
     hash.update(HEADER);
     let mut frames = 0;
     loop {

@@ -51,7 +51,10 @@ pub(crate) fn read(dir: &Path) -> Result<BTreeMap<Vec<u8>, Secret>> {
     for (number, path) in logs(dir)? {
         if number >= state.log || number == state.previous_log {
             let contents = read_file(&path, &mut budget)?;
-            in_file(&path, log::records(&contents).and_then(|batches| batches.iter().try_for_each(|batch| apply_batch(&mut newest, batch))))?;
+            in_file(
+                &path,
+                log::records(&contents).and_then(|batches| batches.iter().try_for_each(|batch| apply_batch(&mut newest, batch))),
+            )?;
         }
     }
     Ok(newest.into_iter().filter_map(|(key, (_, value))| Some((key, value?))).collect())
@@ -235,7 +238,8 @@ mod tests {
     #[test]
     fn a_damaged_table_is_refused() {
         let dir = copy("claim");
-        let table = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "ldb")).unwrap();
+        let table =
+            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "ldb")).unwrap();
         let whole = fs::read(&table).unwrap();
         let good = read(dir.path()).unwrap();
         let mut refused = 0;

@@ -36,8 +36,12 @@ async fn nothing_acknowledged_is_lost_to_a_kill() {
     let mut rotated = 0;
     for round in 0..kills {
         let from = next.values().map(u64::to_string).collect::<Vec<_>>().join(",");
-        let mut process =
-            child("kill::appending", dir.path()).env("STOREHOUSE_TEST_FROM", from).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut process = child("kill::appending", dir.path())
+            .env("STOREHOUSE_TEST_FROM", from)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         while !line.contains("appending now") {
@@ -59,10 +63,12 @@ async fn nothing_acknowledged_is_lost_to_a_kill() {
             journal.remove(&batch.cid).await.unwrap();
         }
         rotated += batches.len();
-        let position = |frames: &Vec<Vec<u8>>| frames.iter().map(|frame| parse(frame)).fold([u64::MAX; WRITERS as usize], |mut first, (w, n)| {
-            first[w as usize] = first[w as usize].min(n);
-            first
-        });
+        let position = |frames: &Vec<Vec<u8>>| {
+            frames.iter().map(|frame| parse(frame)).fold([u64::MAX; WRITERS as usize], |mut first, (w, n)| {
+                first[w as usize] = first[w as usize].min(n);
+                first
+            })
+        };
         batches.sort_by_key(position);
         let mut at = next.clone();
         batches.push(open_frames(dir.path()));

@@ -75,7 +75,8 @@ fn seeds_and_seeds_with_their_public_key() {
 /// RFC 8410, section 10.3: OpenSSL's form of a private key, without and with its public one.
 #[test]
 fn pem() {
-    let plain = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    let plain =
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
     let key = Ed25519Key::from_pem(&plain.into()).unwrap();
     assert_eq!(key.public().to_bytes().as_slice(), unhex("19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"));
     assert_eq!(key.to_pem().unwrap().expose(), plain.as_bytes());

@@ -99,7 +99,8 @@ async fn absurd_costs_are_refused() {
     keys.put(&name("a"), &key(1), PutKey::Create).await.unwrap();
     let path = plain.path().join("a.key");
     let whole = fs::read(&path).unwrap();
-    for (at, value) in [(18, u32::MAX), (18, 7), (18, (1 << 20) + 1), (22, 65), (22, 0), (26, 65), (26, 0), (22, u32::MAX), (26, u32::MAX)] {
+    for (at, value) in [(18, u32::MAX), (18, 7), (18, (1 << 20) + 1), (22, 65), (22, 0), (26, 65), (26, 0), (22, u32::MAX), (26, u32::MAX)]
+    {
         let mut file = whole.clone();
         file[at..at + 4].copy_from_slice(&value.to_le_bytes());
         use sha2::Digest;

@@ -38,7 +38,10 @@ fn no_secret_is_ever_printed() {
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     // The errors did print.
-    assert!(text.contains("is sealed under another passphrase") && text.contains("WrongPassphrase") && text.contains("is damaged"), "{text}");
+    assert!(
+        text.contains("is sealed under another passphrase") && text.contains("WrongPassphrase") && text.contains("is damaged"),
+        "{text}"
+    );
 
     let index: serde_json::Value =
         serde_json::from_slice(&fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/index.json")).unwrap()).unwrap();
@@ -59,7 +62,14 @@ fn no_secret_is_ever_printed() {
 #[test]
 fn the_search_finds_what_it_looks_for() {
     let secret = MARK.as_bytes();
-    for printed in [format!("{secret:?}"), format!("{secret:#?}").replace("\n    ", "\n"), format!("{secret:x?}"), format!("{secret:X?}"), MARK.to_owned(), hex(secret)] {
+    for printed in [
+        format!("{secret:?}"),
+        format!("{secret:#?}").replace("\n    ", "\n"),
+        format!("{secret:x?}"),
+        format!("{secret:X?}"),
+        MARK.to_owned(),
+        hex(secret),
+    ] {
         assert!(forms(secret).iter().any(|form| printed.contains(form)), "{printed}");
     }
 }
