@@ -6,4 +6,5 @@ mod error;
 pub use config::{Config, CredentialsConfig, RepoConfig, S3Config};
 pub use error::{Error, Result};
 pub use storehouse_blobstore as blobstore;
+pub use storehouse_local as local;
 pub use storehouse_objectstore as objectstore;

@@ -218,6 +218,11 @@ impl<R: Read> CarReader<R> {
         self.offset
     }
 
+    /// What the blocks are read from.
+    pub fn get_ref(&self) -> &R {
+        &self.reader
+    }
+
     /// The next block, or `None` at the end.
     ///
     /// # Errors

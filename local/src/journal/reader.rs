@@ -1,8 +1,9 @@
 //! Reading a batch, receipt by receipt.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use ipld_core::cid::Cid;
+use sha2::{Digest, Sha256};
 
 use super::receipt::Receipt;
 use crate::car::{CarError, CarLimits, CarProblem, CarReader};
@@ -14,7 +15,23 @@ use crate::{Error, Result, journal::names};
 /// error, a torn tail too, is the last item.
 #[derive(Debug)]
 pub struct BatchReader<R> {
-    frames: Option<CarReader<BufReader<R>>>,
+    frames: Option<CarReader<BufReader<Hashing<R>>>>,
+    cid: Option<Cid>,
+}
+
+/// A reader and the hash of all that was read from it.
+#[derive(Debug)]
+struct Hashing<R> {
+    reader: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 /// A frame of a batch: one receipt's archive.
@@ -35,12 +52,19 @@ impl<R: Read> BatchReader<R> {
     /// [`Error::Car`] if it is no CAR version 1 without roots.
     pub fn new(batch: R) -> Result<Self> {
         let limits = CarLimits { blocks: usize::MAX, ..CarLimits::default() };
+        let batch = Hashing { reader: batch, hash: Sha256::new() };
         let frames = CarReader::new(BufReader::with_capacity(256 << 10, batch), limits).map_err(|e| broken("the batch's header", e))?;
         if !frames.roots().is_empty() {
             let problem = CarProblem::Root("a batch has no roots");
             return Err(broken("the batch's header", CarError { offset: 0, problem }));
         }
-        Ok(Self { frames: Some(frames) })
+        Ok(Self { frames: Some(frames), cid: None })
+    }
+
+    /// The CID of the batch as it was read, once the iteration has come to the end of the data: a rotated batch is named by it.
+    #[must_use]
+    pub fn cid(&self) -> Option<Cid> {
+        self.cid
     }
 }
 
@@ -54,6 +78,7 @@ impl<R: Read> Iterator for BatchReader<R> {
             Ok(Some(block)) if names::is_car(&block.cid) => Some(Ok(Frame { cid: block.cid, offset, archive: block.data })),
             Ok(Some(_)) => Some(Err(broken("a frame", CarError { offset, problem: CarProblem::Cid }))),
             Ok(None) => {
+                self.cid = Some(names::cid(frames.get_ref().get_ref().hash.clone().finalize().into()));
                 self.frames = None;
                 None
             }

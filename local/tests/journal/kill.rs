@@ -28,7 +28,7 @@ fn parse(frame: &[u8]) -> (u64, u64) {
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_to_a_kill() {
-    let kills = std::env::var("STOREHOUSE_TEST_KILLS").map_or(25, |kills| kills.parse().expect("STOREHOUSE_TEST_KILLS is a number"));
+    let kills = std::env::var("STOREHOUSE_TEST_KILLS").map_or(200, |kills| kills.parse().expect("STOREHOUSE_TEST_KILLS is a number"));
     // On a disk, where files are synced.
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random(4711);

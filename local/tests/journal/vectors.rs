@@ -25,7 +25,8 @@ async fn a_journal_of_go_is_opened_in_place() {
 
     let mut listed: Vec<_> = journal.list().await.unwrap().iter().map(|batch| batch.cid.to_string()).collect();
     let mut expected = strings(&index()["journal_batches"]);
-    (listed.sort(), expected.sort());
+    listed.sort();
+    expected.sort();
     assert_eq!(listed, expected);
     // Go keeps no acknowledgements, so all of it is to be handed over.
     assert_eq!(journal.pending().await.unwrap(), journal.list().await.unwrap());
@@ -91,10 +92,12 @@ fn every_receipt_in_the_batches_is_one_of_gos() {
     let mut seen = 0;
     for cid in strings(&index["journal_batches"]) {
         let batch = fs::File::open(vectors().join("journal").join(format!("egress.{cid}.car"))).unwrap();
-        for frame in BatchReader::new(batch).unwrap() {
+        let mut frames = BatchReader::new(batch).unwrap();
+        for frame in &mut frames {
             assert!(known.contains(&frame.unwrap().receipt().unwrap().cid.to_string()));
             seen += 1;
         }
+        assert_eq!(frames.cid().unwrap().to_string(), cid);
     }
     assert!(seen > 5, "{seen}");
 }

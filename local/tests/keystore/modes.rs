@@ -129,7 +129,7 @@ fn traced() {
     for line in created {
         assert!(line.contains("O_CLOEXEC, 0600"), "{line}");
     }
-    let in_keystore = |line: &&str| line.contains("chmod") && !line.contains("/a\"") && !line.contains("/a/b\"");
+    let in_keystore = |line: &&str| line.contains("chmod(") && !line.contains("/a\"") && !line.contains("/a/b\"");
     for line in trace.lines().filter(in_keystore) {
         assert!(line.contains(", 0600") || line.contains("keystore\", 0700"), "{line}");
     }
