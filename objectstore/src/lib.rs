@@ -1,7 +1,7 @@
 //! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
 //!
 //! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
-//! `flatfs` (both on by default). Those who write one test it with the module `conformance` (feature `conformance`).
+//! `flatfs` (both on by default), and `s3`. Those who write one test it with the module `conformance` (feature `conformance`).
 //!
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
 //! HTTP client is compiled.
@@ -26,6 +26,9 @@ pub mod flatfs;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+#[cfg(feature = "s3")]
+pub mod s3;
+
 pub use batch::{Batch, BatchOp, BatchResult, Batches};
 pub use body::Body;
 pub use capabilities::{Capabilities, KeyRule, ListOrder};
@@ -42,3 +45,5 @@ pub use store::ObjectStore;
 pub use flatfs::{FlatFs, FlatFsOptions};
 #[cfg(feature = "memory")]
 pub use memory::Memory;
+#[cfg(feature = "s3")]
+pub use s3::S3;
