@@ -122,6 +122,15 @@ impl Failure {
         }
     }
 
+    /// Whether the server failed at the request, by its answer or by breaking the connection.
+    pub(super) fn is_breakdown(&self) -> bool {
+        match self {
+            Self::Broken(broken) => broken.what == What::Cut,
+            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::Early(_) => false,
+        }
+    }
+
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),

@@ -93,12 +93,9 @@ impl Client {
             Some((StatusCode::PRECONDITION_FAILED, _)) => Error::Precondition { operation: Operation::Get, key: key.clone() },
             Some((StatusCode::RANGE_NOT_SATISFIABLE, size)) => self.unsatisfiable(key, options, size).await,
             // Some servers fail at a range that the object does not have.
-            Some((status, _)) if status.is_server_error() && options.range.is_some() => match self.head(key).await {
-                Ok(metadata) => match options.resolve_range(key, metadata.size) {
-                    Err(unsatisfiable) => unsatisfiable,
-                    Ok(_) => self.error(failure, Operation::Get, Some(key)),
-                },
-                Err(_) => self.error(failure, Operation::Get, Some(key)),
+            _ if options.range.is_some() && failure.is_breakdown() => match self.unsatisfiable(key, options, None).await {
+                Error::Backend { .. } => self.error(failure, Operation::Get, Some(key)),
+                error => error,
             },
             _ => self.error(failure, Operation::Get, Some(key)),
         }

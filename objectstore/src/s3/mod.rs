@@ -52,11 +52,13 @@ use futures_core::stream::BoxStream;
 use tokio::sync::Semaphore;
 
 use crate::{
-    Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions,
+    PutResult, Result,
 };
 
 use client::Client;
 pub use options::{Credentials, S3Options};
+pub use upload::PendingUpload;
 
 /// The least that S3 accepts as a part that is not the last, in bytes.
 const MIN_PART: u64 = 5 << 20;
@@ -100,6 +102,14 @@ impl S3 {
         let parts = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
         let (part_size, part_memory) = (options.part_size, options.part_memory);
         Ok(Self { shared: Arc::new(Shared { client, capabilities, part_size, part_memory, parts }) })
+    }
+
+    /// The multipart uploads of this bucket that are neither completed nor aborted, all of them in memory.
+    ///
+    /// # Errors
+    /// [`Error::Backend`], also if the server cannot list its uploads.
+    pub async fn pending_uploads(&self) -> Result<Vec<PendingUpload>> {
+        upload::pending(&self.shared.client).await
     }
 
     /// Aborts the multipart uploads of this bucket that were begun more than `older_than` ago, and gives their number. They are what a process leaves that
@@ -194,5 +204,9 @@ impl ObjectStore for S3 {
 
     fn capabilities(&self) -> &Capabilities {
         &self.shared.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
     }
 }

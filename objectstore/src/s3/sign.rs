@@ -153,7 +153,7 @@ pub(super) fn chunked_len(len: u64) -> Option<u64> {
     let chunk = CHUNK as u64;
     let framed = |len: u64| format!("{len:x}").len() as u64 + ";chunk-signature=".len() as u64 + 64 + 4 + len;
     let mut wire = (len / chunk).checked_mul(framed(chunk))?;
-    if len % chunk > 0 {
+    if !len.is_multiple_of(chunk) {
         wire = wire.checked_add(framed(len % chunk))?;
     }
     wire.checked_add(framed(0))

@@ -73,7 +73,7 @@ enum Framing {
     /// As it is. The last piece is held back until the body has ended well: without it the server has no whole object.
     Plain { held: Option<Bytes> },
     /// In signed chunks. The empty one that ends the body is sent when the body has ended well.
-    Chunked { chunk: BytesMut, signer: ChunkSigner },
+    Chunked { chunk: BytesMut, signer: Box<ChunkSigner> },
 }
 
 impl Framing {
@@ -155,7 +155,7 @@ impl Client {
             Payload::Sha256(_) => Framing::Plain { held: None },
             Payload::Chunked(_) => {
                 request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
-                Framing::Chunked { chunk: BytesMut::with_capacity(CHUNK), signer }
+                Framing::Chunked { chunk: BytesMut::with_capacity(CHUNK), signer: Box::new(signer) }
             }
         };
         let mut answer = pin!(self.send(request));

@@ -1,9 +1,9 @@
 //! Multipart uploads that do not outlive their put, and those that did.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use hyper::header::DATE;
 use hyper::{Method, StatusCode};
 use tokio::runtime::Handle;
@@ -85,36 +85,73 @@ async fn abort(client: &Client, key: &Key, id: &str) -> Result<()> {
     }
 }
 
-/// Aborts all uploads in the bucket that were begun more than `age` ago; gives their number.
-pub(super) async fn sweep(client: &Client, age: Duration) -> Result<usize> {
-    let mut aborted = 0;
+/// A multipart upload that was begun and is neither completed nor aborted: a put that runs, or what a process left that died in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingUpload {
+    /// The object that it is to become.
+    pub key: Key,
+    /// When it was begun, by the server's clock.
+    pub begun: SystemTime,
+    id: String,
+}
+
+/// A page of the bucket's uploads.
+struct Page {
+    uploads: Vec<PendingUpload>,
+    /// The server's time.
+    now: SystemTime,
+    next: Option<(String, String)>,
+}
+
+async fn page(client: &Client, marker: Option<&(String, String)>) -> Result<Page> {
     // Asked for without a prefix: some servers take a prefix for the whole key.
-    let mut marker: Option<(String, String)> = None;
+    let mut call = Call::new(Method::GET, None);
+    call.query = vec![("uploads", "")];
+    if let Some((key, id)) = marker {
+        call.query.push(("key-marker", key));
+        call.query.push(("upload-id-marker", id));
+    }
+    let error = |failure| client.error(failure, Operation::List, None);
+    let answer = client.call(&call).await.map_err(error)?;
+    let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
+    let now = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map_or_else(SystemTime::now, Into::into);
+    let page = client.xml(answer, "ListMultipartUploadsResult").await.map_err(error)?;
+    let uploads = page.all("Upload").filter_map(|upload| {
+        let begun = DateTime::parse_from_rfc3339(upload.get("Initiated")?).ok()?.into();
+        Some(PendingUpload { key: Key::new(upload.get("Key")?).ok()?, begun, id: upload.get("UploadId")?.to_owned() })
+    });
+    let next = (page.get("NextKeyMarker").unwrap_or("").to_owned(), page.get("NextUploadIdMarker").unwrap_or("").to_owned());
+    let next = (page.is_true("IsTruncated") && marker != Some(&next)).then_some(next);
+    Ok(Page { uploads: uploads.collect(), now, next })
+}
+
+/// All uploads in the bucket.
+pub(super) async fn pending(client: &Client) -> Result<Vec<PendingUpload>> {
+    let (mut all, mut marker) = (Vec::new(), None);
     loop {
-        let mut call = Call::new(Method::GET, None);
-        call.query = vec![("uploads", "")];
-        if let Some((key, id)) = &marker {
-            call.query.push(("key-marker", key));
-            call.query.push(("upload-id-marker", id));
+        let page = page(client, marker.as_ref()).await?;
+        all.extend(page.uploads);
+        marker = page.next;
+        if marker.is_none() {
+            return Ok(all);
         }
-        let error = |failure| client.error(failure, Operation::List, None);
-        let answer = client.call(&call).await.map_err(error)?;
-        // By the server's clock, which also says when an upload was begun.
-        let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok());
-        let now = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map_or_else(Utc::now, |now| now.to_utc());
-        let page = client.xml(answer, "ListMultipartUploadsResult").await.map_err(error)?;
-        for upload in page.all("Upload") {
-            let begun = upload.get("Initiated").and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-            let old = begun.is_some_and(|begun| (now - begun.to_utc()).to_std().is_ok_and(|old| old >= age));
-            if let (true, Some(key), Some(id)) = (old, upload.get("Key").and_then(|key| Key::new(key).ok()), upload.get("UploadId")) {
-                abort(client, &key, id).await?;
+    }
+}
+
+/// Aborts all uploads in the bucket that were begun more than `age` ago, by the server's clock; gives their number.
+pub(super) async fn sweep(client: &Client, age: Duration) -> Result<usize> {
+    let (mut aborted, mut marker) = (0, None);
+    loop {
+        let page = page(client, marker.as_ref()).await?;
+        for upload in page.uploads {
+            if page.now.duration_since(upload.begun).unwrap_or_default() >= age {
+                abort(client, &upload.key, &upload.id).await?;
                 aborted += 1;
             }
         }
-        let next = (page.get("NextKeyMarker").unwrap_or("").to_owned(), page.get("NextUploadIdMarker").unwrap_or("").to_owned());
-        if !page.is_true("IsTruncated") || marker.as_ref() == Some(&next) {
+        marker = page.next;
+        if marker.is_none() {
             return Ok(aborted);
         }
-        marker = Some(next);
     }
 }

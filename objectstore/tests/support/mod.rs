@@ -40,11 +40,12 @@ impl Kind {
     }
 }
 
+#[derive(Clone)]
 pub struct Server {
     pub kind: Kind,
     pub options: S3Options,
     requests: Arc<Mutex<Vec<String>>>,
-    _directory: Option<TempDir>,
+    directory: Option<Arc<TempDir>>,
 }
 
 impl Server {
@@ -67,7 +68,7 @@ impl Server {
             credentials: Some(Credentials::new(env("ACCESS_KEY"), env("SECRET_KEY"))),
             ..options()
         };
-        Self { kind, options, requests: Arc::default(), _directory: None }
+        Self { kind, options, requests: Arc::default(), directory: None }
     }
 
     /// An s3s-fs over a directory of its own, until the runtime ends.
@@ -95,13 +96,25 @@ impl Server {
         });
         let options =
             S3Options { endpoint, insecure: Some(true), credentials: Some(Credentials::new("test-key", "test-secret")), ..options() };
-        Self { kind: Kind::S3sFs, options, requests, _directory: Some(directory) }
+        Self { kind: Kind::S3sFs, options, requests, directory: Some(Arc::new(directory)) }
     }
 
     /// The method and the URL of each request since the last call, as the server saw them. Only of a server in this process.
     pub fn take_requests(&self) -> Vec<String> {
         assert_eq!(self.kind, Kind::S3sFs, "the requests of another process cannot be counted");
         std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What failed and dropped puts left behind in the store's bucket: open uploads, and on s3s-fs, which lists none, its files for them.
+    pub async fn leftovers(&self, store: &S3) -> Vec<String> {
+        match &self.directory {
+            None => store.pending_uploads().await.unwrap().into_iter().map(|upload| format!("{upload:?}")).collect(),
+            Some(directory) => std::fs::read_dir(directory.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .filter(|name| name.starts_with(".upload") || name.starts_with(".tmp."))
+                .collect(),
+        }
     }
 
     /// Options for a bucket of its own.
