@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
 use tokio::sync::{oneshot, watch};
 
@@ -33,14 +34,31 @@ struct Waiting {
 }
 
 enum Request {
-    Append { archive: Bytes, sha256: Option<[u8; 32]>, done: oneshot::Sender<Result<Appended>> },
+    Append { archive: Bytes, sha256: Option<[u8; 32]>, done: oneshot::Sender<Result<Written, Box<Error>>> },
     Run(Box<dyn FnOnce(&mut Directory) -> Answer + Send>),
 }
 
+/// What an append did, in few bytes: it is moved around more than anything else here.
+struct Written {
+    sha256: [u8; 32],
+    offset: u64,
+    rotation: Option<Box<Result<Cid>>>,
+}
+
+impl From<Written> for Appended {
+    fn from(Written { sha256, offset, rotation }: Written) -> Self {
+        let (rotated, rotation_error) = match rotation.map(|rotation| *rotation) {
+            None => (None, None),
+            Some(Ok(cid)) => (Some(cid), None),
+            Some(Err(error)) => (None, Some(error)),
+        };
+        Self { archive: names::cid(sha256), offset, rotated, rotation_error }
+    }
+}
+
 /// What a caller is told. A caller that is gone does not mind.
-#[allow(clippy::large_enum_variant, reason = "nearly all are appends, and a box for each would cost more than the move")]
 enum Answer {
-    Appended(oneshot::Sender<Result<Appended>>, Result<Appended>),
+    Appended(oneshot::Sender<Result<Written, Box<Error>>>, Result<Written, Box<Error>>),
     Ran(Box<dyn FnOnce() + Send>),
 }
 
@@ -75,7 +93,11 @@ impl Queue {
         let sha256 = (archive.len() <= HASHED_BY_APPENDER).then(|| Sha256::digest(&archive).into());
         let (done, result) = oneshot::channel();
         self.push(Request::Append { archive, sha256, done });
-        result.await.map_err(|_| Error::Stopped)?
+        match result.await {
+            Ok(Ok(written)) => Ok(written.into()),
+            Ok(Err(error)) => Err(*error),
+            Err(_) => Err(Error::Stopped),
+        }
     }
 
     /// Runs `work` on the directory, after the appends that were called before it.
@@ -172,7 +194,7 @@ impl Drop for Job {
 }
 
 /// Frames written and not answered yet.
-type Group = Vec<(oneshot::Sender<Result<Appended>>, Appended)>;
+type Group = Vec<(oneshot::Sender<Result<Written, Box<Error>>>, Written)>;
 
 fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &mut Vec<Answer>) {
     let mut group = Group::with_capacity(requests.len());
@@ -180,8 +202,8 @@ fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &m
         match request {
             Request::Append { archive, sha256, done } => {
                 match write_frame(directory, &archive, sha256) {
-                    Ok(appended) => group.push((done, appended)),
-                    Err(error) => answers.push(Answer::Appended(done, Err(error))),
+                    Ok(written) => group.push((done, written)),
+                    Err(error) => answers.push(Answer::Appended(done, Err(error.into()))),
                 }
                 if directory.is_full() {
                     rotate(directory, &mut group, answers);
@@ -196,22 +218,20 @@ fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &m
     settle(directory, &mut group, answers);
 }
 
-fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32]>) -> Result<Appended> {
+fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32]>) -> Result<Written> {
     let sha256 = sha256.unwrap_or_else(|| Sha256::digest(archive).into());
     let offset = directory.batch()?.append(&names::frame(sha256, archive))?;
-    Ok(Appended { archive: names::cid(sha256), offset, rotated: None, rotation_error: None })
+    Ok(Written { sha256, offset, rotation: None })
 }
 
 /// The rotation that a full batch is due.
 fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
-    let result = directory.rotate();
-    match group.last_mut() {
-        Some((_, last)) => match result {
-            Ok(cid) => last.rotated = cid,
-            Err(error) => last.rotation_error = Some(error),
-        },
+    let result = directory.rotate().transpose();
+    match (group.last_mut(), result) {
+        (Some((_, last)), result) => last.rotation = result.map(Box::new),
         // A batch that was full before, and an append that failed.
-        None => result.map_or_else(|error| directory.note(error), |_| ()),
+        (None, Some(Err(error))) => directory.note(error),
+        (None, _) => {}
     }
     settle(directory, group, answers);
 }
@@ -228,10 +248,10 @@ fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer
         _ => Ok(()),
     };
     match result {
-        Ok(()) => answers.extend(group.drain(..).map(|(done, appended)| Answer::Appended(done, Ok(appended)))),
+        Ok(()) => answers.extend(group.drain(..).map(|(done, written)| Answer::Appended(done, Ok(written)))),
         Err(error) => {
             directory.forget_unsynced();
-            answers.extend(group.drain(..).map(|(done, _)| Answer::Appended(done, Err(error.clone()))));
+            answers.extend(group.drain(..).map(|(done, _)| Answer::Appended(done, Err(error.clone().into()))));
         }
     }
 }
