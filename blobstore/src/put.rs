@@ -22,7 +22,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// Stores the blob with this digest, if `body` is that blob: hashed while it streams, and committed only if length and digest match.
     ///
     /// A blob that is there already is not uploaded again unless [`PutBlob::replace`] says so. On a server
-    /// ([`verifies_sha256`](storehouse_objectstore::Capabilities::verifies_sha256)) that honours conditional puts, a blob of up to 1 MiB is put on condition that none is there:
+    /// ([`remote`](storehouse_objectstore::Capabilities::remote)) that honours conditional puts, a blob of up to 1 MiB is put on condition that none is there:
     /// one request. Otherwise one head comes first. A blob that this finds with another size than the declared one is damaged: the put goes on, and
     /// replaces it if `body` turns out to be the blob. Only [`BlobStore::verify`] finds other damage. An earlier put may have been a
     /// [relaxed](storehouse_objectstore::Durability::Relaxed) one; a durable put that finds its blob there does not sync it.
@@ -46,8 +46,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         put.size = Some(body.declared());
         if !options.replace {
             // Looking first is cheap on this machine, and tells a blob that lost its end in a crash from a whole one.
-            let remote = store.verifies_sha256;
-            if remote && store.create && body.declared() <= SMALL {
+            if store.remote && store.create && body.declared() <= SMALL {
                 put.mode = PutMode::Create;
             } else if self.has_size(&key, body.declared()).await.map_err(failed)? {
                 return Ok(PutOutcome::AlreadyThere);

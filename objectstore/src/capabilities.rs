@@ -15,6 +15,8 @@ pub struct Capabilities {
     pub replace: bool,
     /// [`PutOptions::sha256`](crate::PutOptions::sha256) is checked by the far side before the object becomes visible.
     pub verifies_sha256: bool,
+    /// Every operation is a round trip to a server: asking first costs as much as doing. If not, a head is cheap next to a put.
+    pub remote: bool,
     /// The order in which keys are listed.
     pub order: ListOrder,
     /// The largest object, in bytes (inclusive). A larger declared size is [`Error::TooLarge`](crate::Error::TooLarge).
@@ -31,6 +33,7 @@ impl Capabilities {
             create: true,
             replace: true,
             verifies_sha256: false,
+            remote: false,
             order: ListOrder::by_key(),
             max_size: i64::MAX as u64,
             keys: KeyRule::any(),

@@ -129,7 +129,15 @@ pub(super) async fn capabilities(client: &Arc<Client>) -> Result<Capabilities> {
     };
     probe.remove().await?;
     let (create, replace, verifies_sha256) = found;
-    Ok(Capabilities { create, replace, verifies_sha256, order: ListOrder::by_key(), max_size: MAX_OBJECT, keys: KeyRule::new(flaw) })
+    Ok(Capabilities {
+        create,
+        replace,
+        verifies_sha256,
+        remote: true,
+        order: ListOrder::by_key(),
+        max_size: MAX_OBJECT,
+        keys: KeyRule::new(flaw),
+    })
 }
 
 #[derive(Debug, PartialEq)]
