@@ -35,4 +35,13 @@ impl Error {
     pub(crate) fn setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Setting { setting: setting.into(), reason: reason.into(), source: None }
     }
+
+    /// The same with a deeper cause.
+    #[allow(dead_code, reason = "unused in a build whose backends cannot fail to open")]
+    pub(crate) fn caused_by(mut self, cause: Option<BoxError>) -> Self {
+        if let Self::Setting { source, .. } = &mut self {
+            *source = cause;
+        }
+        self
+    }
 }

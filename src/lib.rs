@@ -2,9 +2,13 @@
 
 mod config;
 mod error;
+mod open;
+mod stores;
 
 pub use config::{Config, CredentialsConfig, RepoConfig, S3Config};
 pub use error::{Error, Result};
+pub use stores::{Backend, Blobs, Stores};
+
 pub use storehouse_blobstore as blobstore;
 pub use storehouse_local as local;
 pub use storehouse_objectstore as objectstore;

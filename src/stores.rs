@@ -1,0 +1,90 @@
+//! Opening: from a configuration to stores that are ready.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use storehouse_blobstore::{BlobStore, KeyEncoder};
+use storehouse_objectstore::ObjectStore;
+
+use crate::{Config, Result, open};
+
+/// The blob store on whichever backend the configuration picked.
+pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
+
+/// Every store of a node, open and ready. Clones share them.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse::{Config, Stores};
+///
+/// let stores = Stores::open(&Config::default()).await?; // nothing configured: memory
+/// assert_eq!(stores.backend().to_string(), "memory");
+/// # Ok::<(), storehouse::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stores {
+    blobs: Blobs,
+    backend: Backend,
+}
+
+/// Where the blobs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// In this process's memory, gone with it.
+    Memory,
+    /// In files under a directory.
+    Flatfs {
+        /// The flatfs directory.
+        path: PathBuf,
+    },
+    /// In a bucket of an S3 server.
+    S3 {
+        /// The server, as it was configured.
+        endpoint: String,
+        /// The bucket.
+        bucket: String,
+    },
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
+            Self::S3 { endpoint, bucket } => write!(f, "s3 bucket {bucket} at {endpoint}"),
+        }
+    }
+}
+
+impl Stores {
+    /// Opens what `config` picks: S3 if it is configured, else the file system if `data_dir` is set, else memory. Blobs go to the bucket
+    /// `{bucket_prefix}pdp`, to flatfs in `{data_dir}/pdp/datastore`, or to memory. Missing directories and buckets are created.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting), which names the setting that is wrong or whose store cannot be opened: a directory that cannot be written or is in use,
+    /// a server that is not there or refuses the credentials, a backend that this build was made without.
+    pub async fn open(config: &Config) -> Result<Self> {
+        config.check()?;
+        let (blobs, backend) = match (&config.repo.s3, &config.repo.data_dir) {
+            (Some(s3), _) => open::s3(s3).await?,
+            (None, Some(data_dir)) => open::flatfs(data_dir).await?,
+            (None, None) => open::memory()?,
+        };
+        Ok(Self { blobs, backend })
+    }
+
+    /// The blobs.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Which backend the configuration picked.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+}
