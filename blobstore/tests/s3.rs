@@ -151,9 +151,19 @@ async fn a_refused_blob_leaves_no_object_and_no_upload() {
 async fn a_blob_that_is_there_is_not_written_again_whether_or_not_the_server_honours_conditions() {
     let server = Server::start().await;
     let blobs = blobs(&server).await;
-    let digest = Digest::of(HashFunction::Sha2_512, b"hello");
-    assert_eq!(blobs.put(&digest, "hello", PutBlob::default()).await.unwrap(), PutOutcome::Stored);
-    assert_eq!(blobs.put(&digest, "hello", PutBlob::default()).await.unwrap(), PutOutcome::AlreadyThere);
-    blobs.delete(&digest).await.unwrap();
+    for len in [5, 70_000, MIB, MIB + 1] {
+        let bytes = noise(len, 5);
+        for function in HashFunction::ALL {
+            let digest = Digest::of(function, &bytes);
+            for (body, outcome) in [
+                (in_pieces(&bytes, 30_000), PutOutcome::Stored),
+                (in_pieces(&bytes, 30_000), PutOutcome::AlreadyThere),
+                (bytes.clone().into(), PutOutcome::AlreadyThere),
+            ] {
+                assert_eq!(blobs.put(&digest, body, sized(&bytes)).await.unwrap(), outcome, "{function} {len}");
+            }
+            blobs.verify(&digest).await.unwrap();
+        }
+    }
     s3::remove(blobs.store()).await;
 }
