@@ -253,6 +253,37 @@ impl Error {
         Self::Backend { operation, key: key.cloned(), class, message: message.into(), source: Some(Box::new(source)) }
     }
 
+    /// The same error about another key: what `f` makes of the text of this one's, if that is a key. For writers of wrappers that change keys.
+    #[must_use]
+    pub fn map_key(mut self, f: impl FnOnce(&str) -> Option<String>) -> Self {
+        match &mut self {
+            Self::InvalidKey { key, .. } => *key = f(key).unwrap_or_else(|| std::mem::take(key)),
+            Self::InvalidRequest { key, .. }
+            | Self::NotFound { key, .. }
+            | Self::AlreadyExists { key }
+            | Self::Precondition { key, .. }
+            | Self::NotModified { key }
+            | Self::RangeNotSatisfiable { key, .. }
+            | Self::TooLarge { key, .. }
+            | Self::TooSmall { key, .. }
+            | Self::ChecksumMismatch { key }
+            | Self::Body { key: Some(key), .. }
+            | Self::Truncated { key, .. }
+            | Self::Unsupported { key, .. }
+            | Self::Backend { key: Some(key), .. } => {
+                if let Some(Ok(mapped)) = f(key.as_str()).map(Key::new) {
+                    *key = mapped;
+                }
+            }
+            Self::CollectLimit { .. }
+            | Self::Body { key: None, .. }
+            | Self::InUse { .. }
+            | Self::Config { .. }
+            | Self::Backend { key: None, .. } => {}
+        }
+        self
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn class(&self) -> ErrorClass {

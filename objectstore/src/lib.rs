@@ -1,7 +1,8 @@
 //! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
 //!
 //! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
-//! `flatfs` (both on by default), and `s3`. Those who write one test it with the module `conformance` (feature `conformance`).
+//! `flatfs` (both on by default), and `s3`. Wrappers are stores made of a store: [`PrefixStore`] and [`LimitStore`]. Those who write either test it
+//! with the module `conformance` (feature `conformance`).
 //!
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
 //! HTTP client is compiled.
@@ -18,6 +19,7 @@ mod options;
 mod range;
 mod sized;
 mod store;
+mod wrapper;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -40,6 +42,7 @@ pub use options::{Durability, GetOptions, ListOptions, PutMode, PutOptions};
 pub use range::ByteRange;
 pub use sized::SizedBody;
 pub use store::ObjectStore;
+pub use wrapper::{LimitStore, PrefixStore};
 
 #[cfg(all(unix, feature = "flatfs"))]
 pub use flatfs::{FlatFs, FlatFsOptions};

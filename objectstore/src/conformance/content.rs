@@ -2,18 +2,17 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Bytes of one block: a version, the block's place and the content's length, eight bytes each.
-const BLOCK: usize = 24;
+/// Bytes of one block: a version, the block's place and the content's length, eight bytes each, and a filling of the version's last byte.
+const BLOCK: usize = 256;
 
-/// Content of `len` bytes of which every 24 bytes say the version, their place and `len`: parts of two versions never pass for one.
+/// Content of `len` bytes of which every block says the version, its place and `len`: parts of two versions never pass for one.
 pub(super) fn stamped(version: u64, len: usize) -> Bytes {
     let mut bytes = BytesMut::with_capacity(len + BLOCK);
-    let mut place = 0u64;
-    while bytes.len() < len {
+    for place in 0..len.div_ceil(BLOCK) as u64 {
         bytes.put_u64(version);
         bytes.put_u64(place);
         bytes.put_u64(len as u64);
-        place += 1;
+        bytes.put_bytes(version as u8, BLOCK - 24);
     }
     bytes.truncate(len);
     bytes.freeze()
@@ -26,10 +25,11 @@ pub(super) fn version_of(bytes: &Bytes) -> Result<u64, String> {
     };
     let version = u64::from_be_bytes(first);
     let whole = stamped(version, bytes.len());
-    match bytes.iter().zip(&whole).position(|(a, b)| a != b) {
-        None => Ok(version),
-        Some(at) => Err(format!("{} bytes that start as version {version} and differ from it at byte {at}", bytes.len())),
+    if *bytes == whole {
+        return Ok(version);
     }
+    let at = bytes.iter().zip(&whole).take_while(|(a, b)| a == b).count();
+    Err(format!("{} bytes that start as version {version} and differ from it at byte {at}", bytes.len()))
 }
 
 #[cfg(test)]
@@ -38,11 +38,11 @@ mod tests {
 
     #[test]
     fn a_mixture_is_told() {
-        let (a, b) = (stamped(1, 100), stamped(2, 100));
+        let (a, b) = (stamped(1, 1000), stamped(2, 1000));
         assert_eq!(version_of(&a), Ok(1));
-        let mixed: Bytes = [&a[..48], &b[48..]].concat().into();
+        let mixed: Bytes = [&a[..512], &b[512..]].concat().into();
         assert!(version_of(&mixed).is_err());
-        assert!(version_of(&a.slice(..99)).is_err(), "cut");
+        assert!(version_of(&a.slice(..999)).is_err(), "cut");
         assert!(version_of(&Bytes::new()).is_err(), "empty");
     }
 }
