@@ -1,10 +1,25 @@
 //! What the keystore and the journal both do with directories and blocking threads.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use crate::error::IoContext;
 use crate::{Error, Result};
+
+/// Creates the directory, and its parents, if they are not there: durably, so that no power failure takes them away with what was synced in them.
+pub(crate) fn create_dirs(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dirs(parent)?;
+    match fs::create_dir(dir) {
+        Ok(()) => sync_dir(parent),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(e) => Err(e).context("create directory", dir),
+    }
+}
 
 /// Makes the directory's entries durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {

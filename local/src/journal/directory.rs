@@ -10,7 +10,7 @@ use ipld_core::cid::Cid;
 use super::open_batch::{OpenBatch, write_durably};
 use super::{BatchInfo, JournalOptions, Recovery, Retention, Status, names};
 use crate::error::IoContext;
-use crate::files::{lock_dir, sync_dir};
+use crate::files::{create_dirs, lock_dir, sync_dir};
 use crate::{Error, Result};
 
 /// The directory, locked.
@@ -31,10 +31,10 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery)> {
-        fs::create_dir_all(path).context("create directory", path)?;
+        create_dirs(path)?;
         let lock = lock_dir(path)?;
         let acknowledged = path.join(names::ACKNOWLEDGED);
-        fs::create_dir_all(&acknowledged).context("create directory", &acknowledged)?;
+        create_dirs(&acknowledged)?;
         let (open, recovery) = OpenBatch::open(path)?;
         let directory = Self {
             path: path.to_owned(),

@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 use super::format::{self, MAX_FILE, SealCost};
 use super::{KeyName, KeyStore, PutKey, check_size};
 use crate::error::IoContext;
-use crate::files::{off_thread, random, sync_dir};
+use crate::files::{create_dirs, off_thread, random, sync_dir};
 use crate::{Error, Result, Secret};
 
 const FILE_MODE: u32 = 0o600;
@@ -101,12 +101,14 @@ impl KeyStore for FileKeyStore {
 
 impl Inner {
     fn prepare(&self) -> Result<()> {
-        if let Some(parent) = self.dir.parent() {
-            fs::create_dir_all(parent).context("create directory", parent)?;
-        }
+        let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        create_dirs(parent)?;
         match DirBuilder::new().mode(DIR_MODE).create(&self.dir) {
             // A umask can only have taken bits away; the owner needs them all.
-            Ok(()) => fs::set_permissions(&self.dir, Permissions::from_mode(DIR_MODE)).context("set the mode of", &self.dir)?,
+            Ok(()) => {
+                fs::set_permissions(&self.dir, Permissions::from_mode(DIR_MODE)).context("set the mode of", &self.dir)?;
+                sync_dir(parent)?;
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e).context("create directory", &self.dir),
         }
