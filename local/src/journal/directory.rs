@@ -26,7 +26,7 @@ pub(super) struct Directory {
     /// Rotations so far.
     rotations: u64,
     background_error: Option<Error>,
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -45,7 +45,7 @@ impl Directory {
             unsynced_names: true,
             rotations: 0,
             background_error: None,
-            _lock: lock,
+            lock,
         };
         directory.forget_acknowledgements_of_removed()?;
         Ok((directory, recovery))
@@ -229,6 +229,8 @@ impl Drop for Directory {
     /// A last try, so that a clean end loses nothing under any policy. Its error has nobody to go to: whoever needs to know calls `sync` before.
     fn drop(&mut self) {
         let _ = self.sync();
+        // Closing the file would release the lock too, but not while a process that another thread is just starting still shares it.
+        let _ = self.lock.unlock();
     }
 }
 
