@@ -53,6 +53,8 @@ impl Client {
         let (head, body) = answer.into_parts();
         let (metadata, given) = match described(head.status, &head.headers) {
             Some(described) => described,
+            // An empty object's range, as some servers describe it, is none.
+            None if options.range.is_some() => return Err(self.unsatisfiable(key, &options, None).await),
             None => return Err(self.unexpected(Operation::Get, key, "gave an object without its size, range or ETag")),
         };
         // Not every server looks at every condition, and servers clamp ranges.
@@ -116,7 +118,7 @@ impl Client {
             Err(error) => error,
             Ok(size) => match options.resolve_range(key, size) {
                 Err(error) => error,
-                Ok(_) => self.unexpected(Operation::Get, key, "refused a range that the object has"),
+                Ok(_) => self.unexpected(Operation::Get, key, "did not give a range that the object has"),
             },
         }
     }

@@ -18,11 +18,15 @@ const PAGE: usize = 1000;
 
 impl Client {
     pub(super) fn list(self: &Arc<Self>, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        if !starts_a_key(&options.prefix) {
+        // Past all keys with this prefix; or before them, which some servers take for that.
+        let after = options.start_after.as_ref().filter(|after| after.as_str() >= options.prefix.as_str());
+        if !starts_a_key(&options.prefix) || after.is_some_and(|after| !after.as_str().starts_with(&options.prefix)) {
             return stream::empty().boxed();
         }
+        let after = after.cloned();
         let left = options.limit.unwrap_or(usize::MAX);
-        let state = Listing { client: Arc::clone(self), last: options.start_after.clone(), options, left, token: None, done: left == 0 };
+        let state =
+            Listing { client: Arc::clone(self), last: after.clone(), after, prefix: options.prefix, left, token: None, done: left == 0 };
         stream::unfold(state, |mut state| async move {
             if state.done {
                 return None;
@@ -43,7 +47,8 @@ impl Client {
 
 struct Listing {
     client: Arc<Client>,
-    options: ListOptions,
+    prefix: String,
+    after: Option<Key>,
     left: usize,
     token: Option<String>,
     /// The last key given, or the one to start after.
@@ -57,12 +62,12 @@ impl Listing {
         // Keys come as they are: asked for `encoding-type=url`, some servers say that they encoded them and did not.
         let mut call = Call::new(Method::GET, None);
         call.query = vec![("list-type", "2"), ("max-keys", &max_keys)];
-        if !self.options.prefix.is_empty() {
-            call.query.push(("prefix", &self.options.prefix));
+        if !self.prefix.is_empty() {
+            call.query.push(("prefix", &self.prefix));
         }
         if let Some(token) = &self.token {
             call.query.push(("continuation-token", token));
-        } else if let Some(after) = &self.options.start_after {
+        } else if let Some(after) = &self.after {
             call.query.push(("start-after", after.as_str()));
         }
         let error = |failure| self.client.error(failure, Operation::List, None);
@@ -83,7 +88,7 @@ impl Listing {
             // Others may have put objects here under names that are no keys, such as `folder/`.
             let Some(key) = found.get("Key").and_then(|text| Key::new(text).ok()) else { continue };
             // This store's order is that of the keys' bytes, and no key comes twice.
-            if !key.as_str().starts_with(&self.options.prefix) || self.last.as_ref().is_some_and(|last| *last >= key) {
+            if !key.as_str().starts_with(&self.prefix) || self.last.as_ref().is_some_and(|last| *last >= key) {
                 return Err(self.broken("lists keys out of order, or keys that were not asked for"));
             }
             self.last = Some(key.clone());
