@@ -4,6 +4,8 @@
 //! `_SECRET_KEY`) all of them are that server. `STOREHOUSE_TEST_S3_SERVER` says which it is, if it is one whose deviations the tests assert.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+mod fs;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -74,7 +76,7 @@ impl Server {
     /// An s3s-fs over a directory of its own, until the runtime ends.
     pub async fn in_process() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(directory.path()).unwrap());
+        let mut builder = S3ServiceBuilder::new(fs::Fs::new(directory.path().canonicalize().unwrap()));
         builder.set_auth(SimpleAuth::from_single("test-key", "test-secret"));
         let service = builder.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
