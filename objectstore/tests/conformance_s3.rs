@@ -11,13 +11,18 @@ fn profile(kind: Kind) -> Profile {
     // Two parts on their way, one that is filled, and what the connections hold.
     let s3 = Profile { pace: Pace::SERVER, put_window: 16 << 20, ..Profile::default() };
     match kind {
-        // It looks before it writes, without a lock, keeps an object's tag in a file of its own, and keys are its paths.
+        // It looks before it writes, without a lock, keeps an object's tag in a file of its own, and keys are its paths. Its bookkeeping files have their
+        // object's whole key in their names; see `support::fs`.
         Kind::S3sFs => {
             Profile { nesting: Nesting::Collide, atomic_conditions: false, linearizable: false, refuses: |key| key.len() > 80, ..s3 }
         }
-        Kind::MinIo => {
-            Profile { nesting: Nesting::HiddenFromListings, refuses: |key| key.split('/').any(|segment| segment.len() > 255), ..s3 }
-        }
+        Kind::MinIo => Profile {
+            nesting: Nesting::HiddenFromListings,
+            // It holds a lock on an object while it sends it.
+            writers_wait: true,
+            refuses: |key| key.split('/').any(|segment| segment.len() > 255),
+            ..s3
+        },
         Kind::Garage | Kind::Other => s3,
     }
 }

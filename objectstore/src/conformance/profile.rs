@@ -16,6 +16,9 @@ pub struct Profile {
     pub linearizable: bool,
     /// An open object can be read to its end after it was deleted or replaced (rule 7). If false, reading on may fail, but gives no other bytes.
     pub stable_reads: bool,
+    /// A put or delete waits until those who read the object have read it to its end (rule 7), if it is more than connections buffer. If true, the
+    /// case asserts that it waits, and that it happens once they have.
+    pub writers_wait: bool,
     /// The data can be open for writing once only (rule 14): opening it a second time is [`InUse`](crate::Error::InUse).
     pub exclusive: bool,
     /// Whole bodies are held in memory until they commit, so there is no [window](Profile::put_window) and nothing to leave behind.
@@ -36,6 +39,7 @@ impl Default for Profile {
             atomic_conditions: true,
             linearizable: true,
             stable_reads: true,
+            writers_wait: false,
             exclusive: false,
             holds_bodies: false,
             put_window: 8 * 1024 * 1024,

@@ -25,8 +25,16 @@ impl Client {
         }
         let after = after.cloned();
         let left = options.limit.unwrap_or(usize::MAX);
-        let state =
-            Listing { client: Arc::clone(self), last: after.clone(), after, prefix: options.prefix, left, token: None, done: left == 0 };
+        let state = Listing {
+            client: Arc::clone(self),
+            last: after.clone(),
+            after,
+            asked: asked(&options.prefix).to_owned(),
+            prefix: options.prefix,
+            left,
+            token: None,
+            done: left == 0,
+        };
         stream::unfold(state, |mut state| async move {
             if state.done {
                 return None;
@@ -48,6 +56,8 @@ impl Client {
 struct Listing {
     client: Arc<Client>,
     prefix: String,
+    /// What the server is asked for: all keys with the prefix, and perhaps others.
+    asked: String,
     after: Option<Key>,
     left: usize,
     token: Option<String>,
@@ -62,8 +72,8 @@ impl Listing {
         // Keys come as they are: asked for `encoding-type=url`, some servers say that they encoded them and did not.
         let mut call = Call::new(Method::GET, None);
         call.query = vec![("list-type", "2"), ("max-keys", &max_keys)];
-        if !self.prefix.is_empty() {
-            call.query.push(("prefix", &self.prefix));
+        if !self.asked.is_empty() {
+            call.query.push(("prefix", &self.asked));
         }
         if let Some(token) = &self.token {
             call.query.push(("continuation-token", token));
@@ -88,10 +98,17 @@ impl Listing {
             // Others may have put objects here under names that are no keys, such as `folder/`.
             let Some(key) = found.get("Key").and_then(|text| Key::new(text).ok()) else { continue };
             // This store's order is that of the keys' bytes, and no key comes twice.
-            if !key.as_str().starts_with(&self.prefix) || self.last.as_ref().is_some_and(|last| *last >= key) {
+            if !key.as_str().starts_with(&self.asked) || self.last.as_ref().is_some_and(|last| *last >= key) {
                 return Err(self.broken("lists keys out of order, or keys that were not asked for"));
             }
             self.last = Some(key.clone());
+            if !key.as_str().starts_with(&self.prefix) {
+                if key.as_str() > self.prefix.as_str() {
+                    self.done = true;
+                    break;
+                }
+                continue;
+            }
             entries.push(Entry { key, metadata });
         }
         entries.truncate(self.left);
@@ -120,6 +137,12 @@ fn metadata(found: &Element) -> Option<Metadata> {
         // To the second, as a head says it.
         last_modified: modified.and_then(|time| DateTime::from_timestamp(time.timestamp(), 0)).map(Into::into),
     })
+}
+
+/// The prefix that the server is asked for: without a last `.` or `..`, which some servers refuse, though it is a segment's beginning.
+fn asked(prefix: &str) -> &str {
+    let parent = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]);
+    if matches!(&prefix[parent.len()..], "." | "..") { parent } else { prefix }
 }
 
 /// Whether a key can start with `prefix`. Servers are not asked about others: they refuse some, and take others for something else.

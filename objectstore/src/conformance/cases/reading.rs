@@ -49,14 +49,32 @@ pub(in super::super) async fn is_undisturbed(fixture: Fixture) {
                 .await
                 .unwrap_or_else(|| panic!("rule 9: an object of {size} bytes has no piece"))
                 .or_fail(7, "the first piece");
-            if by != "replaced" {
-                fixture.delete(7, &key).await;
+            let change = async {
+                if by != "replaced" {
+                    fixture.delete(7, &key).await;
+                }
+                if by != "deleted" {
+                    fixture.put(7, &key, stamped(4, size)).await;
+                }
+            };
+            let mut change = std::pin::pin!(futures_util::future::maybe_done(change));
+            let waits = fixture.known().writers_wait;
+            if waits {
+                let early = tokio::time::timeout(Duration::from_millis(300), change.as_mut()).await;
+                let buffered = size < large(&fixture);
+                ensure!(7, buffered || early.is_err(), "writers wait for readers, says the profile, but an open object is {by} at once");
+            } else {
+                change.as_mut().await;
             }
-            if by != "deleted" {
-                fixture.put(7, &key, stamped(4, size)).await;
+            let read = async {
+                assert_undisturbed(&fixture, begun, first.len(), &bytes, by).await;
+                assert_undisturbed(&fixture, unread, 0, &bytes, by).await;
+            };
+            if waits {
+                futures_util::future::join(change, read).await;
+            } else {
+                read.await;
             }
-            assert_undisturbed(&fixture, begun, first.len(), &bytes, by).await;
-            assert_undisturbed(&fixture, unread, 0, &bytes, by).await;
         }
     }
 }
