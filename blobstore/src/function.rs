@@ -85,6 +85,12 @@ impl Hasher {
         }
     }
 
+    pub(crate) fn update_all(&mut self, pieces: &[bytes::Bytes]) {
+        for piece in pieces {
+            self.update(piece);
+        }
+    }
+
     pub(crate) fn finish(self) -> Digest {
         match self {
             Self::Sha2_256(state) => Digest::wrap(HashFunction::Sha2_256, &state.finalize()),

@@ -1,12 +1,13 @@
 //! Hashing beside the stream: pieces are handed over as they pass, and hashed on another thread.
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use storehouse_objectstore::{Body, Error, Result};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
 
 use crate::function::Hasher;
 use crate::{Digest, HashFunction};
@@ -25,36 +26,42 @@ const BACKLOG: usize = 2 * 1024 * 1024;
 
 /// A hash being computed over pieces that are given in order.
 ///
-/// At most one batch is hashed at a time; what comes meanwhile waits and makes up the next one. Dropping it leaves at most that one batch to
-/// be hashed to no purpose.
-pub(crate) struct Pipeline {
-    state: State,
+/// One blocking thread at a time has the hasher, and keeps it as long as anything waits: the stream need not be polled for the hash to go on.
+/// Dropping the pipeline leaves at most one batch to be hashed to no purpose.
+pub(crate) struct Pipeline(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// A batch was taken, or the hasher came back.
+    changed: Notify,
+}
+
+struct State {
+    /// `None` while a thread has it; until it is back, that thread also takes what waits.
+    hasher: Option<Hasher>,
     waiting: Vec<Bytes>,
     /// What waits, in bytes, with no piece counted as less than [`TINY`].
     load: usize,
-}
-
-enum State {
-    Idle(Hasher),
-    Hashing(JoinHandle<Hasher>),
-    /// The runtime shut down, or the hasher panicked, which it does not.
-    Lost,
+    /// The hasher will not come back: the runtime is shutting down.
+    lost: bool,
 }
 
 impl Pipeline {
     pub(crate) fn new(function: HashFunction) -> Self {
-        Self { state: State::Idle(function.hasher()), waiting: Vec::new(), load: 0 }
+        let state = State { hasher: Some(function.hasher()), waiting: Vec::new(), load: 0, lost: false };
+        Self(Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }))
     }
 
     /// Takes the next piece. Never waits; see [`Pipeline::room`].
-    pub(crate) fn push(&mut self, piece: Bytes) {
-        self.harvest();
-        match &mut self.state {
-            State::Idle(hasher) if self.waiting.is_empty() && piece.len() <= TINY => hasher.update(&piece),
+    pub(crate) fn push(&self, piece: Bytes) {
+        let mut state = self.0.lock();
+        let alone = state.waiting.is_empty();
+        match &mut state.hasher {
+            Some(hasher) if piece.len() <= TINY && alone => hasher.update(&piece),
             _ => {
-                self.load = self.load.saturating_add(piece.len().max(TINY));
-                self.waiting.push(piece);
-                self.start(BATCH);
+                state.load = state.load.saturating_add(piece.len().max(TINY));
+                state.waiting.push(piece);
+                self.start(state, BATCH);
             }
         }
     }
@@ -63,34 +70,40 @@ impl Pipeline {
     ///
     /// # Errors
     /// If the hash is lost.
-    pub(crate) async fn room(&mut self) -> io::Result<()> {
-        while self.load > BACKLOG {
-            self.join().await?;
-            self.start(BATCH);
+    pub(crate) async fn room(&self) -> io::Result<()> {
+        while self.0.lock().whole()?.load > BACKLOG {
+            self.0.changed.notified().await;
         }
         Ok(())
     }
 
-    /// Waits for the hash of all that was pushed.
+    /// Waits for the hash of all that was pushed. Nothing may be pushed afterwards.
     ///
     /// # Errors
     /// If the hash is lost.
-    pub(crate) async fn finish(&mut self) -> io::Result<Digest> {
+    pub(crate) async fn finish(&self) -> io::Result<Digest> {
         loop {
-            self.join().await?;
-            if self.load > INLINE {
-                self.start(INLINE);
-                continue;
+            if let Some(hasher) = self.finished()? {
+                return Ok(hasher.finish());
             }
-            return match std::mem::replace(&mut self.state, State::Lost) {
-                State::Idle(hasher) => Ok(hash(hasher, &std::mem::take(&mut self.waiting)).finish()),
-                State::Hashing(_) | State::Lost => Err(lost()),
-            };
+            self.0.changed.notified().await;
         }
     }
 
+    /// The hasher, if it is back; a small rest is hashed on the spot, a large one handed over.
+    fn finished(&self) -> io::Result<Option<Hasher>> {
+        let mut state = self.0.lock();
+        if state.whole()?.load > INLINE {
+            self.start(state, 0);
+            return Ok(None);
+        }
+        let Some(mut hasher) = state.hasher.take() else { return Ok(None) };
+        hasher.update_all(&state.take_waiting());
+        Ok(Some(hasher))
+    }
+
     /// The digest of a whole body, and its size in bytes.
-    pub(crate) async fn drain(mut self, mut body: Body) -> Result<(Digest, u64)> {
+    pub(crate) async fn drain(self, mut body: Body) -> Result<(Digest, u64)> {
         let failed = |e: io::Error| Error::Body { key: None, source: e.into() };
         let mut size: u64 = 0;
         while let Some(piece) = body.next().await {
@@ -102,50 +115,72 @@ impl Pipeline {
         Ok((self.finish().await.map_err(failed)?, size))
     }
 
-    /// Has all that waits hashed, if the hasher is free and at least `least` bytes wait.
-    fn start(&mut self, least: usize) {
-        if self.load < least {
+    /// Has all that waits hashed, if no thread is at it and at least `least` bytes wait.
+    fn start(&self, mut state: MutexGuard<'_, State>, least: usize) {
+        if state.load < least {
             return;
         }
-        self.state = match std::mem::replace(&mut self.state, State::Lost) {
-            State::Idle(hasher) => {
-                let batch = std::mem::take(&mut self.waiting);
-                self.load = 0;
-                match Handle::try_current() {
-                    Ok(runtime) => State::Hashing(runtime.spawn_blocking(move || hash(hasher, &batch))),
-                    // Stores in memory work without a runtime. So do blobs in them.
-                    Err(_) => State::Idle(hash(hasher, &batch)),
-                }
+        let Some(hasher) = state.hasher.take() else { return };
+        let batch = state.take_waiting();
+        drop(state);
+        let work = Work { shared: Arc::clone(&self.0), hasher: Some(hasher) };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || work.run(batch))),
+            // Stores in memory work without a runtime. So do blobs in them.
+            Err(_) => work.run(batch),
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.0.lock().take_waiting();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn whole(&self) -> io::Result<&Self> {
+        if self.lost { Err(io::Error::other("hashing was cut short: the runtime is shutting down")) } else { Ok(self) }
+    }
+
+    fn take_waiting(&mut self) -> Vec<Bytes> {
+        self.load = 0;
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// What a blocking thread does. If it is dropped before it is done, as a runtime that shuts down drops what it has not begun, it says so.
+struct Work {
+    shared: Arc<Shared>,
+    hasher: Option<Hasher>,
+}
+
+impl Work {
+    fn run(mut self, mut batch: Vec<Bytes>) {
+        while let Some(hasher) = &mut self.hasher {
+            hasher.update_all(&batch);
+            let mut state = self.shared.lock();
+            batch = state.take_waiting();
+            if batch.is_empty() {
+                state.hasher = self.hasher.take();
             }
-            busy => busy,
-        };
-    }
-
-    /// Takes the hasher back if it is done.
-    fn harvest(&mut self) {
-        if let State::Hashing(task) = &mut self.state
-            && let Some(done) = task.now_or_never()
-        {
-            self.state = done.map_or(State::Lost, State::Idle);
+            drop(state);
+            self.shared.changed.notify_one();
         }
-    }
-
-    /// Waits until the hasher is back.
-    async fn join(&mut self) -> io::Result<()> {
-        if let State::Hashing(task) = &mut self.state {
-            self.state = task.await.map_or(State::Lost, State::Idle);
-        }
-        if matches!(self.state, State::Lost) { Err(lost()) } else { Ok(()) }
     }
 }
 
-fn hash(mut hasher: Hasher, pieces: &[Bytes]) -> Hasher {
-    for piece in pieces {
-        hasher.update(piece);
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.hasher.is_some() {
+            self.shared.lock().lost = true;
+            self.shared.changed.notify_one();
+        }
     }
-    hasher
-}
-
-fn lost() -> io::Error {
-    io::Error::other("hashing was cut short: the runtime is shutting down")
 }

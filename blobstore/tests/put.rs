@@ -237,6 +237,20 @@ fn large_pieces_are_hashed_off_the_async_threads_and_a_small_blob_on_the_spot() 
 }
 
 #[test]
+fn a_runtime_that_shut_down_fails_the_put_and_does_not_hang_it() {
+    let dead = tokio::runtime::Builder::new_current_thread().build().unwrap().handle().clone();
+    let _entered = dead.enter();
+    let (blobs, bytes) = (memory(), noise(3 * MIB, 1));
+    let digest = Digest::of(HashFunction::Sha2_256, &bytes);
+    let error = blobs.put(&digest, in_pieces(&bytes, 100_000), sized(&bytes)).now_or_never().unwrap().unwrap_err();
+    assert!(
+        matches!(&error, Error::Store { source: objectstore::Error::Body { source, .. }, .. } if source.to_string().contains("shutting down")),
+        "{error:?}"
+    );
+    assert!(all_keys(blobs.store()).now_or_never().unwrap().is_empty());
+}
+
+#[test]
 fn memory_works_without_a_runtime() {
     let bytes = noise(3 * MIB, 1);
     let digest = Digest::of(HashFunction::Sha2_256, &bytes);
