@@ -2,11 +2,13 @@
 
 mod config;
 mod error;
+mod local_stores;
 mod open;
 mod stores;
 
 pub use config::{Config, CredentialsConfig, RepoConfig, S3Config};
 pub use error::{Error, Result};
+pub use local_stores::LocalStores;
 pub use stores::{Backend, Blobs, Stores};
 
 pub use storehouse_blobstore as blobstore;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use storehouse_blobstore::{BlobStore, KeyEncoder};
 use storehouse_objectstore::ObjectStore;
 
-use crate::{Config, Result, open};
+use crate::{Config, LocalStores, Result, local_stores, open};
 
 /// The blob store on whichever backend the configuration picked.
 pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
@@ -27,6 +27,7 @@ pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
 pub struct Stores {
     blobs: Blobs,
     backend: Backend,
+    local: Option<LocalStores>,
 }
 
 /// Where the blobs are.
@@ -61,7 +62,8 @@ impl fmt::Display for Backend {
 
 impl Stores {
     /// Opens what `config` picks: S3 if it is configured, else the file system if `data_dir` is set, else memory. Blobs go to the bucket
-    /// `{bucket_prefix}pdp`, to flatfs in `{data_dir}/pdp/datastore`, or to memory. Missing directories and buckets are created.
+    /// `{bucket_prefix}pdp`, to flatfs in `{data_dir}/pdp/datastore`, or to memory. The keystore and the journal go under `data_dir` in every case, or to memory if nothing is
+    /// configured. Missing directories and buckets are created.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting), which names the setting that is wrong or whose store cannot be opened: a directory that cannot be written or is in use,
@@ -73,13 +75,22 @@ impl Stores {
             (None, Some(data_dir)) => open::flatfs(data_dir).await?,
             (None, None) => open::memory()?,
         };
-        Ok(Self { blobs, backend })
+        let local = LocalStores::open(&config.repo).await?;
+        Ok(Self { blobs, backend, local })
     }
 
     /// The blobs.
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// The stores that never leave the machine: keystore and retrieval journal.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for `repo.data_dir` if S3 is configured without it.
+    pub fn local(&self) -> Result<&LocalStores> {
+        self.local.as_ref().ok_or_else(local_stores::no_data_dir)
     }
 
     /// Which backend the configuration picked.

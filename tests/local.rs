@@ -1,0 +1,61 @@
+//! The stores that never leave the machine, opened by configuration.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use storehouse::local::keystore::{Ed25519Key, ImportOptions, PutKey, import_piri_wallet};
+use storehouse::{Config, Stores};
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/local/tests/vectors");
+
+fn in_directory(path: &Path) -> Config {
+    let mut config = Config::default();
+    config.repo.data_dir = Some(path.into());
+    config
+}
+
+#[tokio::test]
+async fn nothing_configured_is_memory_and_says_so() {
+    let stores = Stores::open(&Config::default()).await.unwrap();
+    let local = stores.local().unwrap();
+    assert_eq!((local.data_dir(), local.to_string().as_str()), (None, "memory, gone with the process"));
+    local.journal().append(b"archive".as_slice().into()).await.unwrap();
+    assert_eq!(local.journal().status().await.unwrap().frames, 1);
+    let key = Ed25519Key::generate().unwrap();
+    local.keys().put(&"node".parse().unwrap(), &key.to_secret(), PutKey::Create).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_data_dir_of_piri() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal_dir = dir.path().join("egress_tracker/journal");
+    for (from, to) in [("journal", &journal_dir), ("wallet", &dir.path().join("wallet"))] {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(Path::new(VECTORS).join(from)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+    let stores = Stores::open(&in_directory(dir.path())).await.unwrap();
+    let local = stores.local().unwrap();
+    assert_eq!(local.data_dir(), Some(dir.path()));
+    assert_eq!(local.journal_recovery(), &Default::default());
+    assert_eq!(local.journal().pending().await.unwrap().len(), 2);
+    let report = import_piri_wallet(dir.path().join("wallet"), &**local.keys(), ImportOptions::default()).await.unwrap();
+    assert_eq!(report.imported.len(), 3);
+    assert_eq!(fs::metadata(dir.path().join("keystore")).unwrap().permissions().mode() & 0o777, 0o700);
+    drop(stores);
+
+    // Opened again: what was torn is reported, and a directory that others may read is refused by the setting's name.
+    let open = journal_dir.join("egress.car.wip");
+    let torn = fs::read(&open).unwrap();
+    fs::write(&open, &torn[..torn.len() - 1]).unwrap();
+    let stores = Stores::open(&in_directory(dir.path())).await.unwrap();
+    assert!(stores.local().unwrap().journal_recovery().torn > 0);
+    assert_eq!(stores.local().unwrap().keys().list().await.unwrap().len(), 3);
+    drop(stores);
+    fs::set_permissions(dir.path().join("keystore"), fs::Permissions::from_mode(0o755)).unwrap();
+    let error = Stores::open(&in_directory(dir.path())).await.unwrap_err().to_string();
+    assert!(error.starts_with("repo.data_dir: ") && error.contains("chmod 700 "), "{error}");
+}
