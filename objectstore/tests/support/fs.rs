@@ -12,6 +12,9 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+/// What an upload adds to names.
+const UPLOAD: &str = ".upload-00000000-0000-0000-0000-000000000000";
+
 #[derive(Debug)]
 pub struct Fs {
     inner: FileSystem,
@@ -23,11 +26,10 @@ impl Fs {
         Self { inner: FileSystem::new(&root).unwrap(), root }
     }
 
-    /// The bookkeeping file is named after bucket and key, each in base64.
-    fn check(bucket: &str, key: &str) -> S3Result<()> {
+    /// The bookkeeping file is named after bucket and key, each in base64, and after the upload if there is one.
+    fn check(bucket: &str, key: &str, upload: &str) -> S3Result<()> {
         let base64 = |len: usize| (len * 4).div_ceil(3);
-        let upload = ".upload-00000000-0000-0000-0000-000000000000".len();
-        let name = ".bucket-.object-.metadata.json".len() + upload + base64(bucket.len()) + base64(key.len());
+        let name = ".bucket-.object-.metadata.json".len() + upload.len() + base64(bucket.len()) + base64(key.len());
         let too_long = name > 255 || key.split('/').any(|segment| segment.len() > 255);
         if too_long { Err(s3_error!(KeyTooLongError, "the file system has no such names")) } else { Ok(()) }
     }
@@ -65,8 +67,8 @@ impl S3 for Fs {
         delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
         get_object(GetObjectInput) -> GetObjectOutput, check |fs, input| fs.check_object(&input.bucket, &input.key);
         head_object(HeadObjectInput) -> HeadObjectOutput, check |fs, input| fs.check_object(&input.bucket, &input.key);
-        put_object(PutObjectInput) -> PutObjectOutput, check |_, input| Self::check(&input.bucket, &input.key);
-        create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput, check |_, input| Self::check(&input.bucket, &input.key);
+        put_object(PutObjectInput) -> PutObjectOutput, check |_, input| Self::check(&input.bucket, &input.key, "");
+        create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput, check |_, input| Self::check(&input.bucket, &input.key, UPLOAD);
         upload_part(UploadPartInput) -> UploadPartOutput;
         complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput;
         abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
