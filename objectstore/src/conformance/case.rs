@@ -1,14 +1,10 @@
 //! The one list of cases, and what is made of it: the table, the `#[test]`s and a way to run a case by its name.
 
 use std::fmt;
-use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
 use super::{Fixture, cases};
-
-/// How long a case may take before it counts as stuck (rules 12 and 13). A detector of deadlocks, not a measure of speed.
-const STUCK_AFTER: Duration = Duration::from_secs(300);
 
 /// One case of the suite.
 pub struct Case {
@@ -42,11 +38,12 @@ where
         // On a worker thread, where the tasks of a real program are.
         let running = tokio::spawn(async move {
             let fixture = opening.await;
-            tokio::time::timeout(STUCK_AFTER, (case.run)(fixture)).await
+            let patience = 5 * fixture.known().patience;
+            tokio::time::timeout(patience, (case.run)(fixture)).await.map_err(|_| patience)
         });
         match running.await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => panic!("rules {:?}: {name} is stuck: it did not end within {STUCK_AFTER:?}", case.rules),
+            Ok(Err(patience)) => panic!("rules {:?}: {name} is stuck: it did not end within {patience:?}", case.rules),
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
     });
@@ -128,7 +125,7 @@ macro_rules! __for_each_conformance_case {
             waiting {
                 puts_of_bodies_that_wait [13] "many puts that wait for their bodies hold nothing up";
                 puts_of_gets [13] "a put's body can be a get of the same store, many times at once";
-                a_put_during_the_reading_of_another [13] "puts whose bodies wait for other puts end";
+                puts_of_bodies_that_wait_for_puts [13] "puts whose bodies wait for other puts end";
                 gets_left_unread [13] "many gets whose bodies are not read hold nothing up";
                 deletes_of_keys_that_wait [10, 13] "delete_many waiting for its keys holds nothing up";
                 put_holds_a_window [9] "a put takes its body as fast as it can store it, holding no more than a window";

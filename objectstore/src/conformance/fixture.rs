@@ -10,10 +10,6 @@ use futures_core::future::BoxFuture;
 use super::Profile;
 use crate::{Error, Key, ObjectStore, Result};
 
-/// How long something that happens after an operation (aborting its upload, giving up a lock) may take. A detector of what never
-/// happens, not a measure of speed.
-const SETTLES_WITHIN: Duration = Duration::from_secs(20);
-
 const OPEN: &str = "the store is open but while it is opened again";
 
 type Open = Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>>> + Send + Sync>;
@@ -126,7 +122,7 @@ impl Fixture {
         let closing = self.store.take().expect(OPEN);
         assert_eq!(Arc::strong_count(&closing), 1, "the suite's own mistake: a handle is alive while the store is opened again");
         drop(closing);
-        let deadline = Instant::now() + SETTLES_WITHIN;
+        let deadline = Instant::now() + self.profile.patience;
         self.store = loop {
             match self.second().await {
                 Ok(store) => break Some(store),
@@ -142,7 +138,7 @@ impl Fixture {
             assert!(self.profile.holds_bodies, "the fixture has to say how to list what is left behind: Fixture::leftovers");
             return;
         };
-        let deadline = Instant::now() + SETTLES_WITHIN;
+        let deadline = Instant::now() + self.profile.patience;
         loop {
             let left = leftovers().await;
             if left.is_empty() {

@@ -1,5 +1,7 @@
 //! What a store is known to do otherwise, and how much the suite may ask of it.
 
+use std::time::Duration;
+
 /// How a store is known to differ from the contract, and how much work the suite may give it. The default is a local store that keeps every rule.
 ///
 /// Each deviation is asserted, not skipped: a store that stops deviating fails the case until its profile says so.
@@ -27,6 +29,9 @@ pub struct Profile {
     pub put_window: u64,
     /// The store has [batches](crate::ObjectStore::batches).
     pub batches: bool,
+    /// How long the suite waits for what must happen at all: an upload aborted in the background, an end to operations that could wait for each other. Only
+    /// a detector of what never happens. A case as a whole has five times as long.
+    pub patience: Duration,
     /// Keys that are refused although the [`Capabilities`](crate::Capabilities) accept them: a put of one fails, and nothing shows.
     pub refuses: fn(&str) -> bool,
 }
@@ -44,6 +49,7 @@ impl Default for Profile {
             holds_bodies: false,
             put_window: 8 * 1024 * 1024,
             batches: false,
+            patience: Duration::from_secs(60),
             refuses: |_| false,
         }
     }

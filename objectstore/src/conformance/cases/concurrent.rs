@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::join_all;
 
 use super::super::Fixture;
+use super::super::bodies::{halting, script};
 use super::super::check::{OrFail, ensure, ensure_eq, read};
 use super::super::content::{stamped, version_of};
 use super::super::register::{Act, Event, is_linearizable};
@@ -133,7 +134,9 @@ pub(in super::super) async fn readers_see_whole_versions(fixture: Fixture) {
         })
         .collect();
     for n in 1..=last {
-        fixture.put(6, &key, version(n)).await;
+        // In pieces, with a wait before each: time enough to see an unfinished one.
+        let options = PutOptions::default().size(version(n).len() as u64);
+        fixture.try_put(&key, script(halting(&version(n), 90_000)).0, options).await.or_fail(6, "overwrite");
         written.store(n, Ordering::SeqCst);
     }
     for reader in readers {

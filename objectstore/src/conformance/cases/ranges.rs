@@ -74,6 +74,7 @@ pub(in super::super) async fn across_pieces(fixture: Fixture) {
         {
             let got = fixture.store().get(&key, GetOptions::default().range(range.clone())).await;
             let object = got.or_fail(8, format_args!("range {range:?}"));
+            ensure_eq!(8, (object.size(), &object.range), (size, &range), "the object's size and the range given");
             let body = object.body.collect(size).await.or_fail(8, format_args!("reading {range:?}"));
             ensure!(8, body == bytes[range.start as usize..range.end as usize], "range {range:?} of {size} bytes gives other bytes");
         }

@@ -12,22 +12,20 @@ use tokio::sync::watch;
 use super::super::Fixture;
 use super::super::check::{OrFail, ensure, ensure_eq};
 use super::super::content::stamped;
-use crate::{Body, Error, GetOptions, ListOptions, PutOptions, Result};
+use crate::{Body, Error, GetOptions, ListOptions, PutOptions};
 
 /// More than any sensible limit on operations at once.
 const WAITING: usize = 80;
 
-/// A detector of deadlocks, not a measure of speed.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
-
 /// Awaits what must not be stuck.
-async fn not_stuck<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(STUCK_AFTER, future).await.unwrap_or_else(|_| panic!("rule 13: {what}: stuck for {STUCK_AFTER:?}"))
+async fn not_stuck<T>(fixture: &Fixture, what: &str, future: impl Future<Output = T>) -> T {
+    let patience = fixture.known().patience;
+    tokio::time::timeout(patience, future).await.unwrap_or_else(|_| panic!("rule 13: {what}: stuck for {patience:?}"))
 }
 
 /// What any caller wants to do meanwhile.
 async fn works(fixture: &Fixture, what: &str) {
-    not_stuck(what, async {
+    not_stuck(fixture, what, async {
         let key = fixture.key("meanwhile");
         fixture.put(13, &key, "content").await;
         fixture.assert_holds(13, &key, Some(&Bytes::from("content")), what).await;
@@ -61,7 +59,7 @@ pub(in super::super) async fn puts_of_bodies_that_wait(fixture: Fixture) {
     tokio::time::sleep(Duration::from_millis(100)).await;
     works(&fixture, "other operations while many puts wait for their bodies").await;
     gate.send_replace(true);
-    for put in not_stuck("puts whose bodies came", join_all(puts)).await {
+    for put in not_stuck(&fixture, "puts whose bodies came", join_all(puts)).await {
         put.expect("a put panicked").or_fail(13, "put of a body that waited");
     }
     let listed = fixture.list_keys(13, ListOptions::default().prefix("waiting-")).await;
@@ -87,7 +85,7 @@ pub(in super::super) async fn puts_of_gets(fixture: Fixture) {
             store.put(&to, body, PutOptions::default().size(size)).await
         })
     });
-    for copy in not_stuck("puts whose bodies are gets of the same store", join_all(copies)).await {
+    for copy in not_stuck(&fixture, "puts whose bodies are gets of the same store", join_all(copies)).await {
         copy.expect("a put panicked").or_fail(13, "put of a get");
     }
     for n in 0..WAITING / 4 {
@@ -99,25 +97,29 @@ pub(in super::super) async fn puts_of_gets(fixture: Fixture) {
     }
 }
 
-pub(in super::super) async fn a_put_during_the_reading_of_another(fixture: Fixture) {
-    // The body of each put waits until the put of the next key has returned: all are open at once, and end in reverse.
-    let depth = 12u64;
-    let mut next: Option<tokio::task::JoinHandle<Result<()>>> = None;
-    for n in 0..depth {
-        let (store, key, before) = (fixture.handle(), fixture.key(&format!("chain-{n}")), next.take());
-        next = Some(tokio::spawn(async move {
-            let body = stream::once(async move {
-                if let Some(before) = before {
-                    before.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?;
-                }
-                Ok::<_, std::io::Error>(stamped(n, 1000))
-            });
-            store.put(&key, Body::from_stream(body), PutOptions::default().size(1000)).await.map(drop)
+pub(in super::super) async fn puts_of_bodies_that_wait_for_puts(fixture: Fixture) {
+    // The body of each put waits until the put before it has returned; all are open when the first one begins.
+    let depth = 12;
+    let returned: Arc<Vec<_>> = Arc::new((0..depth).map(|_| watch::Sender::new(false)).collect());
+    let mut puts = Vec::new();
+    for n in (1..depth).rev() {
+        let (store, key, returned) = (fixture.handle(), fixture.key(&format!("chain-{n}")), Arc::clone(&returned));
+        puts.push(tokio::spawn(async move {
+            let body = behind(&returned[n - 1].subscribe(), stamped(n as u64, 1000));
+            let put = store.put(&key, body, PutOptions::default().size(1000)).await;
+            returned[n].send_replace(true);
+            put
         }));
+        // Until it is likely to wait.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let Some(last) = next else { return };
-    not_stuck("puts that wait for each other", last).await.expect("a put panicked").or_fail(13, "put");
-    ensure_eq!(13, fixture.list(13, ListOptions::default()).await.len() as u64, depth, "objects of puts that waited for each other");
+    let first = fixture.key("chain-0");
+    not_stuck(&fixture, "a put that others wait for", fixture.put(13, &first, "waited for")).await;
+    returned[0].send_replace(true);
+    for put in not_stuck(&fixture, "puts that wait for each other", join_all(puts)).await {
+        put.expect("a put panicked").or_fail(13, "put of a body that waited for another put");
+    }
+    ensure_eq!(13, fixture.list(13, ListOptions::default()).await.len(), depth, "objects of puts that waited for each other");
 }
 
 pub(in super::super) async fn gets_left_unread(fixture: Fixture) {
@@ -127,7 +129,7 @@ pub(in super::super) async fn gets_left_unread(fixture: Fixture) {
     let mut open = Vec::new();
     for n in 0..WAITING / 4 {
         let get = fixture.store().get(&key, GetOptions::default());
-        let mut body = not_stuck("get while others are left unread", get).await.or_fail(13, "get").body;
+        let mut body = not_stuck(&fixture, "get while others are left unread", get).await.or_fail(13, "get").body;
         if n % 2 == 0 {
             body.next().await;
         }
@@ -135,7 +137,7 @@ pub(in super::super) async fn gets_left_unread(fixture: Fixture) {
     }
     works(&fixture, "other operations while many gets are left unread").await;
     let last = open.swap_remove(1).collect(u64::MAX);
-    let last = not_stuck("reading one of many gets", last).await.or_fail(13, "reading after a while");
+    let last = not_stuck(&fixture, "reading one of many gets", last).await.or_fail(13, "reading after a while");
     ensure!(13, last == bytes, "a get left unread for a while gives other bytes");
 }
 
@@ -153,7 +155,7 @@ pub(in super::super) async fn deletes_of_keys_that_wait(fixture: Fixture) {
     tokio::time::sleep(Duration::from_millis(50)).await;
     works(&fixture, "other operations while deletes wait for their keys").await;
     gate.send_replace(true);
-    for delete in not_stuck("deletes whose keys came", join_all(deletes)).await {
+    for delete in not_stuck(&fixture, "deletes whose keys came", join_all(deletes)).await {
         let gone = delete.expect("a delete panicked").or_fail(13, "delete_many of a key that came late");
         ensure_eq!(13, gone.len(), 1, "keys given back");
     }
