@@ -19,7 +19,8 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn of(pieces: &[Vec<u8>]) -> Body {
-    Body::from_stream(stream::iter(pieces.to_vec().into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)))))
+    let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece))).collect();
+    Body::from_stream(stream::iter(pieces))
 }
 
 /// What a put reads: its bytes, or the error that ended it.
