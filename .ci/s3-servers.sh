@@ -80,11 +80,13 @@ stop_server() {
 }
 
 launch_minio() {
-    export STOREHOUSE_TEST_S3_REGION=us-east-1 STOREHOUSE_TEST_S3_ACCESS_KEY=storehouse
+    # Without a region of its own it takes every one.
+    export STOREHOUSE_TEST_S3_REGION=eu-storehouse-1 STOREHOUSE_TEST_S3_ACCESS_KEY=storehouse
     STOREHOUSE_TEST_S3_SECRET_KEY=$(random_hex 20)
     export STOREHOUSE_TEST_S3_SECRET_KEY
     mkdir -p "$server_dir/data"
     MINIO_ROOT_USER=$STOREHOUSE_TEST_S3_ACCESS_KEY MINIO_ROOT_PASSWORD=$STOREHOUSE_TEST_S3_SECRET_KEY MINIO_BROWSER=off MINIO_UPDATE=off \
+        MINIO_SITE_REGION=$STOREHOUSE_TEST_S3_REGION \
         "$minio_home/bin/minio" server --quiet --address "127.0.0.1:$port" "$server_dir/data" >"$server_dir/log" 2>&1 &
     server_pid=$!
 }

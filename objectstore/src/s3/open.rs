@@ -98,7 +98,10 @@ fn explain(failure: Failure, options: &S3Options, client: &Client) -> Error {
         (_, Some(region)) if options.region.is_some() => ("region", format!("it is {:?}, and the server's is {region:?}", client.region())),
         ("InvalidAccessKeyId", _) => ("access_key_id", "the server does not know it".into()),
         ("SignatureDoesNotMatch", _) => ("secret_access_key", "it is not the secret of this access key".into()),
-        ("AccessDenied" | "InvalidToken" | "ExpiredToken", _) => ("access_key_id", "the server refuses these keys".into()),
+        ("InvalidToken" | "ExpiredToken", _) => ("session_token", "the server refuses it".into()),
+        (code, _) if !matches!(code, "" | "RequestTimeTooSkewed") && matches!(refusal.status.as_u16(), 401 | 403) => {
+            ("access_key_id", "the server refuses these keys".into())
+        }
         ("", _) if !refusal.is_transient() => ("endpoint", "no S3 server answers there".into()),
         _ => return client.error(failure, Operation::Open, None),
     };
