@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// The size of a buffer and of a streamed piece, in bytes: fits a core's second-level cache, and hides the cost of a system call.
-pub(super) const PIECE: usize = 256 * 1024;
+/// The size of a full buffer, and the largest piece that is streamed, in bytes. Copying from the kernel's cache is at its fastest with pieces of this size.
+pub(super) const PIECE: usize = 1024 * 1024;
 
-/// The most buffers kept for later: 4 MiB.
-const KEPT: usize = 16;
+/// The most buffers kept for later: 8 MiB.
+const KEPT: usize = 8;
+
+/// Where a buffer's bytes start: copying to a page's start is twice as fast as to an odd address.
+const ALIGNED: usize = 4096;
 
 /// Buffers that wait to be used again. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -17,22 +20,33 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// A buffer of [`PIECE`] bytes, whatever they are.
-    pub(super) fn take(&self) -> Buffer {
+    /// A buffer of at least `want` bytes, at most [`PIECE`], whatever they are.
+    pub(super) fn take(&self, want: usize) -> Buffer {
+        // Whoever keeps a short piece is not to keep a long buffer with it.
+        if want <= PIECE / 2 {
+            return Buffer { bytes: vec![0; want].into_boxed_slice(), start: 0, to: None };
+        }
         // The last one given back is the one most likely in the processor's cache.
         let used = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Buffer { bytes: used.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice()), to: self.clone() }
+        let bytes = used.unwrap_or_else(|| vec![0; PIECE + ALIGNED].into_boxed_slice());
+        let start = bytes.as_ptr().align_offset(ALIGNED).min(ALIGNED);
+        Buffer { bytes, start, to: Some(self.clone()) }
     }
 }
 
 /// A buffer that goes back when it is dropped, as do the [`Bytes`] made of it.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    pub(super) bytes: Box<[u8]>,
-    to: Buffers,
+    bytes: Box<[u8]>,
+    start: usize,
+    to: Option<Buffers>,
 }
 
 impl Buffer {
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
     /// Its first `len` bytes.
     pub(super) fn into_bytes(self, len: usize) -> Bytes {
         let mut bytes = Bytes::from_owner(self);
@@ -43,13 +57,14 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.start..]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut free = self.to.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(to) = &self.to else { return };
+        let mut free = to.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {
             free.push(std::mem::take(&mut self.bytes));
         }

@@ -175,7 +175,7 @@ impl Store {
 
     /// Makes a put visible, if its mode allows it, and notes what must be synced for it. `None` if it was cancelled.
     fn publish(&self, member: &mut Member, changed: &mut Changed) -> Option<(Result<PutResult>, String)> {
-        let shard = self.shard.shard(member.key.as_str());
+        let shard = self.options.shard.shard(member.key.as_str());
         let name = format!("{}{EXTENSION}", member.key);
         let dir = match changed.shard(self, &shard) {
             Ok(dir) => dir,

@@ -28,7 +28,7 @@ impl Store {
             })
             .collect();
         let failures: HashMap<String, String> = changed.sync(self, |files| sync_all(&*self.files.sys, file_system.as_ref(), files));
-        let synced = |key: &Key| match failures.get(&self.shard.shard(key.as_str())) {
+        let synced = |key: &Key| match failures.get(&self.options.shard.shard(key.as_str())) {
             None => Ok(()),
             Some(message) => {
                 Err(failed(Operation::Delete, Some(key), "the directory cannot be synced", std::io::Error::other(message.clone())))
@@ -41,7 +41,7 @@ impl Store {
         if !self.capabilities.accepts_key(key) {
             return Ok(());
         }
-        let shard = self.shard.shard(key.as_str());
+        let shard = self.options.shard.shard(key.as_str());
         let removed = match changed.existing_shard(self, &shard) {
             Ok(None) => return Ok(()),
             Ok(Some(dir)) => {

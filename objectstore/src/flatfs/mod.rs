@@ -77,8 +77,8 @@ pub struct FlatFs {
 #[derive(Debug)]
 struct Store {
     path: PathBuf,
+    options: FlatFsOptions,
     files: Arc<Files>,
-    shard: ShardFunction,
     capabilities: Capabilities,
     clock: Clock,
     names: Names,
@@ -103,8 +103,8 @@ impl FlatFs {
             let files = Arc::new(Files { dir: layout.dir, sys, buffers: buffers::Buffers::default() });
             let store = Store {
                 path,
+                options,
                 files,
-                shard,
                 capabilities: capabilities(shard),
                 clock: Clock::default(),
                 names: Names::default(),
@@ -122,6 +122,12 @@ impl FlatFs {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.store.path
+    }
+
+    /// How it was opened.
+    #[must_use]
+    pub fn options(&self) -> FlatFsOptions {
+        self.store.options
     }
 
     /// See [`ObjectStore::put`].
@@ -169,7 +175,7 @@ impl Store {
         if !self.capabilities.accepts_key(key) {
             return Ok(Err(Error::not_found(Operation::Get, key)));
         }
-        let path = self.shard.path(key.as_str());
+        let path = self.options.shard.path(key.as_str());
         self.files.get_cached(key, &path, options).ok_or(path)
     }
 
@@ -178,7 +184,7 @@ impl Store {
         if !self.capabilities.accepts_key(key) {
             return Ok(Err(Error::not_found(Operation::Head, key)));
         }
-        let path = self.shard.path(key.as_str());
+        let path = self.options.shard.path(key.as_str());
         self.files.head_cached(key, &path).ok_or(path)
     }
 
@@ -243,7 +249,7 @@ impl ObjectStore for FlatFs {
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        list::list(Arc::clone(&self.store.files), self.store.shard, options)
+        list::list(Arc::clone(&self.store.files), self.store.options.shard, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -4,7 +4,6 @@
 //! kernel is told to refuse rather than to wait for a disk, and only then a blocking task does the work.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -89,7 +88,7 @@ impl Files {
             let (rest, at) = (&mut bytes[filled..], offset + filled as u64);
             let read = match waiting {
                 Waiting::Refused => self.sys.read_cached(file, rest, at)?,
-                Waiting::Allowed => file.read_at(rest, at),
+                Waiting::Allowed => self.sys.read(file, rest, at),
             };
             match read {
                 Ok(0) => return Some(Err(Error::Truncated { key: key.clone(), expected: len as u64, received: filled as u64 })),

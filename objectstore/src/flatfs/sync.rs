@@ -17,7 +17,7 @@ const SIDE_BY_SIDE: usize = 8;
 pub(super) fn sync_all(sys: &dyn Sys, file_system: Option<&File>, files: &[&File]) -> Vec<io::Result<()>> {
     if files.len() >= TOGETHER
         && let Some(file_system) = file_system
-        && let Some(Ok(())) = sys.sync_file_system(file_system)
+        && let Some(Ok(())) = sys.sync_file_system(file_system, files.len() as u32)
     {
         return files.iter().map(|_| Ok(())).collect();
     }

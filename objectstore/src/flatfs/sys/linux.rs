@@ -5,6 +5,8 @@ use std::io::{self, IoSliceMut, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, fadvise, fstatfs, linkat, openat, openat2, renameat_with, syncfs,
@@ -14,8 +16,15 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::Sys;
 use super::portable::Portable;
 
-/// Beyond this much unwritten data in the whole machine, in KiB, `syncfs` may cost more than it saves: it writes everybody's.
-const MAX_DIRTY_KIB: u64 = 64 * 1024;
+/// With more unwritten data than this in the whole machine, in KiB, `syncfs` might take seconds: it writes everybody's.
+const MAX_DIRTY_KIB: u64 = 512 * 1024;
+
+/// What syncing one file costs where many are synced at the same time, roughly. A `syncfs` that took longer than its files would have was no bargain: somebody
+/// else is writing much.
+const ONE_FILE: Duration = Duration::from_micros(250);
+
+/// After such a one, files are synced by themselves for so many times as long.
+const PAUSE: u32 = 16;
 
 /// File systems whose `syncfs` is known to sync data, metadata and the disk's cache: ext2 to ext4, XFS, Btrfs, F2FS. (That of FUSE, for one, reaches
 /// no further than the kernel.)
@@ -27,6 +36,8 @@ pub(super) struct Linux {
     no_cached_open: AtomicBool,
     no_cached_read: AtomicBool,
     no_rename_new: AtomicBool,
+    /// Until when `syncfs` is not worth it.
+    pause: Mutex<Option<Instant>>,
 }
 
 /// Whether the system does not know the call, or its flags, or forbids it.
@@ -86,13 +97,22 @@ impl Sys for Linux {
         Portable.rename_new(dir, from, to_dir, to)
     }
 
-    fn sync_file_system(&self, dir: &File) -> Option<io::Result<()>> {
+    fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>> {
+        let now = Instant::now();
+        if self.pause.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until) {
+            return None;
+        }
         let kind = fstatfs(dir).ok()?.f_type;
-        // The kernel reports a failed write once per open directory, counted from its opening: hence the caller opens one for each group.
         if !TRUSTED_SYNCFS.contains(&(kind as u64)) || dirty_kib()? > MAX_DIRTY_KIB {
             return None;
         }
-        Some(syncfs(dir).map_err(io::Error::from))
+        // The kernel reports a failed write once per open directory, counted from its opening: hence the caller opens one for each group.
+        let result = syncfs(dir).map_err(io::Error::from);
+        let took = now.elapsed();
+        if took > ONE_FILE * files {
+            *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = now.checked_add(took * PAUSE);
+        }
+        Some(result)
     }
 
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {

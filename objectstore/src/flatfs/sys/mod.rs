@@ -10,6 +10,7 @@ mod portable;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::SystemCalls;
@@ -25,6 +26,11 @@ pub(super) trait Sys: Debug + Send + Sync + 'static {
     /// Reads what is in memory already, at least one byte of it unless the file has ended; `None` if that would wait for a disk.
     fn read_cached(&self, file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>>;
 
+    /// Reads at least one byte unless the file has ended.
+    fn read(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(buffer, offset)
+    }
+
     /// Starts writing these bytes of the file to the disk, without waiting for them: advice, so that a later sync has less to do.
     fn start_write_back(&self, file: &File, offset: u64, len: u64);
 
@@ -32,8 +38,8 @@ pub(super) trait Sys: Debug + Send + Sync + 'static {
     fn rename_new(&self, dir: &File, from: &str, to_dir: &File, to: &str) -> io::Result<()>;
 
     /// Makes everything on the file system of `dir` durable that was written since `dir` was opened, if that is sound here and likely to cost less than
-    /// syncing some dozen files one by one; `None` if not. After an error any of the files may be damaged: sync each to know.
-    fn sync_file_system(&self, dir: &File) -> Option<io::Result<()>>;
+    /// syncing so many files one by one; `None` if not. After an error any of the files may be damaged: sync each to know.
+    fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>>;
 
     /// Creates the file `name` with this content: all of it at once where that can be done.
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()>;

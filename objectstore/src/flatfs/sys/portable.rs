@@ -38,7 +38,7 @@ impl Sys for Portable {
         Ok(())
     }
 
-    fn sync_file_system(&self, _dir: &File) -> Option<io::Result<()>> {
+    fn sync_file_system(&self, _dir: &File, _files: u32) -> Option<io::Result<()>> {
         None
     }
 

@@ -1,0 +1,64 @@
+//! What storehouse costs, next to its peers and to the machine underneath.
+//!
+//! `cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]` runs one benchmark: storehouse, its peers and a raw loop take turns, round
+//! after round, so that whatever else the machine does hits all of them. `-- list` names the benchmarks.
+
+mod harness;
+mod listing;
+mod peers;
+mod ranges;
+mod small_puts;
+mod stream;
+mod verified_put;
+
+use std::process::ExitCode;
+
+use harness::{Options, Report};
+
+type Bench = fn(&Options) -> Report;
+
+const BENCHES: &[(&str, &str, Bench)] = &[
+    ("ranges", "hot 4 KiB ranges, one after another and 32 at once", ranges::run),
+    ("stream", "a cached object of 64 MiB, streamed", stream::run),
+    ("small-puts", "durable puts of 1 KiB from 64 writers", small_puts::run),
+    ("listing", "listing 1,000,000 blobs with their sizes", listing::run),
+    ("verified-put", "a blob of 256 MiB: hashed, written and durable", verified_put::run),
+];
+
+fn main() -> ExitCode {
+    let mut name = None;
+    let mut options = Options::default();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--json" => options.json = true,
+            "--quick" => options.quick = true,
+            "--dir" => options.dir = args.next().map(Into::into),
+            other if name.is_none() && !other.starts_with('-') => name = Some(arg),
+            other => return usage(&format!("what is {other:?}?")),
+        }
+    }
+    match name.as_deref() {
+        None => usage("which benchmark?"),
+        Some("list") => {
+            BENCHES.iter().for_each(|(name, about, _)| println!("{name:<14} {about}"));
+            ExitCode::SUCCESS
+        }
+        Some(name) => match BENCHES.iter().find(|(known, ..)| *known == name) {
+            Some((_, about, run)) => {
+                let report = run(&options);
+                report.print(name, about, &options);
+                if report.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            }
+            None => usage(&format!("there is no benchmark {name:?}")),
+        },
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("{problem}\nusage: cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]\n       … -- list\n");
+    for (name, about, _) in BENCHES {
+        eprintln!("  {name:<14} {about}");
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,171 @@
+//! Hot 4 KiB ranges. All read the same files.
+
+use std::ffi::CString;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use object_store::ObjectStoreExt as _;
+use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::io::pread;
+use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt as _};
+
+use crate::harness::{Contender, Options, Report, Table, runtime};
+use crate::peers::{self, OBJECT_STORE, OPENDAL, RAW, STOREHOUSE};
+
+const RANGE: u64 = 4096;
+const OBJECTS: usize = 64;
+const SIZE: u64 = 1024 * 1024;
+const AT_ONCE: usize = 32;
+
+/// One read of a range: which object, and from where.
+#[derive(Clone, Copy)]
+struct Read {
+    object: usize,
+    offset: u64,
+}
+
+/// The same reads for everybody, scattered.
+fn reads(count: usize) -> impl Iterator<Item = Read> + Clone + Send + 'static {
+    let mut state = 1u64;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Read { object: (state >> 33) as usize % OBJECTS, offset: (state >> 40) % (SIZE / RANGE) * RANGE }
+    })
+    .take(count)
+}
+
+pub(crate) fn run(options: &Options) -> Report {
+    let dir = options.tempdir();
+    let runtime = runtime();
+    let rounds = options.pick(15, 3);
+    let (fast, slow) = options.pick((20_000, 2_000), (2_000, 200));
+
+    let store = runtime.block_on(peers::flatfs(dir.path()));
+    let names: Vec<String> = (0..OBJECTS).map(|i| format!("object{i:04}")).collect();
+    let keys: Arc<[Key]> = names.iter().map(|name| Key::new(name).expect("a key")).collect();
+    runtime.block_on(async {
+        for key in keys.iter() {
+            store.write(key, vec![7; SIZE as usize]).await.expect("a put");
+        }
+    });
+    let shard = store.options().shard;
+    let paths: Arc<[String]> = names.iter().map(|name| format!("{}/{name}.data", shard.shard(name))).collect();
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let other: Arc<dyn object_store::ObjectStore> = Arc::new(peers::object_store(dir.path()));
+    let operator = peers::opendal(dir.path());
+
+    let storehouse = {
+        let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
+        move |read: Read| {
+            let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
+            async move {
+                let object = store.open_range(&keys[read.object], read.offset..read.offset + RANGE).await.expect("a get");
+                object.body.collect(RANGE).await.expect("a body").len()
+            }
+        }
+    };
+    let paths_of_others: Arc<[object_store::path::Path]> = paths.iter().map(|path| path.as_str().into()).collect();
+    let object_store = {
+        move |read: Read| {
+            let (other, paths) = (Arc::clone(&other), Arc::clone(&paths_of_others));
+            async move { other.get_range(&paths[read.object], read.offset..read.offset + RANGE).await.expect("a get").len() }
+        }
+    };
+    let opendal = {
+        let paths = Arc::clone(&paths);
+        move |read: Read| {
+            let (operator, paths) = (operator.clone(), Arc::clone(&paths));
+            async move { operator.read_with(&paths[read.object]).range(read.offset..read.offset + RANGE).await.expect("a read").len() }
+        }
+    };
+
+    let mut report = Report::default();
+    let one = Table::measure(
+        "µs a range",
+        rounds,
+        vec![
+            Contender::new(RAW, || raw(dir.path(), &paths, fast)),
+            Contender::on(&runtime, STOREHOUSE, || in_turn(storehouse.clone(), fast)),
+            Contender::on(&runtime, OBJECT_STORE, || in_turn(object_store.clone(), slow)),
+            Contender::on(&runtime, OPENDAL, || in_turn(opendal.clone(), slow)),
+        ],
+    );
+    let many = Table::measure(
+        "µs a range",
+        rounds,
+        vec![
+            Contender::on(&runtime, STOREHOUSE, || at_once(storehouse.clone(), fast)),
+            Contender::on(&runtime, OBJECT_STORE, || at_once(object_store.clone(), slow * 2)),
+            Contender::on(&runtime, OPENDAL, || at_once(opendal.clone(), slow * 2)),
+        ],
+    );
+    report.at_most("one after another, time against the raw loop", one.ratio(STOREHOUSE, RAW), 1.5);
+    report.at_least("one after another, times as fast as object_store", one.ratio(OBJECT_STORE, STOREHOUSE), 10.0);
+    report.at_least("one after another, times as fast as opendal", one.ratio(OPENDAL, STOREHOUSE), 10.0);
+    report.at_least("32 at once, times as fast as object_store", many.ratio(OBJECT_STORE, STOREHOUSE), 3.0);
+    report.at_least("32 at once, times as fast as opendal", many.ratio(OPENDAL, STOREHOUSE), 3.0);
+    report.table("one after another", one);
+    report.table("32 at once", many);
+    report
+}
+
+/// `open`, `fstat`, `pread`, `close`, with nothing else that could be left out.
+fn raw(dir: &Path, paths: &[String], count: usize) -> f64 {
+    let paths: Vec<CString> =
+        paths.iter().map(|path| CString::new(dir.join(path).into_os_string().into_encoded_bytes()).expect("a path")).collect();
+    let mut buffer = vec![0; RANGE as usize];
+    let started = Instant::now();
+    for read in reads(count) {
+        let file = open(&*paths[read.object], OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).expect("a file");
+        black_box(fstat(&file).expect("its size").st_size);
+        assert_eq!(pread(&file, &mut *buffer, read.offset).expect("its bytes"), RANGE as usize);
+        black_box(&buffer);
+    }
+    micros_each(started, count)
+}
+
+fn in_turn<F, R>(read: F, count: usize) -> BoxFuture<'static, f64>
+where
+    F: Fn(Read) -> R + Send + 'static,
+    R: Future<Output = usize> + Send,
+{
+    async move {
+        let started = Instant::now();
+        for at in reads(count) {
+            assert_eq!(read(at).await, RANGE as usize);
+        }
+        micros_each(started, count)
+    }
+    .boxed()
+}
+
+fn at_once<F, R>(read: F, count: usize) -> BoxFuture<'static, f64>
+where
+    F: Fn(Read) -> R + Clone + Send + 'static,
+    R: Future<Output = usize> + Send + 'static,
+{
+    async move {
+        let started = Instant::now();
+        let tasks = (0..AT_ONCE).map(|task| {
+            let read = read.clone();
+            tokio::spawn(async move {
+                for at in reads(count).skip(task).step_by(AT_ONCE) {
+                    assert_eq!(read(at).await, RANGE as usize);
+                }
+            })
+        });
+        for task in join_all(tasks).await {
+            task.expect("a task");
+        }
+        micros_each(started, count)
+    }
+    .boxed()
+}
+
+fn micros_each(started: Instant, count: usize) -> f64 {
+    started.elapsed().as_secs_f64() * 1e6 / count as f64
+}
