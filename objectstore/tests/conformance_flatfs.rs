@@ -7,13 +7,16 @@ use storehouse_objectstore::conformance::{self, Fixture, Pace, Profile};
 use storehouse_objectstore::flatfs::{ShardFunction, SystemCalls};
 use storehouse_objectstore::{FlatFs, FlatFsOptions, ObjectStore};
 
+/// For what differs little from what the full pace is run on.
+const LESS: Pace = Pace::SERVER;
+
 /// What failed puts left in the directory for temporary files.
 fn leftovers(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir.join(".temp")).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
-async fn fixture(shard: ShardFunction, system_calls: SystemCalls) -> Fixture {
+async fn fixture(shard: ShardFunction, system_calls: SystemCalls, pace: Pace) -> Fixture {
     let options = FlatFsOptions { shard, system_calls };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("flatfs");
@@ -25,28 +28,28 @@ async fn fixture(shard: ShardFunction, system_calls: SystemCalls) -> Fixture {
             let left = leftovers(&temp);
             async move { left }
         })
-        .profile(Profile { pace: Pace::DISK, exclusive: true, put_window: 4 * 1024 * 1024, ..Profile::default() })
+        .profile(Profile { pace, exclusive: true, put_window: 4 * 1024 * 1024, ..Profile::default() })
         .keeps(dir)
 }
 
 async fn native() -> Fixture {
-    fixture(ShardFunction::default(), SystemCalls::Native).await
+    fixture(ShardFunction::default(), SystemCalls::Native, Pace::DISK).await
 }
 
 async fn portable() -> Fixture {
-    fixture(ShardFunction::default(), SystemCalls::Portable).await
+    fixture(ShardFunction::default(), SystemCalls::Portable, Pace::DISK).await
 }
 
 async fn by_prefix() -> Fixture {
-    fixture(ShardFunction::Prefix(3), SystemCalls::Native).await
+    fixture(ShardFunction::Prefix(3), SystemCalls::Native, LESS).await
 }
 
 async fn by_suffix() -> Fixture {
-    fixture(ShardFunction::Suffix(1), SystemCalls::Native).await
+    fixture(ShardFunction::Suffix(1), SystemCalls::Native, LESS).await
 }
 
 async fn arc_dyn() -> Fixture {
-    native().await.wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+    fixture(ShardFunction::default(), SystemCalls::Native, LESS).await.wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
 }
 
 conformance::tests!(over_flatfs, native);

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::Store;
 use super::changed::Changed;
 use super::files::failed;
+use super::layout::Lock;
 use super::shard::EXTENSION;
 use super::stamp::{self, Clock};
 use super::sync::sync_all;
@@ -31,6 +32,7 @@ pub(super) struct Job {
     pub(super) payload: Payload,
     pub(super) claimed: Claimed,
     pub(super) reply: oneshot::Sender<Result<PutResult>>,
+    pub(super) lock: Arc<Lock>,
 }
 
 pub(super) enum Payload {
@@ -106,6 +108,8 @@ struct Member {
 
 impl Member {
     fn answer(self, result: Result<PutResult>) {
+        // What was not renamed is removed before the caller hears of it.
+        drop(self.version);
         // Nobody may be listening any more.
         let _ = self.reply.send(result);
     }
@@ -150,14 +154,16 @@ impl Store {
 
     /// Writes the file of a put, unless it was; `None` once the put is over.
     fn write(&self, job: Job) -> Option<Member> {
-        let Job { key, mode, durability, payload, claimed, reply } = job;
+        let Job { key, mode, durability, payload, claimed, reply, lock } = job;
         if claimed.is_cancelled() {
             return None;
         }
         let (written, synced) = match payload {
             Payload::Written(version) => (Ok(version), true),
-            Payload::Pieces(pieces) => (self.write_pieces(&pieces), durability == Durability::Relaxed),
+            Payload::Pieces(pieces) => (self.write_pieces(&pieces, &lock), durability == Durability::Relaxed),
         };
+        // From here on the file holds the lock.
+        drop(lock);
         match written {
             Ok(version) => Some(Member { key, mode, durability, claimed, reply, version, synced }),
             Err(e) => {
@@ -167,8 +173,8 @@ impl Store {
         }
     }
 
-    fn write_pieces(&self, pieces: &[Bytes]) -> io::Result<Version> {
-        let temp = Temp::create(&self.files, &self.names)?;
+    fn write_pieces(&self, pieces: &[Bytes], lock: &Arc<Lock>) -> io::Result<Version> {
+        let temp = Temp::create(&self.files, &self.names, lock)?;
         temp::write(temp.file(), pieces, 0)?;
         Version::new(temp, &self.clock)
     }

@@ -6,15 +6,22 @@ use std::sync::Arc;
 use super::Store;
 use super::changed::Changed;
 use super::files::{failed, off_thread, unlink};
+use super::layout::Lock;
 use super::shard::EXTENSION;
 use super::sync::sync_all;
 use crate::{Key, Operation, Result};
 
 impl Store {
     /// Removes the objects and syncs each directory once. One result for each key, in order.
-    pub(super) async fn delete(self: &Arc<Self>, keys: Vec<Key>) -> Result<Vec<(Key, Result<()>)>> {
-        let (store, only) = (Arc::clone(self), if let [key] = &keys[..] { Some(key.clone()) } else { None });
-        off_thread(Operation::Delete, only.as_ref(), move || Ok(store.delete_group(keys))).await
+    pub(super) async fn delete(self: &Arc<Self>, lock: &Arc<Lock>, keys: Vec<Key>) -> Result<Vec<(Key, Result<()>)>> {
+        let (store, lock) = (Arc::clone(self), Arc::clone(lock));
+        let only = if let [key] = &keys[..] { Some(key.clone()) } else { None };
+        off_thread(Operation::Delete, only.as_ref(), move || {
+            let removed = store.delete_group(keys);
+            drop(lock);
+            Ok(removed)
+        })
+        .await
     }
 
     fn delete_group(&self, keys: Vec<Key>) -> Vec<(Key, Result<()>)> {

@@ -34,9 +34,18 @@ const MAX_SHARDING: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) dir: File,
-    /// Unlocked when it is closed.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
+
+/// Keeps other stores out for as long as it lives.
+///
+/// Held by the store's handles and by every change under way, and given up by the latter before its caller hears of the end: whoever drops a store after all its
+/// operations came back can open the directory again at once.
+#[derive(Debug)]
+pub(super) struct Lock(
+    // Unlocked when it is closed.
+    #[allow(dead_code)] File,
+);
 
 /// Opens the store's directory, and makes it first if it is not there or empty. Blocks.
 ///
@@ -157,11 +166,11 @@ fn check_empty(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Lock> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).clone();
     let file = options.open(path.join(LOCK)).map_err(|e| unwritable(path, e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(e)) => Err(refuse(path, "cannot be locked", e)),
     }

@@ -20,8 +20,9 @@ mod stamp;
 mod sync;
 mod sys;
 mod temp;
+#[cfg(test)]
+mod tests;
 
-use std::fs::File;
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,9 +35,11 @@ pub use self::shard::ShardFunction;
 
 use self::changed::Young;
 use self::files::{Files, failed, off_thread};
+use self::layout::Lock;
 use self::locks::Locks;
 use self::queue::Queue;
 use self::stamp::Clock;
+use self::sys::Sys;
 use self::temp::Names;
 use crate::{
     Batches, Body, Capabilities, Entry, Error, GetOptions, Key, KeyRule, ListOptions, ListOrder, Metadata, Object, ObjectStore, Operation,
@@ -72,6 +75,7 @@ pub enum SystemCalls {
 #[derive(Clone, Debug)]
 pub struct FlatFs {
     store: Arc<Store>,
+    lock: Arc<Lock>,
 }
 
 #[derive(Debug)]
@@ -85,8 +89,6 @@ struct Store {
     locks: Locks,
     young: Young,
     queue: Queue,
-    /// Last, so that it is given up last.
-    _lock: File,
 }
 
 impl FlatFs {
@@ -96,9 +98,12 @@ impl FlatFs {
     /// [`Error::InUse`] if another process, or another store of this one, has it open. [`Error::Config`] if it is not a directory, cannot be written,
     /// holds something else, or was made with another shard function.
     pub async fn open(path: impl Into<PathBuf>, options: FlatFsOptions) -> Result<Self> {
-        let (path, shard) = (path.into(), options.shard);
+        Self::open_with(path.into(), options, sys::pick(options.system_calls)).await
+    }
+
+    async fn open_with(path: PathBuf, options: FlatFsOptions, sys: Arc<dyn Sys>) -> Result<Self> {
+        let shard = options.shard;
         off_thread(Operation::Open, None, move || {
-            let sys = sys::pick(options.system_calls);
             let layout = layout::open(&path, shard, &*sys)?;
             let files = Arc::new(Files { dir: layout.dir, sys, buffers: buffers::Buffers::default() });
             let store = Store {
@@ -111,9 +116,8 @@ impl FlatFs {
                 locks: Locks::default(),
                 young: Young::default(),
                 queue: Queue::default(),
-                _lock: layout.lock,
             };
-            Ok(Self { store: Arc::new(store) })
+            Ok(Self { store: Arc::new(store), lock: Arc::new(layout.lock) })
         })
         .await
     }
@@ -135,7 +139,7 @@ impl FlatFs {
     /// # Errors
     /// As there.
     pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
-        self.store.put(key, body, options).await
+        self.store.put(&self.lock, key, body, options).await
     }
 
     /// See [`ObjectStore::get`].
@@ -165,7 +169,7 @@ impl FlatFs {
     /// # Errors
     /// As there.
     pub async fn delete(&self, key: &Key) -> Result<()> {
-        self.store.delete(vec![key.clone()]).await?.into_iter().try_for_each(|(_, result)| result)
+        self.store.delete(&self.lock, vec![key.clone()]).await?.into_iter().try_for_each(|(_, result)| result)
     }
 }
 
@@ -213,7 +217,7 @@ fn capabilities(shard: ShardFunction) -> Capabilities {
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for FlatFs {
     fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(self.store.put(key, body, options))
+        Box::pin(self.store.put(&self.lock, key, body, options))
     }
 
     fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
@@ -238,7 +242,7 @@ impl ObjectStore for FlatFs {
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
         keys.ready_chunks(DELETE_GROUP)
             .then(move |keys| async move {
-                let results = match self.store.delete(keys).await {
+                let results = match self.store.delete(&self.lock, keys).await {
                     Ok(results) => results.into_iter().map(|(key, result)| result.map(|()| key)).collect(),
                     Err(e) => vec![Err(e)],
                 };

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use super::Store;
 use super::commit::{Claim, Job, Payload, Version};
 use super::files::{failed, off_thread};
+use super::layout::Lock;
 use super::temp::{self, Temp};
 use crate::{Body, Durability, Error, Key, Operation, PutOptions, PutResult, Result, SizedBody};
 
@@ -24,7 +25,7 @@ const WRITE_BACK: u64 = 8 * 1024 * 1024;
 const SMALL_PIECE: usize = 16 * 1024;
 
 impl Store {
-    pub(super) async fn put(self: &Arc<Self>, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub(super) async fn put(self: &Arc<Self>, lock: &Arc<Lock>, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         if let Some(flaw) = self.capabilities.keys.flaw(key.as_str()) {
             return Err(Error::invalid_key(Operation::Put, key.as_str(), flaw));
         }
@@ -32,22 +33,21 @@ impl Store {
         let payload = if body.declared() <= INLINE {
             Payload::Pieces(receive(&mut body, usize::MAX).await?.pieces)
         } else {
-            Payload::Written(self.stream(key, &mut body, options.durability).await?)
+            Payload::Written(self.stream(lock, key, &mut body, options.durability).await?)
         };
         let (claim, claimed) = Claim::new();
         let (reply, result) = tokio::sync::oneshot::channel();
         let PutOptions { mode, durability, .. } = options;
-        self.commit(Job { key: key.clone(), mode, durability, payload, claimed, reply });
+        self.commit(Job { key: key.clone(), mode, durability, payload, claimed, reply, lock: Arc::clone(lock) });
         let result = result.await.map_err(|e| failed(Operation::Put, Some(key), "the work was cut off", std::io::Error::other(e)))?;
         drop(claim);
         result
     }
 
     /// Writes the body to a file of its own as it comes in, and syncs it.
-    async fn stream(self: &Arc<Self>, key: &Key, body: &mut SizedBody, durability: Durability) -> Result<Version> {
-        let store = Arc::clone(self);
-        let owned = key.clone();
-        let create = move || Temp::create(&store.files, &store.names).map_err(|e| unwritten(&owned, e));
+    async fn stream(self: &Arc<Self>, lock: &Arc<Lock>, key: &Key, body: &mut SizedBody, durability: Durability) -> Result<Version> {
+        let (store, lock, owned) = (Arc::clone(self), Arc::clone(lock), key.clone());
+        let create = move || Temp::create(&store.files, &store.names, &lock).map_err(|e| unwritten(&owned, e));
         let temp = off_thread(Operation::Put, Some(key), create).await?;
         let mut writing: Option<JoinHandle<Result<()>>> = None;
         loop {

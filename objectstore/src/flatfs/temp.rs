@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, openat, renameat};
 use rustix::io::Errno;
 
 use super::files::{Files, unlink};
-use super::layout::TEMP;
+use super::layout::{Lock, TEMP};
 
 /// Numbers temporary files. Their directory was empty when the store was opened, and is this store's alone.
 #[derive(Debug, Default)]
@@ -24,17 +24,21 @@ pub(super) struct Temp {
     /// Below the store's directory; `None` once it is gone from there.
     name: Option<String>,
     file: Arc<File>,
+    _lock: Arc<Lock>,
 }
 
 impl Temp {
     /// Blocks.
-    pub(super) fn create(files: &Arc<Files>, names: &Names) -> io::Result<Self> {
+    pub(super) fn create(files: &Arc<Files>, names: &Names, lock: &Arc<Lock>) -> io::Result<Self> {
         loop {
             let name = format!("{TEMP}/put-{:x}", names.0.fetch_add(1, Ordering::Relaxed));
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             // The mode that Go's temporary files have, and so its objects.
             match openat(&files.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
-                Ok(file) => return Ok(Self { files: Arc::clone(files), name: Some(name), file: Arc::new(File::from(file)) }),
+                Ok(file) => {
+                    let (files, file) = (Arc::clone(files), Arc::new(File::from(file)));
+                    return Ok(Self { files, name: Some(name), file, _lock: Arc::clone(lock) });
+                }
                 Err(Errno::EXIST) => {}
                 Err(e) => return Err(e.into()),
             }
