@@ -42,10 +42,14 @@ pub(super) struct Layout {
 /// Held by the store's handles and by every change under way, and given up by the latter before its caller hears of the end: whoever drops a store after all its
 /// operations came back can open the directory again at once.
 #[derive(Debug)]
-pub(super) struct Lock(
-    // Unlocked when it is closed.
-    #[allow(dead_code)] File,
-);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a process that is being started elsewhere in this one shares the open file, and with it the lock, until it runs.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Opens the store's directory, and makes it first if it is not there or empty. Blocks.
 ///
