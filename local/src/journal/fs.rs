@@ -19,7 +19,8 @@ use crate::{Error, Result};
 /// A [`Journal`] in a directory, in Piri's files. Clones are handles on the same journal.
 ///
 /// All work on files happens on blocking threads, with one exception: dropping the last handle syncs what is not synced yet, where it is dropped (call
-/// [`Journal::sync`] before, and there is nothing left to do). The directory is free then for the next to open it.
+/// [`Journal::sync`] before, and there is nothing left to do). The directory is free then for the next to open it, or,
+/// under [`SyncPolicy::Interval`](super::SyncPolicy::Interval), as soon as a sync by the clock that is just going on is done.
 #[derive(Clone, Debug)]
 pub struct FsJournal {
     path: Arc<Path>,

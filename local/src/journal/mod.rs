@@ -66,8 +66,8 @@ pub const MAX_ARCHIVE: usize = (32 << 20) - names::FRAME_CID;
 /// The contract:
 ///
 /// 1. Frames lie in the batch in the order in which their appends were called, as far as those did not overlap.
-/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the frame is not in the journal. A dropped append may
-///    or may not be.
+/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the frame is not in the journal (if the sync
+///    failed, a machine that crashes right then may bring it back). A dropped append may or may not be.
 /// 3. A batch that rotated is in `list` and, until it is acknowledged, in `pending`, after any crash. Acknowledge only what was handed over.
 /// 4. `gc` never removes a batch that is not acknowledged.
 /// 5. After any error the journal goes on as soon as its cause (a full disk) is gone.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
+use ed25519::pkcs8::spki::der::pem::LineEnding;
+use ed25519::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use ipld_core::cid::multibase::{Base, encode};
 use zeroize::Zeroizing;
