@@ -76,7 +76,12 @@ macro_rules! __for_each_conformance_case {
                 endless [4, 2] "an endless body is refused with the piece that reaches past the declared size";
                 absurd_size_declared [4] "a declared size beyond the store's maximum is `TooLarge` before a byte is read, and a promise alone costs nothing";
                 failing_source [2] "a source that fails at the start, in the middle or after the last byte changes nothing";
+                promised_sha256 [4, 2] "a SHA-256 is checked if the capabilities say so; a put with a wrong one is all or nothing in any case";
                 failing_then_well [2, 12] "a put that failed does not disturb the next one";
+            }
+            errors {
+                tell_operation_and_key [1, 4, 5, 8] "an error tells the operation and the caller's key, does not repeat its cause, and is classed as the caller's";
+                pass_through_a_put [2] "the error of another store, come through a body, is given as it is";
             }
             modes {
                 create [5] "create writes what is not there, and only that";
@@ -146,6 +151,7 @@ macro_rules! __for_each_conformance_case {
             }
             reopen {
                 keeps_everything [3] "what was put is there, and what was deleted is not, when the data is opened again";
+                keeps_relaxed_puts [3, 2, 4] "a relaxed put is atomic, and there when the data is opened again";
                 open_twice [14] "data that only one store may have open is `InUse` for a second one";
             }
         }

@@ -16,8 +16,6 @@ pub struct Profile {
     /// Concurrent reads, writes and deletes of one key are linearizable (rules 2, 6 and 7). If false, the cases check only that what is
     /// read at rest is whole and was written.
     pub linearizable: bool,
-    /// An open object can be read to its end after it was deleted or replaced (rule 7). If false, reading on may fail, but gives no other bytes.
-    pub stable_reads: bool,
     /// A put or delete waits until those who read the object have read it to its end (rule 7), if it is more than connections buffer. If true, the
     /// case asserts that it waits, and that it happens once they have.
     pub writers_wait: bool,
@@ -43,7 +41,6 @@ impl Default for Profile {
             nesting: Nesting::Independent,
             atomic_conditions: true,
             linearizable: true,
-            stable_reads: true,
             writers_wait: false,
             exclusive: false,
             holds_bodies: false,

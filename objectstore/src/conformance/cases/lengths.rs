@@ -6,7 +6,7 @@ use super::super::Fixture;
 use super::super::bodies::{Step, halting, pieces, script};
 use super::super::check::{OrFail, ensure, ensure_eq, ensure_err};
 use super::super::content::stamped;
-use crate::{Error, Key, PutOptions};
+use crate::{Body, Error, Key, PutOptions};
 
 /// Sizes of a body that goes wrong: within one piece, over several, and where a store sends it in parts.
 fn sizes(fixture: &Fixture) -> impl Iterator<Item = usize> {
@@ -127,4 +127,40 @@ pub(in super::super) async fn failing_then_well(fixture: Fixture) {
             .or_fail(2, format_args!("put after a failed one, round {round}"));
         fixture.assert_holds(2, &key, Some(&bytes), "after a failed and a good put").await;
     }
+}
+
+pub(in super::super) async fn promised_sha256(fixture: Fixture) {
+    // Of zeros; the sizes are those of a body in one piece, in several, and in parts.
+    let known: [(usize, &str); 3] = [
+        (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (300_000, "886715e4051e827f4fe215df3053af3f85ad0d352db2c829c7487af6d78efe30"),
+        ((9 << 20) + 7, "4ddac880311cf483b14e32ecf5a5de37c1004ee992bc3e00e6a35dfebe26af25"),
+    ];
+    let key = fixture.key("hashed");
+    let old = stamped(1, 5000);
+    for (size, hex) in known {
+        let right: [u8; 32] = std::array::from_fn(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap_or_default());
+        let mut wrong = right;
+        wrong[31] ^= 1;
+        let bytes = Bytes::from(vec![0; size]);
+        let bodies = || [Body::from(bytes.clone()), script(halting(&bytes, 90_000)).0];
+        let options = |sha256| PutOptions::default().size(size as u64).sha256(sha256);
+        for body in bodies() {
+            fixture.try_put(&key, body, options(right)).await.or_fail(4, format_args!("put of {size} bytes with their SHA-256"));
+            fixture.assert_holds(4, &key, Some(&bytes), "after a put with the right SHA-256").await;
+        }
+        for body in bodies() {
+            fixture.put(4, &key, old.clone()).await;
+            let put = fixture.try_put(&key, body, options(wrong)).await;
+            if fixture.store().capabilities().verifies_sha256 {
+                ensure_err!(4, put, Error::ChecksumMismatch { key: ref said } if *said == key, "put of {size} bytes with another SHA-256");
+                fixture.assert_holds(2, &key, Some(&old), "after a put with a wrong SHA-256").await;
+            } else {
+                // Nobody promises to look at it; a server may all the same, in its own way.
+                let expected = if put.is_ok() { &bytes } else { &old };
+                fixture.assert_holds(2, &key, Some(expected), "after a put with a wrong SHA-256 that nobody promised to check").await;
+            }
+        }
+    }
+    fixture.assert_nothing_left(4, "puts with a SHA-256").await;
 }

@@ -4,6 +4,7 @@ pub(super) mod batches;
 pub(super) mod cancel;
 pub(super) mod concurrent;
 pub(super) mod delete;
+pub(super) mod errors;
 pub(super) mod keys;
 pub(super) mod lengths;
 pub(super) mod list;

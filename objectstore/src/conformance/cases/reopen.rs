@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::super::Fixture;
-use super::super::check::{OrFail, ensure_eq, story};
+use super::super::bodies::{halting, script};
+use super::super::check::{OrFail, ensure_eq, ensure_err, story};
 use super::super::content::stamped;
-use crate::{Error, ListOptions, ObjectStore};
+use crate::{Durability, Error, ListOptions, ObjectStore, PutOptions};
 
 pub(in super::super) async fn keeps_everything(mut fixture: Fixture) {
     let objects: Vec<_> =
@@ -48,4 +49,21 @@ pub(in super::super) async fn open_twice(mut fixture: Fixture) {
         second.delete(&key).await.or_fail(14, "delete by the second store");
         fixture.assert_holds(14, &key, None, "deleted by a second store").await;
     }
+}
+
+pub(in super::super) async fn keeps_relaxed_puts(mut fixture: Fixture) {
+    let key = fixture.key("relaxed");
+    let options = |len: usize| PutOptions::default().size(len as u64).durability(Durability::Relaxed);
+    for len in [0, 100, 300_000] {
+        let bytes = stamped(len as u64, len);
+        fixture.try_put(&key, bytes.clone(), options(len)).await.or_fail(3, "a relaxed put");
+        fixture.assert_holds(2, &key, Some(&bytes), "after a relaxed put").await;
+        let failed = fixture.try_put(&key, script(halting(&bytes, 90_000)).0, options(len + 1)).await;
+        ensure_err!(4, failed, Error::TooSmall { .. }, "a relaxed put of one byte less");
+        fixture.assert_holds(2, &key, Some(&bytes), "after a relaxed put that failed").await;
+        // A crash of the machine may lose it; an end of the process does not.
+        fixture.reopen().await;
+        fixture.assert_holds(3, &key, Some(&bytes), "a relaxed put, opened again").await;
+    }
+    fixture.assert_nothing_left(4, "relaxed puts").await;
 }
