@@ -21,6 +21,7 @@ use storehouse_objectstore::s3::{Credentials, S3, S3Options};
 use storehouse_objectstore::{Body, ListOptions, ObjectStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// Which server the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,11 @@ impl Server {
 
     /// An s3s-fs over a directory of its own, until the runtime ends.
     pub async fn in_process() -> Self {
+        Self::behind(None).await
+    }
+
+    /// The same, behind TLS.
+    pub async fn behind(tls: Option<TlsAcceptor>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut builder = S3ServiceBuilder::new(fs::Fs::new(directory.path().canonicalize().unwrap()));
         builder.set_auth(SimpleAuth::from_single("test-key", "test-secret"));
@@ -92,8 +98,16 @@ impl Server {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{} {}", request.method(), request.uri()));
                     Service::call(&service, request)
                 });
+                let (tls, http) = (tls.clone(), hyper::server::conn::http1::Builder::new());
                 tokio::spawn(async move {
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), counted).await;
+                    // A client that breaks off is no business of the server's.
+                    let _ = match tls {
+                        None => http.serve_connection(TokioIo::new(socket), counted).await,
+                        Some(tls) => match tls.accept(socket).await {
+                            Ok(socket) => http.serve_connection(TokioIo::new(socket), counted).await,
+                            Err(_) => Ok(()),
+                        },
+                    };
                 });
             }
         });
