@@ -4,6 +4,7 @@
 //! after round, so that whatever else the machine does hits all of them. `-- list` names the benchmarks.
 
 mod harness;
+mod journal;
 mod listing;
 mod peers;
 mod ranges;
@@ -23,6 +24,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("small-puts", "durable puts of 1 KiB from 64 writers", small_puts::run),
     ("listing", "listing 1,000,000 blobs with their sizes", listing::run),
     ("verified-put", "a blob of 256 MiB: hashed, written and durable", verified_put::run),
+    ("journal", "receipts appended to the journal, synced each and not synced", journal::run),
 ];
 
 fn main() -> ExitCode {
