@@ -83,6 +83,10 @@ impl Table {
         median(self.figures(name).to_vec())
     }
 
+    pub(crate) fn most(&self, name: &str) -> f64 {
+        self.figures(name).iter().copied().fold(f64::MIN, f64::max)
+    }
+
     /// The median of a round's ratios: what slows the machine down slows both.
     pub(crate) fn ratio(&self, a: &str, b: &str) -> f64 {
         median(self.figures(a).iter().zip(self.figures(b)).map(|(a, b)| a / b).collect())
