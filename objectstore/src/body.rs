@@ -184,7 +184,12 @@ impl Stream for Body {
             Source::Memory(bytes) => Ok(bytes.split_to(bytes.len().min(PIECE))),
             Source::Stream(stream) => match stream.poll_next_unpin(cx) {
                 Poll::Ready(Some(piece)) => piece,
-                other => return other,
+                Poll::Ready(None) => {
+                    // Polled again, many a stream would panic.
+                    *this = Self::empty();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => return Poll::Pending,
             },
         };
         match &piece {

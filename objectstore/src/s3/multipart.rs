@@ -70,7 +70,8 @@ impl Shared {
         for number in 1.. {
             let len = part_len.min(left);
             left -= len;
-            let mut pieces = Pieces::part(body, std::mem::take(&mut carry), len, left == 0);
+            let hash = hash.as_mut().map(|(hash, _)| hash);
+            let mut pieces = Pieces::part(body, std::mem::take(&mut carry), len, left == 0, hash);
             if len > self.part_memory {
                 // Larger than what may be held: it streams, by itself, and cannot be sent again.
                 let tag = self.stream_part(key, upload, number, len, &mut pieces).await?;
@@ -79,9 +80,6 @@ impl Shared {
             } else {
                 let part = gather(&mut pieces, parts, &mut tags).await?;
                 carry = pieces.into_carry();
-                if let Some((hash, _)) = &mut hash {
-                    hash.update(&part);
-                }
                 while parts.len() >= PARTS_AT_ONCE {
                     reap(parts, &mut tags).await?;
                 }

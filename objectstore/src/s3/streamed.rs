@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
+use ring::digest::Context;
 use tokio::sync::mpsc;
 
 use crate::{Error, ErrorClass, Operation, Result, SizedBody};
@@ -26,17 +27,19 @@ pub(super) struct Pieces<'a> {
     left: u64,
     /// The body must end where this stretch does.
     last: bool,
+    /// Told of every piece.
+    hash: Option<&'a mut Context>,
 }
 
 impl<'a> Pieces<'a> {
     pub(super) fn whole(body: &'a mut SizedBody) -> Self {
         let left = body.declared() - body.received();
-        Self { body, carry: Bytes::new(), left, last: true }
+        Self { body, carry: Bytes::new(), left, last: true, hash: None }
     }
 
-    /// The next `len` bytes; `last` if the body ends with them.
-    pub(super) fn part(body: &'a mut SizedBody, carry: Bytes, len: u64, last: bool) -> Self {
-        Self { body, carry, left: len, last }
+    /// The next `len` bytes; `last` if the body ends with them. Whichever way they go up, they pass `hash`.
+    pub(super) fn part(body: &'a mut SizedBody, carry: Bytes, len: u64, last: bool, hash: Option<&'a mut Context>) -> Self {
+        Self { body, carry, left: len, last, hash }
     }
 
     pub(super) fn into_carry(self) -> Bytes {
@@ -64,7 +67,11 @@ impl<'a> Pieces<'a> {
         }
         let len = (self.carry.len() as u64).min(self.left).min(PIECE as u64);
         self.left -= len;
-        Some(Ok(self.carry.split_to(len as usize)))
+        let piece = self.carry.split_to(len as usize);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&piece);
+        }
+        Some(Ok(piece))
     }
 }
 
@@ -198,5 +205,32 @@ async fn send(sender: &mpsc::Sender<Bytes>, pieces: Vec<Bytes>) {
             // The connection is gone; whoever waits for the answer learns why.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::digest::{SHA256, digest};
+
+    use super::*;
+    use crate::{Body, Key, PutOptions};
+
+    /// Parts too large for memory went by the hash of the whole body once, so that every such put was refused at its end.
+    #[tokio::test]
+    async fn parts_pass_the_hash_whichever_way_they_go_up() {
+        let content: Vec<u8> = (0..=255).cycle().take(3 * PIECE + 7).collect();
+        let body = Body::from(content.clone());
+        let mut body = SizedBody::new(&Key::new("key").unwrap(), body, &PutOptions::default(), u64::MAX).unwrap();
+        let (mut hash, mut carry, mut left) = (Context::new(&SHA256), Bytes::new(), content.len() as u64);
+        while left > 0 {
+            let len = left.min(PIECE as u64 + 1);
+            left -= len;
+            let mut pieces = Pieces::part(&mut body, carry, len, left == 0, Some(&mut hash));
+            while let Some(piece) = pieces.next().await {
+                piece.unwrap();
+            }
+            carry = pieces.into_carry();
+        }
+        assert_eq!(hash.finish().as_ref(), digest(&SHA256, &content).as_ref());
     }
 }
