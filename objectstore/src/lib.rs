@@ -23,8 +23,11 @@ mod wrapper;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "datastore")]
+pub mod datastore;
 #[cfg(all(unix, feature = "flatfs"))]
 pub mod flatfs;
+
 #[cfg(feature = "memory")]
 pub mod memory;
 
@@ -44,6 +47,8 @@ pub use sized::SizedBody;
 pub use store::ObjectStore;
 pub use wrapper::{LimitStore, PrefixStore};
 
+#[cfg(feature = "datastore")]
+pub use datastore::{Datastore, DatastoreOptions};
 #[cfg(all(unix, feature = "flatfs"))]
 pub use flatfs::{FlatFs, FlatFsOptions};
 #[cfg(feature = "memory")]

@@ -88,4 +88,17 @@ impl SizedBody {
             };
         }
     }
+
+    /// All of the body in memory; without a copy if it lies there already. The declared size is not trusted with an allocation.
+    #[cfg(any(feature = "memory", feature = "datastore"))]
+    pub(crate) async fn gather(&mut self) -> Result<Bytes> {
+        let whole = self.as_bytes().cloned();
+        let mut all = bytes::BytesMut::new();
+        while let Some(piece) = self.next().await.transpose()? {
+            if whole.is_none() {
+                all.extend_from_slice(&piece);
+            }
+        }
+        Ok(whole.unwrap_or_else(|| all.freeze()))
+    }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
@@ -126,7 +126,7 @@ impl Memory {
     /// As there.
     pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
-        let bytes = gather(&mut body).await?;
+        let bytes = body.gather().await?;
         let mut state = self.shared.write();
         options.mode.check(key, state.etag(key))?;
         Ok(PutResult { etag: state.insert(key.clone(), bytes) })
@@ -191,18 +191,6 @@ impl Memory {
         }
         Ok(BatchResult { etags })
     }
-}
-
-/// The whole body; the declared size is not trusted with an allocation.
-async fn gather(body: &mut SizedBody) -> Result<Bytes> {
-    let whole = body.as_bytes().cloned();
-    let mut all = BytesMut::new();
-    while let Some(piece) = body.next().await.transpose()? {
-        if whole.is_none() {
-            all.extend_from_slice(&piece);
-        }
-    }
-    Ok(whole.unwrap_or_else(|| all.freeze()))
 }
 
 #[deny(clippy::missing_trait_methods)]

@@ -1,0 +1,156 @@
+//! One record as it lies in logs, in tables and in memory.
+//!
+//! ```text
+//! 0       4              12                    20              24           26
+//! ┌───────┬──────────────┬─────────────────────┬───────────────┬────────────┬─────┬───────┐
+//! │ CRC   │ sequence     │ modified (µs since  │ value length, │ key length │ key │ value │
+//! │ u32   │ number u64   │ 1970) u64           │ or 2³²-1 u32  │ u16        │     │       │
+//! └───────┴──────────────┴─────────────────────┴───────────────┴────────────┴─────┴───────┘
+//! ```
+//!
+//! All numbers are little endian. The CRC-32C covers everything behind it, so it also holds key and value together. It is computed once, when the
+//! record is put, and checked whenever the record is read. A value length of 2³²-1 says that the key was deleted, and no value follows.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::{ETag, Metadata};
+
+const HEADER: usize = 26;
+/// Values up to so many bytes are copied out of their block or group rather than keep all of it in memory.
+const SHARED: usize = 4096;
+
+const DELETED: u32 = u32::MAX;
+
+/// A record or the deletion of one; its lengths are right, its checksum is checked by [`Entry::verified`].
+#[derive(Clone, Debug)]
+pub(super) struct Entry(Bytes);
+
+/// What an ETag is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    sequence: u64,
+    /// Sequence numbers that nobody was told of may be given out again after a crash; not for the same bytes, as far as this can tell.
+    crc: u32,
+}
+
+impl Tag {
+    pub(super) fn etag(self) -> ETag {
+        ETag::new(format!("{:x}-{:08x}", self.sequence, self.crc))
+    }
+}
+
+impl Entry {
+    /// Appends a record, or a deletion if `value` is `None`. Key and value must be within the store's limits.
+    pub(super) fn encode(out: &mut Vec<u8>, sequence: u64, modified: u64, key: &[u8], value: Option<&[u8]>) -> Tag {
+        let start = out.len();
+        out.reserve(HEADER + key.len() + value.map_or(0, <[u8]>::len));
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&sequence.to_le_bytes());
+        out.extend_from_slice(&modified.to_le_bytes());
+        out.extend_from_slice(&value.map_or(DELETED, |value| value.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        out.extend_from_slice(key);
+        out.extend_from_slice(value.unwrap_or_default());
+        let crc = crc32c::crc32c(&out[start + 4..]);
+        out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+        Tag { sequence, crc }
+    }
+
+    /// The entry that starts at `at`; `None` if its lengths reach past the end.
+    pub(super) fn at(bytes: &Bytes, at: usize) -> Option<Self> {
+        let len = Self::len_at(bytes, at)?;
+        Some(Self(bytes.slice(at..at + len)))
+    }
+
+    /// The length of the entry that starts at `at`; `None` if it reaches past the end.
+    pub(super) fn len_at(bytes: &[u8], at: usize) -> Option<usize> {
+        let header = bytes.get(at..at.checked_add(HEADER)?)?;
+        let value = match u32_at(header, 20) {
+            DELETED => 0,
+            len => len as usize,
+        };
+        let len = HEADER + usize::from(u16_at(header, 24)) + value;
+        (at.checked_add(len)? <= bytes.len()).then_some(len)
+    }
+
+    /// The key of the entry that starts at `at`, which [`Entry::len_at`] has found whole.
+    pub(super) fn key_at(bytes: &[u8], at: usize) -> &[u8] {
+        let len = usize::from(u16_at(bytes, at + 24));
+        &bytes[at + HEADER..at + HEADER + len]
+    }
+
+    /// Whether the record is what was put.
+    pub(super) fn verified(&self) -> bool {
+        crc32c::crc32c(&self.0[4..]) == u32_at(&self.0, 0)
+    }
+
+    pub(super) fn raw(&self) -> &Bytes {
+        &self.0
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        Self::key_at(&self.0, 0)
+    }
+
+    pub(super) fn key_bytes(&self) -> Bytes {
+        self.0.slice(HEADER..self.value_start())
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        u64_at(&self.0, 4)
+    }
+
+    pub(super) fn is_deletion(&self) -> bool {
+        u32_at(&self.0, 20) == DELETED
+    }
+
+    pub(super) fn value(&self) -> &[u8] {
+        &self.0[self.value_start()..]
+    }
+
+    /// A range of the value, which must be within it. Shares memory with its neighbours only if it is most of what it would keep alive.
+    pub(super) fn body(&self, range: std::ops::Range<usize>) -> Bytes {
+        let value = self.value_start();
+        let range = range.start + value..range.end + value;
+        if range.len() > SHARED { self.0.slice(range) } else { Bytes::copy_from_slice(&self.0[range]) }
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        Tag { sequence: self.sequence(), crc: u32_at(&self.0, 0) }
+    }
+
+    pub(super) fn metadata(&self) -> Metadata {
+        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(u64_at(&self.0, 12)));
+        Metadata { size: self.value().len() as u64, etag: self.tag().etag(), last_modified: modified }
+    }
+
+    fn value_start(&self) -> usize {
+        HEADER + usize::from(u16_at(&self.0, 24))
+    }
+}
+
+/// Microseconds since 1970, for an entry.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+/// The number at `at`, which must be there.
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// The number at `at`, which must be there.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut number = [0; 4];
+    number.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(number)
+}
+
+/// The number at `at`, which must be there.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}

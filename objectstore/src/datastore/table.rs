@@ -1,0 +1,258 @@
+//! Tables: sorted records in a file that never changes once it is written.
+//!
+//! A table is frames alone, one behind the other: blocks in the order of their keys, the index, the filter, and a footer of fixed size that says where
+//! those two are. Should index, filter or footer be damaged, they are made anew from the blocks.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::block::Block;
+use super::cache::Cache;
+use super::disk::{Disk, DiskFile};
+use super::entry::{Entry, u64_at};
+use super::fault::{Damage, Fault};
+use super::filter::Filter;
+use super::frame::{self, Found, Kind, Origin};
+use super::index::{self, BlockAt, Index};
+
+/// Bytes of the footer's payload: places of index and filter, number of records.
+pub(super) const FOOTER: usize = 24;
+
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Refused,
+    Allowed,
+}
+
+/// Which table, as the manifest says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TableId {
+    pub(super) number: u64,
+    /// Bytes of the file.
+    pub(super) len: u64,
+    /// Records and deletions in it.
+    pub(super) entries: u64,
+}
+
+/// An open table.
+pub(super) struct Table {
+    pub(super) id: TableId,
+    file: Arc<dyn DiskFile>,
+    origin: Origin,
+    index: Index,
+    /// `None` if it was damaged: then every key may be there.
+    filter: Option<Filter>,
+    /// What was found when the table was opened.
+    pub(super) damage: Option<Damage>,
+}
+
+pub(super) fn file_name(number: u64) -> String {
+    format!("{number:016x}.table")
+}
+
+/// The number of a table by its file's name.
+pub(super) fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".table").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+impl Table {
+    pub(super) fn open(disk: &dyn Disk, store: u64, id: TableId) -> Result<Self, Fault> {
+        let name = file_name(id.number);
+        let failed = || Fault::io(format!("{name} cannot be opened"));
+        let file = disk.open(&name).map_err(failed())?;
+        let end = file.len().map_err(failed())?;
+        let origin = Origin { store, file: id.number };
+        if end == id.len
+            && let Some((index, filter)) = read_ends(file.as_ref(), origin, id).map_err(failed())?
+        {
+            return Ok(Self { id, file, origin, index, filter: Some(filter), damage: None });
+        }
+        let what = if end == id.len { "index, filter or footer" } else { "the file has another length than was written" };
+        let index = rebuild(file.as_ref(), origin, end.min(id.len)).map_err(failed())?;
+        Ok(Self { id, file, origin, index, filter: None, damage: Some(Damage { file: name, at: end.min(id.len), what }) })
+    }
+
+    pub(super) fn may_have(&self, hash: u32) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_have(hash))
+    }
+
+    /// The entry of `key`, checked.
+    pub(super) fn get(&self, key: &[u8], cache: &Cache, wait: Wait) -> Result<Option<Entry>, Fault> {
+        let Some(block) = self.block(self.index.find(key), Some(cache), wait)? else { return Ok(None) };
+        match block.find(key) {
+            (place, true) => block.entry(place).map(|entry| self.verify(entry)).transpose(),
+            _ => Ok(None),
+        }
+    }
+
+    /// The block with this number, checked; `None` past the last one.
+    pub(super) fn block(&self, number: usize, cache: Option<&Cache>, wait: Wait) -> Result<Option<Block>, Fault> {
+        let Some(BlockAt { at, len }) = self.index.block(number) else { return Ok(None) };
+        if let Some(block) = cache.and_then(|cache| cache.get((self.id.number, at))) {
+            return Ok(Some(block));
+        }
+        if len == 0 || at.saturating_add(u64::from(len)) > self.id.len {
+            return Err(self.damaged(at, "no block where one should be"));
+        }
+        let mut bytes = vec![0; len as usize];
+        match wait {
+            Wait::Refused => self.file.read_cached(&mut bytes, at).ok_or(Fault::WouldWait)?,
+            Wait::Allowed => self.file.read(&mut bytes, at),
+        }
+        .map_err(|e| self.read_failed(at, e))?;
+        let payload = frame::payload(&bytes.into(), Kind::Block, self.origin, at).ok_or_else(|| self.damaged(at, "a block of records"))?;
+        let block = Block::parse(payload).ok_or_else(|| self.damaged(at, "the records of a block"))?;
+        if let Some(cache) = cache {
+            cache.insert((self.id.number, at), block.clone());
+        }
+        Ok(Some(block))
+    }
+
+    /// A cursor at the first entry whose key is not before `key`.
+    pub(super) fn seek(self: &Arc<Self>, key: &[u8], cache: Option<&Cache>, wait: Wait) -> Result<Cursor, Fault> {
+        let mut cursor = Cursor { table: Arc::clone(self), number: self.index.find(key), block: None, place: 0 };
+        if let Some(block) = self.block(cursor.number, cache, wait)? {
+            cursor.place = block.find(key).0;
+            cursor.block = Some(block);
+        }
+        Ok(cursor)
+    }
+
+    /// Reads everything and says what is wrong to `report`. Gives the number of entries found.
+    pub(super) fn check(&self, report: &mut dyn FnMut(Damage)) -> Result<u64, Fault> {
+        if let Some(damage) = &self.damage {
+            report(damage.clone());
+        }
+        let (mut at, mut entries, mut next) = (0, 0, None::<Vec<u8>>);
+        while at < self.id.len {
+            let name = file_name(self.id.number);
+            match frame::read(self.file.as_ref(), self.origin, at, self.id.len).map_err(|e| self.read_failed(at, e)) {
+                Ok(Found::Frame(kind, payload, end)) => {
+                    if kind == Kind::Block {
+                        match Block::parse(payload) {
+                            Some(block) if next.as_deref().is_none_or(|before| before < block.first_key()) => {
+                                next = Some(block.last_key().to_vec());
+                                entries += block.len() as u64;
+                                let wrong = (0..block.len()).filter_map(|i| block.entry(i)).any(|entry| !entry.verified());
+                                if wrong {
+                                    report(Damage { file: name, at, what: "a record's checksum" });
+                                }
+                            }
+                            _ => report(Damage { file: name, at, what: "the records of a block" }),
+                        }
+                    }
+                    at = end;
+                }
+                Ok(Found::Nothing) | Err(Fault::Io(..)) => {
+                    report(Damage { file: name, at, what: "not what was written" });
+                    let found = frame::search(self.file.as_ref(), self.origin, at + 1, self.id.len);
+                    at = found.map_err(|e| self.read_failed(at, e))?.unwrap_or(self.id.len);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn verify(&self, entry: Entry) -> Result<Entry, Fault> {
+        if entry.verified() { Ok(entry) } else { Err(self.damaged(0, "a record's checksum")) }
+    }
+
+    fn damaged(&self, at: u64, what: &'static str) -> Fault {
+        Fault::damaged(file_name(self.id.number), at, what)
+    }
+
+    fn read_failed(&self, at: u64, e: io::Error) -> Fault {
+        match e.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged(at, "the file ends too early"),
+            _ => Fault::Io(format!("{} cannot be read", file_name(self.id.number)), e),
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("id", &self.id).field("blocks", &self.index.len()).finish_non_exhaustive()
+    }
+}
+
+/// A place between two entries of a table.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    table: Arc<Table>,
+    number: usize,
+    block: Option<Block>,
+    place: usize,
+}
+
+impl Cursor {
+    /// The next entry, checked.
+    pub(super) fn next(&mut self, cache: Option<&Cache>, wait: Wait) -> Result<Option<Entry>, Fault> {
+        loop {
+            let Some(block) = &self.block else { return Ok(None) };
+            if let Some(entry) = block.entry(self.place) {
+                self.place += 1;
+                return self.table.verify(entry).map(Some);
+            }
+            self.block = self.table.block(self.number + 1, cache, wait)?;
+            (self.number, self.place) = (self.number + 1, 0);
+        }
+    }
+}
+
+/// Index and filter by way of the footer; `None` if any of them is damaged.
+fn read_ends(file: &dyn DiskFile, origin: Origin, id: TableId) -> io::Result<Option<(Index, Filter)>> {
+    let frame = |at: u64, kind: Kind| -> io::Result<Option<Bytes>> {
+        Ok(match frame::read(file, origin, at, id.len)? {
+            Found::Frame(found, payload, _) if found == kind => Some(payload),
+            _ => None,
+        })
+    };
+    let Some(at) = id.len.checked_sub(frame::padded((frame::HEADER + FOOTER) as u64)) else { return Ok(None) };
+    let Some(footer) = frame(at, Kind::Footer)?.filter(|footer| footer.len() == FOOTER) else { return Ok(None) };
+    let Some(index) = frame(u64_at(&footer, 0), Kind::Index)?.and_then(|payload| Index::parse(&payload)) else { return Ok(None) };
+    Ok(frame(u64_at(&footer, 8), Kind::Filter)?.and_then(Filter::parse).map(|filter| (index, filter)))
+}
+
+/// An index of the blocks that can still be found. Between them, where something is missing, it has blocks that cannot be read: a key that
+/// may have been in one of them is not "not found".
+fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
+    let mut index = Index::default();
+    let (mut at, mut last, mut gap) = (0, Vec::new(), None);
+    while at < end {
+        match frame::read(file, origin, at, end)? {
+            Found::Frame(Kind::Block, payload, next) => {
+                if let Some(block) = Block::parse(payload) {
+                    let separator = match gap.take() {
+                        Some(missing) => {
+                            index.push(&last, BlockAt { at: missing, len: 0 });
+                            block.first_key()
+                        }
+                        None => index::separator(&last, block.first_key()),
+                    };
+                    index.push(separator, BlockAt { at, len: (next - at) as u32 });
+                    // The least text behind the last key.
+                    last = [block.last_key(), b"\0"].concat();
+                } else {
+                    gap = gap.or(Some(at));
+                }
+                at = next;
+            }
+            // Nothing but what can be made anew follows.
+            Found::Frame(..) => break,
+            Found::Nothing => {
+                gap = gap.or(Some(at));
+                at = frame::search(file, origin, at + 1, end)?.unwrap_or(end);
+            }
+        }
+    }
+    if gap.is_some() || at >= end {
+        index.push(&last, BlockAt { at: gap.unwrap_or(end), len: 0 });
+    }
+    Ok(index)
+}
