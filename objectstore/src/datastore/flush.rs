@@ -25,6 +25,9 @@ struct State {
     job: Option<Job>,
     /// Why the job could not be done when it was last tried.
     failure: Option<Fault>,
+    /// How often jobs were tried, and whether one is being tried now.
+    tries: u64,
+    trying: bool,
     /// The job is to be tried at once.
     nudged: bool,
     /// A log whose file can be used again.
@@ -63,12 +66,17 @@ impl Flusher {
 
     fn settled(&self) -> Result<MutexGuard<'_, State>, Fault> {
         let mut state = self.lock();
+        let mut enough = None;
         while state.job.is_some() {
             if let Some(failure) = &state.failure {
-                let failure = failure.again();
+                // What failed may do now: there may be room again.
+                let tries = state.tries;
+                let enough = *enough.get_or_insert(tries + 1 + u64::from(state.trying));
+                if tries >= enough {
+                    return Err(failure.again());
+                }
                 state.nudged = true;
                 self.changed.notify_all();
-                return Err(failure);
             }
             state = self.wait(state);
         }
@@ -120,9 +128,12 @@ pub(super) fn run(core: &Core) {
             continue;
         };
         state.nudged = false;
+        state.trying = true;
         drop(state);
         let flushed = flush(core, job);
         state = flusher.lock();
+        state.trying = false;
+        state.tries += 1;
         match flushed {
             Ok(retired) => {
                 state.job = None;

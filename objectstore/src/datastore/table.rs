@@ -128,11 +128,12 @@ impl Table {
         if let Some(damage) = &self.damage {
             report(damage.clone());
         }
+        let end = self.file.len().map_err(|e| self.read_failed(0, e))?.min(self.id.len);
         let (mut at, mut entries, mut next) = (0, 0, None::<Vec<u8>>);
-        while at < self.id.len {
+        while at < end {
             let name = file_name(self.id.number);
-            match frame::read(self.file.as_ref(), self.origin, at, self.id.len).map_err(|e| self.read_failed(at, e)) {
-                Ok(Found::Frame(kind, payload, end)) => {
+            match frame::read(self.file.as_ref(), self.origin, at, end).map_err(|e| self.read_failed(at, e)) {
+                Ok(Found::Frame(kind, payload, behind)) => {
                     if kind == Kind::Block {
                         match Block::parse(payload) {
                             Some(block) if next.as_deref().is_none_or(|before| before < block.first_key()) => {
@@ -146,12 +147,12 @@ impl Table {
                             _ => report(Damage { file: name, at, what: "the records of a block" }),
                         }
                     }
-                    at = end;
+                    at = behind;
                 }
                 Ok(Found::Nothing) | Err(Fault::Io(..)) => {
                     report(Damage { file: name, at, what: "not what was written" });
-                    let found = frame::search(self.file.as_ref(), self.origin, at + 1, self.id.len);
-                    at = found.map_err(|e| self.read_failed(at, e))?.unwrap_or(self.id.len);
+                    let found = frame::search(self.file.as_ref(), self.origin, at + 1, end);
+                    at = found.map_err(|e| self.read_failed(at, e))?.unwrap_or(end);
                 }
                 Err(other) => return Err(other),
             }
