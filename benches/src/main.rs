@@ -3,12 +3,17 @@
 //! `cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]` runs one benchmark: storehouse, its peers and a raw loop take turns, round
 //! after round, so that whatever else the machine does hits all of them. `-- list` names the benchmarks.
 
+mod cold_gets;
+mod filled;
+mod get;
 mod harness;
 mod journal;
 mod listing;
 mod memory;
 mod peers;
 mod ranges;
+mod records;
+mod scan;
 mod small_puts;
 mod stream;
 mod verified_put;
@@ -27,6 +32,10 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("memory", "memory over idle: a blob of 4 GiB in and out, 1,000 puts at once", memory::run),
     ("verified-put", "a blob of 256 MiB: hashed, written and durable", verified_put::run),
     ("journal", "receipts appended to the journal, synced each and not synced", journal::run),
+    ("records", "durable puts of small records among 1,000,000", records::run),
+    ("get", "one small record among 1,000 and 1,000,000", get::run),
+    ("scan", "listing 100,000 small records", scan::run),
+    ("cold-gets", "what gets that wait for the disk do to other tasks", cold_gets::run),
 ];
 
 fn main() -> ExitCode {

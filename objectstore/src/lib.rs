@@ -1,7 +1,7 @@
 //! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
 //!
 //! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
-//! `flatfs` (both on by default), and `s3`. Wrappers are stores made of a store: [`PrefixStore`] and [`LimitStore`]. Those who write either test it
+//! `flatfs` (both on by default), `datastore` and `s3`. Wrappers are stores made of a store: [`PrefixStore`] and [`LimitStore`]. Those who write either test it
 //! with the module `conformance` (feature `conformance`).
 //!
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no

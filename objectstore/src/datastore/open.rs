@@ -24,7 +24,7 @@ pub(super) fn lock(path: &Path) -> Result<File> {
         let reason = format!("{} {what}", path.display());
         move |e: std::io::Error| Error::Config { setting: SETTING, reason, source: Some(Box::new(e)) }
     };
-    fs::create_dir_all(path).map_err(refused("is no directory and cannot be made one"))?;
+    create_dir(path).map_err(refused("is no directory and cannot be made one"))?;
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let file = file.map_err(refused("cannot be written"))?;
     match file.try_lock() {
@@ -32,6 +32,20 @@ pub(super) fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(e)) => Err(refused("cannot be locked")(e)),
     }
+}
+
+/// Makes sure that there is a directory, and that it survives a crash: its name is in its parent, and so on up to what was there before.
+fn create_dir(path: &Path) -> std::io::Result<()> {
+    let parent = |path: &Path| path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned());
+    let mut parents = Vec::new();
+    let mut missing = path.to_owned();
+    while !missing.exists() {
+        let Some(above) = parent(&missing) else { break };
+        parents.push(above.clone());
+        missing = above;
+    }
+    fs::create_dir_all(path)?;
+    parents.into_iter().try_for_each(|parent| Directory::new(parent).sync_names())
 }
 
 /// Opens what is in the directory and gives the thread that ends last when the store is closed.
