@@ -180,7 +180,7 @@ impl DiskFile for SimFile {
 
     fn read_cached(&self, out: &mut [u8], at: u64) -> Option<io::Result<()>> {
         // Some of it is in memory, as it is in life.
-        (at / 4096 % 3 != 0).then(|| self.read(out, at))
+        (!(at / 4096).is_multiple_of(3)).then(|| self.read(out, at))
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
