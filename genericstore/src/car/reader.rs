@@ -1,0 +1,170 @@
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use ipld_core::cid::Cid;
+
+use super::{CarError, CarProblem, check_hash};
+use crate::dag_cbor::{Problem, Reader};
+
+/// How large a container's parts may be.
+#[derive(Clone, Copy, Debug)]
+pub struct CarLimits {
+    /// The header, in bytes (inclusive). Default: 64 KiB, some 1,500 roots.
+    pub header: usize,
+    /// A block with its CID, in bytes (inclusive). Default: 32 MiB, which is also what Go's reader takes.
+    pub section: usize,
+    /// The number of blocks (inclusive). Default: 1,048,576.
+    pub blocks: usize,
+}
+
+impl Default for CarLimits {
+    fn default() -> Self {
+        Self { header: 64 << 10, section: 32 << 20, blocks: 1 << 20 }
+    }
+}
+
+/// A block of a container, checked against its CID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its CID.
+    pub cid: Cid,
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// Where its section (varint, CID, data) begins, in bytes from the container's start.
+    pub offset: u64,
+    /// The size of the whole section, in bytes.
+    pub section: u64,
+}
+
+/// Reads a container block by block. Hand it a buffered reader.
+#[derive(Debug)]
+pub struct CarReader<R> {
+    reader: R,
+    limits: CarLimits,
+    roots: Vec<Cid>,
+    offset: u64,
+    blocks: usize,
+}
+
+impl<R: Read> CarReader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`CarError`] if there is none, or none of version 1.
+    pub fn new(mut reader: R, limits: CarLimits) -> Result<Self, CarError> {
+        let at = |problem| CarError { offset: 0, problem };
+        let (size, width) = read_size(&mut reader, limits.header).map_err(at)?.ok_or(CarProblem::Truncated).map_err(at)?;
+        let header = read_exact(&mut reader, size).map_err(at)?;
+        let roots = parse_header(&header).map_err(at)?;
+        Ok(Self { reader, limits, roots, offset: (width + size) as u64, blocks: 0 })
+    }
+
+    /// The roots that the header names.
+    #[must_use]
+    pub fn roots(&self) -> &[Cid] {
+        &self.roots
+    }
+
+    /// Where the next block begins, in bytes from the container's start.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next block, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`CarError`]. After [`CarProblem::Hash`] and [`CarProblem::HashFunction`] reading can go on with the next block; after any other error
+    /// there is no telling where a next block would begin.
+    pub fn next_block(&mut self) -> Result<Option<Block>, CarError> {
+        let offset = self.offset;
+        let at = |problem| CarError { offset, problem };
+        let Some((size, width)) = read_size(&mut self.reader, self.limits.section).map_err(at)? else { return Ok(None) };
+        if self.blocks == self.limits.blocks {
+            return Err(at(CarProblem::Blocks { limit: self.limits.blocks }));
+        }
+        let mut data = read_exact(&mut self.reader, size).map_err(at)?;
+        let section = (width + size) as u64;
+        self.offset += section;
+        self.blocks += 1;
+        let (cid, cid_len) = leading_cid(&data).map_err(at)?;
+        data.drain(..cid_len);
+        check_hash(&cid, &data).map_err(at)?;
+        Ok(Some(Block { cid, data, offset, section }))
+    }
+}
+
+/// The CID that a section starts with, and its length in bytes.
+pub(super) fn leading_cid(section: &[u8]) -> Result<(Cid, usize), CarProblem> {
+    let mut rest = section;
+    let cid = Cid::read_bytes(&mut rest).map_err(|_| CarProblem::Cid)?;
+    Ok((cid, section.len() - rest.len()))
+}
+
+/// The roots of a header: exactly `roots` and `version`, in either order.
+pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
+    let parse = || {
+        let mut reader = Reader::new(header);
+        let (mut roots, mut version) = (None, None);
+        reader.fields(|reader, key| {
+            match key {
+                b"roots" => {
+                    let list = (0..reader.list()?).map(|_| reader.link()).collect::<Result<Vec<_>, _>>()?;
+                    reader.set("roots", &mut roots, list)?;
+                }
+                b"version" => {
+                    let number = reader.uint()?;
+                    reader.set("version", &mut version, number)?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        let missing = |name| Reader::error_at(0, Problem::MissingField(name));
+        Ok::<_, crate::dag_cbor::DecodeError>((roots.ok_or(missing("roots"))?, version))
+    };
+    match parse() {
+        Ok((roots, Some(1))) => Ok(roots),
+        _ => Err(CarProblem::Header),
+    }
+}
+
+/// A length and the bytes that it took, or `None` at the end of the data.
+pub(super) fn read_size(reader: &mut impl Read, limit: usize) -> Result<Option<(usize, usize)>, CarProblem> {
+    let mut value = 0_u64;
+    for width in 0..9 {
+        let Some(byte) = read_byte(reader)? else {
+            return if width == 0 { Ok(None) } else { Err(CarProblem::Truncated) };
+        };
+        value |= u64::from(byte & 0x7f) << (7 * width);
+        if byte & 0x80 == 0 {
+            if byte == 0 && width > 0 {
+                return Err(CarProblem::Varint);
+            }
+            return match usize::try_from(value) {
+                Ok(size) if size > 0 && size <= limit => Ok(Some((size, width + 1))),
+                _ => Err(CarProblem::Size { size: value, limit }),
+            };
+        }
+    }
+    Err(CarProblem::Varint)
+}
+
+fn read_byte(reader: &mut impl Read) -> Result<Option<u8>, CarProblem> {
+    let mut byte = [0];
+    loop {
+        match reader.read(&mut byte) {
+            Ok(n) => return Ok((n > 0).then_some(byte[0])),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(CarProblem::Io(Arc::new(e))),
+        }
+    }
+}
+
+/// Exactly `size` bytes, without believing `size` before they have come.
+fn read_exact(reader: &mut impl Read, size: usize) -> Result<Vec<u8>, CarProblem> {
+    let mut bytes = Vec::with_capacity(size.min(64 << 10));
+    reader.take(size as u64).read_to_end(&mut bytes).map_err(|e| CarProblem::Io(Arc::new(e)))?;
+    if bytes.len() == size { Ok(bytes) } else { Err(CarProblem::Truncated) }
+}

@@ -1,0 +1,381 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ipld_core::cid::Cid;
+use ipld_core::ipld::Ipld;
+
+use super::{DecodeError, Problem};
+
+/// How many maps and lists may lie in each other (inclusive).
+pub const MAX_DEPTH: usize = 128;
+
+/// A kind of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An integer that is not negative.
+    Unsigned,
+    /// A negative integer.
+    Negative,
+    /// A byte string.
+    Bytes,
+    /// Text.
+    Text,
+    /// A list.
+    List,
+    /// A map.
+    Map,
+    /// A link, or another tag.
+    Tag,
+    /// `true`, `false`, `null`, a float, or what else CBOR has there.
+    Simple,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsigned => "an integer",
+            Self::Negative => "a negative integer",
+            Self::Bytes => "a byte string",
+            Self::Text => "text",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Tag => "a tag",
+            Self::Simple => "a simple value",
+        })
+    }
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// Reads dag-cbor value by value, from a slice and without copying.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    all: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { all: bytes, at: 0, depth: 0 }
+    }
+
+    /// Where the next value begins, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// An error about the value that begins at `offset`.
+    #[must_use]
+    pub fn error_at(offset: usize, problem: Problem) -> DecodeError {
+        DecodeError { offset, problem }
+    }
+
+    /// The end: nothing may follow.
+    ///
+    /// # Errors
+    /// [`Problem::Trailing`].
+    pub fn finish(self) -> Result<()> {
+        match self.all.len() - self.at {
+            0 => Ok(()),
+            more => Err(Self::error_at(self.at, Problem::Trailing(more))),
+        }
+    }
+
+    /// The kind of the next value, which stays where it is.
+    ///
+    /// # Errors
+    /// [`Problem::Truncated`] at the end.
+    pub fn kind(&self) -> Result<Kind> {
+        let first = self.all.get(self.at).ok_or(Self::error_at(self.at, Problem::Truncated))?;
+        Ok(kind(*first))
+    }
+
+    /// Whether the next value is `null`; it is passed over then.
+    pub fn null(&mut self) -> bool {
+        let null = self.all.get(self.at) == Some(&0xf6);
+        self.at += usize::from(null);
+        null
+    }
+
+    /// An integer from 0 to 2^64 - 1.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn uint(&mut self) -> Result<u64> {
+        self.head(0, "an integer that is not negative")
+    }
+
+    /// A byte string.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        let start = self.at;
+        let len = self.head(2, "a byte string")?;
+        self.take(start, len)
+    }
+
+    /// Text.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn text(&mut self) -> Result<&'a str> {
+        let start = self.at;
+        let len = self.head(3, "text")?;
+        std::str::from_utf8(self.take(start, len)?).map_err(|_| Self::error_at(start, Problem::Utf8))
+    }
+
+    /// The head of a list: so many values follow.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn list(&mut self) -> Result<usize> {
+        let start = self.at;
+        let len = self.head(4, "a list")?;
+        self.count(start, len, 1)
+    }
+
+    /// The head of a map: so many times a key and a value follow.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn map(&mut self) -> Result<usize> {
+        let start = self.at;
+        let len = self.head(5, "a map")?;
+        self.count(start, len, 2)
+    }
+
+    /// A link.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is none.
+    pub fn link(&mut self) -> Result<Cid> {
+        let start = self.at;
+        if self.head(6, "a link")? != 42 {
+            return Err(Self::error_at(start, Problem::Form("a tag other than 42")));
+        }
+        let bad = || Self::error_at(start, Problem::Link);
+        let mut cid = self.bytes().map_err(|_| bad())?.strip_prefix(&[0]).ok_or_else(bad)?;
+        let parsed = Cid::read_bytes(&mut cid).map_err(|_| bad())?;
+        if cid.is_empty() { Ok(parsed) } else { Err(bad()) }
+    }
+
+    /// A map as fields: `field` is called with each key, to read its value from the reader; it answers whether there is such a field.
+    /// Keys that come twice must be found there, as [`Reader::set`] does.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the next value is no map, or what `field` answers; [`Problem::UnknownField`] if it answers `false`.
+    pub fn fields(&mut self, mut field: impl FnMut(&mut Self, &'a [u8]) -> Result<bool>) -> Result<()> {
+        for _ in 0..self.map()? {
+            let start = self.at;
+            let len = self.head(3, "text")?;
+            let key = self.take(start, len)?;
+            if !field(self, key)? {
+                let name = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
+                return Err(Self::error_at(start, Problem::UnknownField(name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a field's value where it belongs.
+    ///
+    /// # Errors
+    /// [`Problem::Duplicate`] if one is there.
+    pub fn set<T>(&self, name: &'static str, slot: &mut Option<T>, value: T) -> Result<()> {
+        match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(Self::error_at(self.at, Problem::Duplicate(name.to_owned()))),
+        }
+    }
+
+    /// The bytes of the next value, whatever it is, checked all the way down.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not dag-cbor.
+    pub fn raw(&mut self) -> Result<&'a [u8]> {
+        let start = self.at;
+        self.ipld()?;
+        Ok(&self.all[start..self.at])
+    }
+
+    /// The next value, whatever it is.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not dag-cbor.
+    pub fn ipld(&mut self) -> Result<Ipld> {
+        let start = self.at;
+        Ok(match self.kind()? {
+            Kind::Unsigned => Ipld::Integer(self.uint()?.into()),
+            Kind::Negative => Ipld::Integer(-1 - i128::from(self.head(1, "a negative integer")?)),
+            Kind::Bytes => Ipld::Bytes(self.bytes()?.to_vec()),
+            Kind::Text => Ipld::String(self.text()?.to_owned()),
+            Kind::Tag => Ipld::Link(self.link()?),
+            Kind::Simple => self.simple()?,
+            Kind::List => {
+                let len = self.list()?;
+                self.deeper(start)?;
+                // Without capacity: an item is larger in memory than in bytes.
+                let mut list = Vec::new();
+                for _ in 0..len {
+                    list.push(self.ipld()?);
+                }
+                self.depth -= 1;
+                Ipld::List(list)
+            }
+            Kind::Map => {
+                let len = self.map()?;
+                self.deeper(start)?;
+                let mut map = BTreeMap::new();
+                for _ in 0..len {
+                    let at = self.at;
+                    let key = self.text()?.to_owned();
+                    let value = self.ipld()?;
+                    if map.contains_key(&key) {
+                        return Err(Self::error_at(at, Problem::Duplicate(key)));
+                    }
+                    map.insert(key, value);
+                }
+                self.depth -= 1;
+                Ipld::Map(map)
+            }
+        })
+    }
+
+    fn deeper(&mut self, start: usize) -> Result<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(Self::error_at(start, Problem::Depth)) } else { Ok(()) }
+    }
+
+    fn simple(&mut self) -> Result<Ipld> {
+        let start = self.at;
+        self.at += 1;
+        Ok(match self.all[start] {
+            0xf4 => Ipld::Bool(false),
+            0xf5 => Ipld::Bool(true),
+            0xf6 => Ipld::Null,
+            0xfb => {
+                let bytes: [u8; 8] = self.take(start, 8)?.try_into().map_err(|_| Self::error_at(start, Problem::Truncated))?;
+                let float = f64::from_be_bytes(bytes);
+                if !float.is_finite() {
+                    return Err(Self::error_at(start, Problem::Form("a float that is no number")));
+                }
+                Ipld::Float(float)
+            }
+            0xf9 | 0xfa => return Err(Self::error_at(start, Problem::Form("a float of less than 64 bits"))),
+            0xff => return Err(Self::error_at(start, Problem::Form("an indefinite length"))),
+            _ => return Err(Self::error_at(start, Problem::Form("a simple value other than true, false and null"))),
+        })
+    }
+
+    /// A head of this major type, and its number.
+    fn head(&mut self, major: u8, wanted: &'static str) -> Result<u64> {
+        let start = self.at;
+        let truncated = || Self::error_at(start, Problem::Truncated);
+        let first = *self.all.get(start).ok_or_else(truncated)?;
+        if first >> 5 != major {
+            return Err(Self::error_at(start, Problem::Kind { found: kind(first), wanted }));
+        }
+        let info = first & 0x1f;
+        let (width, least) = match info {
+            0..24 => {
+                self.at += 1;
+                return Ok(info.into());
+            }
+            24 => (1, 24),
+            25 => (2, 1 << 8),
+            26 => (4, 1 << 16),
+            27 => (8, 1 << 32),
+            31 => return Err(Self::error_at(start, Problem::Form("an indefinite length"))),
+            _ => return Err(Self::error_at(start, Problem::Form("a reserved length"))),
+        };
+        let bytes = self.all.get(start + 1..start + 1 + width).ok_or_else(truncated)?;
+        let value = bytes.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        if value < least {
+            return Err(Self::error_at(start, Problem::NotMinimal));
+        }
+        self.at = start + 1 + width;
+        Ok(value)
+    }
+
+    fn take(&mut self, start: usize, len: u64) -> Result<&'a [u8]> {
+        let len = usize::try_from(len).ok().filter(|len| *len <= self.all.len() - self.at);
+        let end = self.at + len.ok_or(Self::error_at(start, Problem::Truncated))?;
+        let taken = &self.all[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    /// A count of what takes at least `each` bytes: more than there can be is a lie.
+    fn count(&self, start: usize, len: u64, each: usize) -> Result<usize> {
+        let most = (self.all.len() - self.at) / each;
+        usize::try_from(len).ok().filter(|len| *len <= most).ok_or(Self::error_at(start, Problem::Truncated))
+    }
+}
+
+fn kind(first: u8) -> Kind {
+    match first >> 5 {
+        0 => Kind::Unsigned,
+        1 => Kind::Negative,
+        2 => Kind::Bytes,
+        3 => Kind::Text,
+        4 => Kind::List,
+        5 => Kind::Map,
+        6 => Kind::Tag,
+        _ => Kind::Simple,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ipld(bytes: &[u8]) -> std::result::Result<Ipld, Problem> {
+        let mut reader = Reader::new(bytes);
+        let value = reader.ipld().map_err(|e| e.problem)?;
+        reader.finish().map_err(|e| e.problem)?;
+        Ok(value)
+    }
+
+    #[test]
+    fn what_is_not_dag_cbor() {
+        for (bytes, problem) in [
+            (&b""[..], Problem::Truncated),
+            (&[0x18], Problem::Truncated),
+            (&[0x18, 23], Problem::NotMinimal),
+            (&[0x19, 0, 255], Problem::NotMinimal),
+            (&[0x1a, 0, 0, 255, 255], Problem::NotMinimal),
+            (&[0x1b, 0, 0, 0, 0, 255, 255, 255, 255], Problem::NotMinimal),
+            (&[0x58, 1, 0], Problem::NotMinimal),
+            (&[0x9f, 0xff], Problem::Form("an indefinite length")),
+            (&[0x5f, 0xff], Problem::Form("an indefinite length")),
+            (&[0x1c], Problem::Form("a reserved length")),
+            (&[0xf9, 0, 0], Problem::Form("a float of less than 64 bits")),
+            (&[0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], Problem::Form("a float that is no number")),
+            (&[0xf7], Problem::Form("a simple value other than true, false and null")),
+            (&[0xc1, 0], Problem::Form("a tag other than 42")),
+            (&[0xd8, 42, 0x41, 0], Problem::Link),
+            (&[0xd8, 42, 0x42, 1, 1], Problem::Link),
+            (&[0x61, 0xff], Problem::Utf8),
+            (&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0], Problem::Truncated),
+            (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], Problem::Duplicate("a".into())),
+            (&[0xa1, 0, 0], Problem::Kind { found: Kind::Unsigned, wanted: "text" }),
+            (&[0, 0], Problem::Trailing(1)),
+        ] {
+            assert_eq!(ipld(bytes), Err(problem), "{bytes:02x?}");
+        }
+        let deep = [vec![0x81; MAX_DEPTH], vec![0x80]].concat();
+        assert_eq!(ipld(&deep), Err(Problem::Depth));
+        assert!(ipld(&deep[1..]).is_ok());
+    }
+
+    #[test]
+    fn keys_in_any_order() {
+        assert_eq!(ipld(&[0xa2, 0x61, b'b', 1, 0x61, b'a', 2]), ipld(&[0xa2, 0x61, b'a', 2, 0x61, b'b', 1]));
+    }
+}

@@ -1,0 +1,85 @@
+use ipld_core::cid::Cid;
+
+/// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts right.
+#[derive(Debug, Default)]
+pub struct Writer(Vec<u8>);
+
+impl Writer {
+    /// With room for `capacity` bytes.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// The head of a map: `entries` times a key and a value follow.
+    pub fn map(&mut self, entries: usize) {
+        self.head(5, entries as u64);
+    }
+
+    /// The head of a list: `items` values follow.
+    pub fn list(&mut self, items: usize) {
+        self.head(4, items as u64);
+    }
+
+    /// Text; a map's keys too.
+    pub fn text(&mut self, text: &str) {
+        self.head(3, text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A byte string.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.head(2, bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// An integer that is not negative.
+    pub fn uint(&mut self, value: u64) {
+        self.head(0, value);
+    }
+
+    /// `null`.
+    pub fn null(&mut self) {
+        self.0.push(0xf6);
+    }
+
+    /// A link.
+    pub fn link(&mut self, cid: &Cid) {
+        self.0.extend_from_slice(&[0xd8, 0x2a]);
+        self.head(2, 1 + cid.encoded_len() as u64);
+        self.0.push(0);
+        // A vector takes all that it is given.
+        let _ = cid.write_bytes(&mut self.0);
+    }
+
+    /// A value that is dag-cbor already.
+    pub fn raw(&mut self, value: &[u8]) {
+        self.0.extend_from_slice(value);
+    }
+
+    fn head(&mut self, major: u8, value: u64) {
+        let major = major << 5;
+        match value {
+            0..24 => self.0.push(major | value as u8),
+            24..0x100 => self.0.extend_from_slice(&[major | 24, value as u8]),
+            0x100..0x1_0000 => {
+                self.0.push(major | 25);
+                self.0.extend_from_slice(&(value as u16).to_be_bytes());
+            }
+            0x1_0000..0x1_0000_0000 => {
+                self.0.push(major | 26);
+                self.0.extend_from_slice(&(value as u32).to_be_bytes());
+            }
+            _ => {
+                self.0.push(major | 27);
+                self.0.extend_from_slice(&value.to_be_bytes());
+            }
+        }
+    }
+}
