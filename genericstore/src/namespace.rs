@@ -1,6 +1,6 @@
 //! Where a store's records lie among other objects.
 
-use storehouse_objectstore::Key;
+use storehouse_objectstore::{Error as StoreError, Key, Operation};
 
 use crate::{Error, Result};
 
@@ -11,6 +11,7 @@ use crate::{Error, Result};
 pub struct Namespace {
     prefix: String,
     suffix: String,
+    flat: bool,
 }
 
 impl Namespace {
@@ -19,7 +20,7 @@ impl Namespace {
     /// # Errors
     /// [`Error::Config`] if no key could have them.
     pub fn new(prefix: impl Into<String>, suffix: impl Into<String>) -> Result<Self> {
-        let namespace = Self { prefix: prefix.into(), suffix: suffix.into() };
+        let namespace = Self { prefix: prefix.into(), suffix: suffix.into(), flat: false };
         match Key::new(format!("{}x{}", namespace.prefix, namespace.suffix)) {
             Ok(_) => Ok(namespace),
             Err(_) => {
@@ -31,7 +32,14 @@ impl Namespace {
     /// The whole object store.
     #[must_use]
     pub fn root() -> Self {
-        Self { prefix: String::new(), suffix: String::new() }
+        Self { prefix: String::new(), suffix: String::new(), flat: false }
+    }
+
+    /// Only keys without `/`: what lies in folders of its own below the prefix is not this namespace's.
+    #[must_use]
+    pub fn flat(mut self) -> Self {
+        self.flat = true;
+        self
     }
 
     /// What every key of an object starts with.
@@ -51,9 +59,8 @@ impl Namespace {
     /// # Errors
     /// [`Error::Store`] with an invalid key.
     pub fn object_key(&self, key: &str) -> Result<Key> {
-        if key.is_empty() {
-            // "{prefix}{suffix}" may well be a key, but never a record's.
-            return Err(storehouse_objectstore::Error::invalid_key(storehouse_objectstore::Operation::Key, key, "a record's key has at least one byte").into());
+        if let Some(reason) = self.flaw(key) {
+            return Err(StoreError::invalid_key(Operation::Key, key, reason).into());
         }
         let mut text = String::with_capacity(self.prefix.len() + key.len() + self.suffix.len());
         text.push_str(&self.prefix);
@@ -65,6 +72,14 @@ impl Namespace {
     /// The record's key in an object's, if that is in this namespace.
     #[must_use]
     pub fn record_key<'a>(&self, key: &'a Key) -> Option<&'a str> {
-        key.as_str().strip_prefix(self.prefix.as_str())?.strip_suffix(self.suffix.as_str()).filter(|key| !key.is_empty())
+        key.as_str().strip_prefix(self.prefix.as_str())?.strip_suffix(self.suffix.as_str()).filter(|key| self.flaw(key).is_none())
+    }
+
+    fn flaw(&self, key: &str) -> Option<&'static str> {
+        if key.is_empty() {
+            // "{prefix}{suffix}" may well be a key, but never a record's.
+            return Some("a record's key has at least one byte");
+        }
+        (self.flat && key.contains('/')).then_some("a key in a flat namespace has no '/'")
     }
 }

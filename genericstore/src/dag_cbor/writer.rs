@@ -1,4 +1,5 @@
 use ipld_core::cid::Cid;
+use ipld_core::ipld::Ipld;
 
 /// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts right.
 #[derive(Debug, Default)]
@@ -61,6 +62,39 @@ impl Writer {
     /// A value that is dag-cbor already.
     pub fn raw(&mut self, value: &[u8]) {
         self.0.extend_from_slice(value);
+    }
+
+    /// Any value, its maps put in order. Integers that CBOR cannot say, and no reader gives, become the nearest that it can.
+    pub fn ipld(&mut self, value: &Ipld) {
+        match value {
+            Ipld::Null => self.null(),
+            Ipld::Bool(value) => self.0.push(0xf4 + u8::from(*value)),
+            Ipld::Integer(value) => match u64::try_from(*value) {
+                Ok(value) => self.uint(value),
+                Err(_) if *value < 0 => self.head(1, u64::try_from(-1 - *value).unwrap_or(u64::MAX)),
+                Err(_) => self.uint(u64::MAX),
+            },
+            Ipld::Float(value) => {
+                self.0.push(0xfb);
+                self.0.extend_from_slice(&value.to_be_bytes());
+            }
+            Ipld::String(text) => self.text(text),
+            Ipld::Bytes(bytes) => self.bytes(bytes),
+            Ipld::Link(cid) => self.link(cid),
+            Ipld::List(items) => {
+                self.list(items.len());
+                items.iter().for_each(|item| self.ipld(item));
+            }
+            Ipld::Map(map) => {
+                self.map(map.len());
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+                for (key, value) in entries {
+                    self.text(key);
+                    self.ipld(value);
+                }
+            }
+        }
     }
 
     fn head(&mut self, major: u8, value: u64) {

@@ -1,0 +1,92 @@
+//! The crate's one error type.
+
+use storehouse_genericstore::car::CarError;
+use storehouse_genericstore::dag_cbor::DecodeError;
+use storehouse_objectstore::ErrorClass;
+
+/// The result of an operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong with a record or its store.
+///
+/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed, or found no such record; it says which.
+    #[error(transparent)]
+    Store(#[from] storehouse_genericstore::Error),
+    /// The text or the bytes are no DID.
+    #[error("invalid DID {did:?}: {reason}")]
+    InvalidDid {
+        /// The DID as it was given, cut after 64 characters; bytes in hexadecimal.
+        did: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A value is not one that a record can have.
+    #[error("invalid {what}: {reason}")]
+    Invalid {
+        /// The value.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Bytes are not the dag-cbor of such a record.
+    #[error("the bytes are not {what}")]
+    DagCbor {
+        /// The record, or the part of one.
+        what: &'static str,
+        /// What is wrong with them, and where.
+        source: DecodeError,
+    },
+    /// An archive cannot be read.
+    #[error("the archive of {what} cannot be read")]
+    Car {
+        /// The record.
+        what: &'static str,
+        /// What is wrong with it, and where.
+        source: CarError,
+    },
+    /// An archive holds something else.
+    #[error("the archive holds no {what}: {reason}")]
+    Archive {
+        /// The record.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn invalid(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid { what, reason: reason.into() }
+    }
+
+    /// What a caller can do about it.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(e) => e.class(),
+            _ => ErrorClass::InvalidInput,
+        }
+    }
+
+    /// Whether there is no such record.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_not_found())
+    }
+
+    /// Whether a record is there that was to be absent.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_already_exists())
+    }
+
+    /// Whether it says of one record that it cannot be read, while others can.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_record())
+    }
+}

@@ -1,0 +1,66 @@
+use bytes::Bytes;
+use ipld_core::cid::Cid;
+use serde::{Deserialize, Serialize};
+use storehouse_genericstore::dag_cbor::{DecodeError, Reader, Writer};
+
+use super::{required, serde_text};
+use crate::{Delegation, Error, Result};
+
+/// A batch of retrieval receipts that was handed in: the invocation that tracked it, and the one that consolidates it.
+///
+/// On the wire a map of `trackInvocation` (the invocation's archive, as a byte string) and `consolidateInvocationCID`, in this order. When read,
+/// fields that are not known are passed over, as Piri does. Which batch it was is in its key alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consolidation {
+    /// The invocation of `space/egress/track` that was sent.
+    pub track_invocation: Delegation,
+    /// The invocation of `space/egress/consolidate` that came back.
+    #[serde(with = "serde_text")]
+    pub consolidate_invocation: Cid,
+}
+
+impl Consolidation {
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let archive = self.track_invocation.as_bytes();
+        let mut writer = Writer::with_capacity(100 + archive.len());
+        writer.map(2);
+        writer.text("trackInvocation");
+        writer.bytes(archive);
+        writer.text("consolidateInvocationCID");
+        writer.link(&self.consolidate_invocation);
+        writer.into_bytes().into()
+    }
+
+    /// The consolidation that `bytes` are. Nothing is copied.
+    ///
+    /// # Errors
+    /// [`Error::DagCbor`]; those of [`Delegation::decode`].
+    pub fn decode(bytes: &Bytes) -> Result<Self> {
+        let (archive, consolidate_invocation) = read(bytes).map_err(|source| Error::DagCbor { what: "a consolidation", source })?;
+        Ok(Self { track_invocation: Delegation::decode(bytes.slice_ref(archive))?, consolidate_invocation })
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<(&[u8], Cid), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let (mut track, mut consolidate) = (None, None);
+    reader.fields(|reader, key| {
+        match key {
+            b"trackInvocation" => {
+                let archive = reader.bytes()?;
+                reader.set("trackInvocation", &mut track, archive)?;
+            }
+            b"consolidateInvocationCID" => {
+                let link = reader.link()?;
+                reader.set("consolidateInvocationCID", &mut consolidate, link)?;
+            }
+            _ => drop(reader.raw()?),
+        }
+        Ok(true)
+    })?;
+    reader.finish()?;
+    Ok((required("trackInvocation", track)?, required("consolidateInvocationCID", consolidate)?))
+}

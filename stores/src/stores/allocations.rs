@@ -1,0 +1,116 @@
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, future};
+use storehouse_blobstore::Digest;
+use storehouse_genericstore::{GenericStore, ScanOptions};
+use storehouse_objectstore::ObjectStore;
+
+use super::by_space::{BySpace, InSpace};
+use crate::{Allocation, Did, Layout, RecordCodec, Result};
+
+/// [`Allocation`]s, by blob and space.
+#[derive(Clone, Debug)]
+pub struct AllocationStore<S>(BySpace<Allocation, S>);
+
+impl InSpace for Allocation {
+    fn digest(&self) -> &Digest {
+        &self.blob.digest
+    }
+
+    fn space(&self) -> &Did {
+        &self.space
+    }
+}
+
+/// How many expired allocations are removed at once.
+const REMOVALS: usize = 32;
+
+impl<S: ObjectStore> AllocationStore<S> {
+    /// The allocations in `store`, under the keys of `layout`.
+    pub fn new(store: S, layout: &Layout) -> Self {
+        Self(BySpace::new(store, &layout.allocations))
+    }
+
+    /// The records themselves, by key.
+    pub fn records(&self) -> &GenericStore<Allocation, RecordCodec, S> {
+        &self.0.0
+    }
+
+    /// The allocation of a blob in a space.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there is no allocation.
+    pub async fn get(&self, digest: &Digest, space: &Did) -> Result<Allocation> {
+        self.0.get(digest, space).await
+    }
+
+    /// Some allocation of a blob, in whichever space. One that cannot be decoded is passed over if there is another.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn get_any(&self, digest: &Digest) -> Result<Option<Allocation>> {
+        self.0.first(digest, |_| true).await
+    }
+
+    /// Some allocation of a blob, in whichever space, that is [valid](Allocation::is_valid_at) at `now`, in seconds since the start of 1970, UTC.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn get_any_non_expired(&self, digest: &Digest, now: u64) -> Result<Option<Allocation>> {
+        self.0.first(digest, |allocation| allocation.is_valid_at(now)).await
+    }
+
+    /// Whether there is an allocation of a blob, in whichever space, valid or not.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn exists(&self, digest: &Digest) -> Result<bool> {
+        self.0.exists(digest).await
+    }
+
+    /// Stores an allocation in place of the one for the same blob and space, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn put(&self, allocation: &Allocation) -> Result<()> {
+        self.0.put(allocation).await
+    }
+
+    /// Removes the allocation of a blob in a space. A missing one is ok.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn delete(&self, digest: &Digest, space: &Did) -> Result<()> {
+        self.0.delete(digest, space).await
+    }
+
+    /// The allocations of a blob, or all, in the object store's order. One that cannot be decoded is an error in its place, and the rest goes on.
+    pub fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<Allocation>> {
+        self.0.list(digest)
+    }
+
+    /// Removes the allocations that are no more valid at `now`, in seconds since the start of 1970, UTC; says how many. One that is put again
+    /// meanwhile stays, as far as [`delete_if_unchanged`](GenericStore::delete_if_unchanged) can promise. Those that cannot be decoded stay.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store): what was removed until then stays so.
+    pub async fn remove_expired(&self, now: u64) -> Result<u64> {
+        let records = self.records();
+        let removed = records
+            .scan(ScanOptions::default())
+            .filter_map(|record| {
+                future::ready(match record {
+                    Ok(record) if record.value.is_valid_at(now) => None,
+                    Err(e) if e.is_record() => None,
+                    record => Some(record),
+                })
+            })
+            .map(|record| async move {
+                let record = record?;
+                records.delete_if_unchanged(&record.key, record.etag).await
+            })
+            .buffer_unordered(REMOVALS)
+            .try_fold(0, |count, removed| future::ok(count + u64::from(removed)))
+            .await?;
+        Ok(removed)
+    }
+}

@@ -1,0 +1,26 @@
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use ipld_core::cid::Cid;
+use storehouse_genericstore::{GenericStore, ScanOptions};
+use storehouse_objectstore::ObjectStore;
+
+use super::by_cid::by_cid;
+use crate::{Delegation, Layout, RecordCodec, Result};
+
+/// [`Delegation`]s, by their CID. Archives are kept byte for byte.
+#[derive(Clone, Debug)]
+pub struct DelegationStore<S> {
+    records: GenericStore<Delegation, RecordCodec, S>,
+}
+
+/// Claims are delegations.
+pub type ClaimStore<S> = DelegationStore<S>;
+
+impl<S: ObjectStore> DelegationStore<S> {
+    /// The delegations in `store`, under the keys of `layout`.
+    pub fn new(store: S, layout: &Layout) -> Self {
+        Self { records: GenericStore::new(store, RecordCodec, layout.delegations.clone()) }
+    }
+}
+
+by_cid!(DelegationStore, Delegation, "delegation");

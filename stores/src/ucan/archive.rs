@@ -1,0 +1,38 @@
+//! Archives: CARs whose root names the block that matters.
+
+use bytes::Bytes;
+use ipld_core::cid::Cid;
+use storehouse_genericstore::car::{Archive, CarLimits, dag_cbor_cid_of};
+use storehouse_genericstore::dag_cbor::{Reader, Writer};
+
+use crate::{Error, Result};
+
+/// Reads an archive, every block hashed.
+pub(super) fn parse(what: &'static str, bytes: Bytes) -> Result<Archive> {
+    Archive::parse(bytes, CarLimits::default()).map_err(|source| Error::Car { what, source })
+}
+
+/// The root and its block.
+pub(super) fn root<'a>(what: &'static str, archive: &'a Archive) -> Result<(Cid, &'a Bytes)> {
+    archive.root_block().map_err(|source| Error::Car { what, source })
+}
+
+/// The link of a variant block, `{tag: link}`, if the block is one.
+pub(super) fn variant(block: &[u8], tag: &str) -> Option<Cid> {
+    let mut reader = Reader::new(block);
+    if reader.map().ok()? != 1 || reader.text().ok()? != tag {
+        return None;
+    }
+    let link = reader.link().ok()?;
+    reader.finish().ok().map(|()| link)
+}
+
+/// A variant block with its CID.
+pub(super) fn variant_block(tag: &str, link: &Cid) -> (Cid, Bytes) {
+    let mut writer = Writer::with_capacity(64);
+    writer.map(1);
+    writer.text(tag);
+    writer.link(link);
+    let block = Bytes::from(writer.into_bytes());
+    (dag_cbor_cid_of(&block), block)
+}

@@ -1,0 +1,261 @@
+//! Issuing delegations and receipts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
+use ipld_core::cid::Cid;
+use ipld_core::ipld::Ipld;
+use storehouse_genericstore::car::{Archive, dag_cbor_cid_of};
+use storehouse_genericstore::dag_cbor::Writer;
+
+use super::archive::variant_block;
+use super::payload::Payload;
+use super::{Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature, delegation};
+use crate::{Did, Result};
+
+/// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from memory when dropped, and never printed.
+pub struct Signer {
+    did: Did,
+    key: SigningKey,
+}
+
+impl Signer {
+    /// The signer of this secret seed, as its `did:key`.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        Self { did: Did::from_ed25519(key.verifying_key().as_bytes()), key }
+    }
+
+    /// The same key, signing for `did`: a `did:web`, say.
+    #[must_use]
+    pub fn acting_for(mut self, did: Did) -> Self {
+        self.did = did;
+        self
+    }
+
+    /// As whom it signs.
+    #[must_use]
+    pub fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// The `did:key` of the key itself.
+    #[must_use]
+    pub fn key(&self) -> Did {
+        Did::from_ed25519(self.key.verifying_key().as_bytes())
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        Signature::ed25519(&self.key.sign(message).to_bytes())
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("did", &self.did).finish_non_exhaustive()
+    }
+}
+
+/// Issues a [`Delegation`], or an invocation.
+#[derive(Clone, Debug)]
+pub struct DelegationBuilder {
+    payload: Payload,
+    blocks: Vec<(Cid, Bytes)>,
+}
+
+impl DelegationBuilder {
+    /// A delegation of these capabilities to `audience` that never expires.
+    #[must_use]
+    pub fn new(audience: Did, capabilities: Vec<Capability>) -> Self {
+        let payload = Payload {
+            // The signer's, when it is signed.
+            issuer: audience.clone(),
+            audience,
+            capabilities,
+            expiration: None,
+            not_before: None,
+            nonce: None,
+            facts: None,
+            proofs: Vec::new(),
+        };
+        Self { payload, blocks: Vec::new() }
+    }
+
+    /// Expires then, in seconds since the start of 1970, UTC.
+    #[must_use]
+    pub fn expiration(mut self, seconds: u64) -> Self {
+        self.payload.expiration = Some(seconds);
+        self
+    }
+
+    /// Is valid from then on, in seconds since the start of 1970, UTC.
+    #[must_use]
+    pub fn not_before(mut self, seconds: u64) -> Self {
+        self.payload.not_before = Some(seconds);
+        self
+    }
+
+    /// With this nonce.
+    #[must_use]
+    pub fn nonce(mut self, nonce: impl Into<String>) -> Self {
+        self.payload.nonce = Some(nonce.into());
+        self
+    }
+
+    /// With a fact more.
+    #[must_use]
+    pub fn fact(mut self, fact: BTreeMap<String, Ipld>) -> Self {
+        self.payload.facts.get_or_insert_default().push(Ipld::Map(fact));
+        self
+    }
+
+    /// With a proof that is not in the archive.
+    #[must_use]
+    pub fn linked_proof(mut self, cid: Cid) -> Self {
+        self.payload.proofs.push(cid);
+        self
+    }
+
+    /// With a proof and all that its archive holds but its variant.
+    #[must_use]
+    pub fn proof(mut self, proof: &Delegation) -> Self {
+        self.payload.proofs.push(proof.cid());
+        let (variant, _) = variant_block(delegation::TAG, &proof.cid());
+        add_blocks(&mut self.blocks, proof.blocks().iter().filter(|(cid, _)| *cid != variant));
+        self
+    }
+
+    /// With a dag-cbor block attached.
+    #[must_use]
+    pub fn attach(mut self, block: Bytes) -> Self {
+        add_blocks(&mut self.blocks, [&(dag_cbor_cid_of(&block), block)]);
+        self
+    }
+
+    /// Signs it.
+    ///
+    /// # Errors
+    /// As [`Delegation::decode`], for values that the format cannot say.
+    pub fn sign(mut self, signer: &Signer) -> Result<Delegation> {
+        self.payload.issuer = signer.did.clone();
+        let block = self.payload.write(&signer.sign(self.payload.signed().as_bytes()));
+        let cid = dag_cbor_cid_of(&block);
+        let variant = variant_block(delegation::TAG, &cid);
+        let root = variant.0;
+        self.blocks.extend([(cid, block), variant]);
+        Delegation::decode(Archive::build(vec![root], self.blocks).as_bytes().clone())
+    }
+}
+
+/// Issues a [`Receipt`], in the form of the receipt store.
+#[derive(Clone, Debug)]
+pub struct ReceiptBuilder {
+    ran: Cid,
+    outcome: Outcome,
+    effects: Effects,
+    meta: BTreeMap<String, Ipld>,
+    proofs: Vec<Cid>,
+    blocks: Vec<(Cid, Bytes)>,
+}
+
+impl ReceiptBuilder {
+    /// A receipt for an invocation that is not in the archive.
+    #[must_use]
+    pub fn new(ran: Cid, outcome: Outcome) -> Self {
+        Self { ran, outcome, effects: Effects::default(), meta: BTreeMap::new(), proofs: Vec::new(), blocks: Vec::new() }
+    }
+
+    /// A receipt for an invocation, with that in the archive.
+    #[must_use]
+    pub fn for_invocation(invocation: &Delegation, outcome: Outcome) -> Self {
+        let mut builder = Self::new(invocation.cid(), outcome);
+        let (variant, _) = variant_block(delegation::TAG, &invocation.cid());
+        add_blocks(&mut builder.blocks, invocation.blocks().iter().filter(|(cid, _)| *cid != variant));
+        builder
+    }
+
+    /// With these effects.
+    #[must_use]
+    pub fn effects(mut self, effects: Effects) -> Self {
+        self.effects = effects;
+        self
+    }
+
+    /// With a thing more that it says.
+    #[must_use]
+    pub fn meta(mut self, name: impl Into<String>, value: Ipld) -> Self {
+        self.meta.insert(name.into(), value);
+        self
+    }
+
+    /// With a proof that is not in the archive.
+    #[must_use]
+    pub fn linked_proof(mut self, cid: Cid) -> Self {
+        self.proofs.push(cid);
+        self
+    }
+
+    /// Signs it.
+    ///
+    /// # Errors
+    /// As [`Receipt::decode`], for values that the format cannot say.
+    pub fn sign(mut self, signer: &Signer) -> Result<Receipt> {
+        let ocm = self.ocm(signer);
+        let signature = signer.sign(&ocm);
+        let mut writer = Writer::with_capacity(ocm.len() + 96);
+        writer.map(2);
+        writer.text("ocm");
+        writer.raw(&ocm);
+        writer.text("sig");
+        writer.bytes(signature.as_bytes());
+        let block = Bytes::from(writer.into_bytes());
+        let cid = dag_cbor_cid_of(&block);
+        self.blocks.push((cid, block));
+        Receipt::decode(ReceiptForm::Store.archive(&cid, &self.blocks))
+    }
+
+    fn ocm(&self, signer: &Signer) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(256);
+        writer.map(6);
+        writer.text("fx");
+        writer.map(1 + usize::from(self.effects.join.is_some()));
+        // "fork" and "join" have one length and are in byte order.
+        writer.text("fork");
+        writer.list(self.effects.fork.len());
+        self.effects.fork.iter().for_each(|link| writer.link(link));
+        if let Some(join) = &self.effects.join {
+            writer.text("join");
+            writer.link(join);
+        }
+        writer.text("iss");
+        writer.text(&signer.did.to_string());
+        writer.text("out");
+        writer.map(1);
+        let (name, value) = match &self.outcome {
+            Outcome::Ok(value) => ("ok", value),
+            Outcome::Error(value) => ("error", value),
+        };
+        writer.text(name);
+        writer.ipld(value);
+        writer.text("prf");
+        writer.list(self.proofs.len());
+        self.proofs.iter().for_each(|link| writer.link(link));
+        writer.text("ran");
+        writer.link(&self.ran);
+        writer.text("meta");
+        writer.ipld(&Ipld::Map(self.meta.clone()));
+        writer.into_bytes()
+    }
+}
+
+/// Adds blocks that are not there yet: of duplicates, the first.
+fn add_blocks<'a>(blocks: &mut Vec<(Cid, Bytes)>, more: impl IntoIterator<Item = &'a (Cid, Bytes)>) {
+    for block in more {
+        if !blocks.iter().any(|(cid, _)| *cid == block.0) {
+            blocks.push(block.clone());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use ipld_core::ipld::Ipld;
+use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader};
+
+/// What may be done with what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capability {
+    /// The ability: `blob/accept`, `test/*`.
+    pub can: String,
+    /// The resource, often a DID.
+    pub with: String,
+    /// Caveats, or the arguments of an invocation.
+    pub nb: Option<Ipld>,
+}
+
+impl Capability {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (mut can, mut with, mut nb) = (None, None, None);
+        reader.fields(|reader, key| {
+            match key {
+                b"can" => {
+                    let text = reader.text()?.to_owned();
+                    reader.set("can", &mut can, text)?;
+                }
+                b"with" => {
+                    let text = reader.text()?.to_owned();
+                    reader.set("with", &mut with, text)?;
+                }
+                b"nb" => {
+                    let value = reader.ipld()?;
+                    reader.set("nb", &mut nb, value)?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        let missing = |name| Reader::error_at(reader.offset(), Problem::MissingField(name));
+        Ok(Self { can: can.ok_or_else(|| missing("can"))?, with: with.ok_or_else(|| missing("with"))?, nb })
+    }
+
+    /// As a map of what is there.
+    pub(super) fn to_ipld(&self) -> Ipld {
+        let fields = [("can", Some(Ipld::String(self.can.clone()))), ("nb", self.nb.clone()), ("with", Some(Ipld::String(self.with.clone())))];
+        Ipld::Map(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    }
+}

@@ -1,0 +1,316 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ipld_core::cid::Cid;
+use ipld_core::ipld::Ipld;
+use storehouse_genericstore::car::Archive;
+use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader};
+
+use super::archive::{parse, root, variant};
+use super::{Delegation, ReceiptForm, Signature, SignatureError};
+use crate::{Did, Error, Result};
+
+pub(super) const TAG: &str = "ucan/receipt@0.9.1";
+const WHAT: &str = "receipt";
+
+/// What came of an invocation, with the blocks of its archive: the invocation, proofs, effects, as far as they are there.
+///
+/// It is the archive, byte for byte as it came and in the [form](ReceiptForm) in which it came, and a view of it. Making one hashes every block, but
+/// checks no signature: [`verify_signature`](Self::verify_signature) does. Cloning is cheap.
+#[derive(Clone)]
+pub struct Receipt(Arc<Parts>);
+
+struct Parts {
+    archive: Archive,
+    form: ReceiptForm,
+    cid: Cid,
+    body: Body,
+}
+
+/// How an invocation went.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Well, with this result.
+    Ok(Ipld),
+    /// Badly, with this error.
+    Error(Ipld),
+}
+
+impl Outcome {
+    /// Whether it went well.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok(_))
+    }
+}
+
+/// What is to be done as a consequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Invocations to be run, in any order and side by side.
+    pub fork: Vec<Cid>,
+    /// The invocation to be run after them.
+    pub join: Option<Cid>,
+}
+
+#[derive(Debug)]
+struct Body {
+    signature: Signature,
+    signed: Bytes,
+    ran: Cid,
+    outcome: Outcome,
+    effects: Effects,
+    issuer: Option<Did>,
+    proofs: Vec<Cid>,
+    meta: BTreeMap<String, Ipld>,
+}
+
+impl Receipt {
+    /// The receipt whose archive is `bytes`, in either [form](ReceiptForm). Of them nothing is copied.
+    ///
+    /// # Errors
+    /// [`Error::Car`], also if there is not exactly one root, or it is not in the archive; [`Error::Archive`], [`Error::DagCbor`].
+    pub fn decode(bytes: Bytes) -> Result<Self> {
+        let archive = parse(WHAT, bytes)?;
+        let (root, block) = root(WHAT, &archive)?;
+        let (form, cid) = match variant(block, TAG) {
+            Some(cid) => (ReceiptForm::Archive, cid),
+            None => (ReceiptForm::Store, root),
+        };
+        let block = archive.block(&cid).ok_or(Error::Archive { what: WHAT, reason: "the block that its root links to is not in it" })?;
+        let body = Body::read(block).map_err(|source| Error::DagCbor { what: "a receipt", source })?;
+        Ok(Self(Arc::new(Parts { archive, form, cid, body })))
+    }
+
+    /// The archive, byte for byte as it came.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        self.0.archive.as_bytes()
+    }
+
+    /// The form in which it came.
+    #[must_use]
+    pub fn form(&self) -> ReceiptForm {
+        self.0.form
+    }
+
+    /// The archive in the form of the receipt store: as it came, if it came so.
+    #[must_use]
+    pub fn store_form(&self) -> Bytes {
+        self.in_form(ReceiptForm::Store)
+    }
+
+    /// The archive in this form: as it came, if it came so.
+    #[must_use]
+    pub fn in_form(&self, form: ReceiptForm) -> Bytes {
+        if self.0.form == form { self.as_bytes().clone() } else { form.archive(&self.0.cid, self.blocks()) }
+    }
+
+    /// The CID of its block, by which it is found.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        self.0.cid
+    }
+
+    /// All blocks of the archive, in their order.
+    #[must_use]
+    pub fn blocks(&self) -> &[(Cid, Bytes)] {
+        self.0.archive.blocks()
+    }
+
+    /// The invocation that ran.
+    #[must_use]
+    pub fn ran(&self) -> Cid {
+        self.0.body.ran
+    }
+
+    /// The invocation that ran, if it is in the archive.
+    ///
+    /// # Errors
+    /// [`Error::DagCbor`] if what is there is none.
+    pub fn invocation(&self) -> Result<Option<Delegation>> {
+        match self.0.archive.block(&self.0.body.ran) {
+            Some(_) => Delegation::at(self.0.archive.clone(), self.0.body.ran).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How it went.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.0.body.outcome
+    }
+
+    /// What is to be done as a consequence.
+    #[must_use]
+    pub fn effects(&self) -> &Effects {
+        &self.0.body.effects
+    }
+
+    /// Whose receipt it is; `None` if it does not say, and is the executor's own.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Did> {
+        self.0.body.issuer.as_ref()
+    }
+
+    /// The delegations that its issuer rests on.
+    #[must_use]
+    pub fn proofs(&self) -> &[Cid] {
+        &self.0.body.proofs
+    }
+
+    /// What else it says.
+    #[must_use]
+    pub fn meta(&self) -> &BTreeMap<String, Ipld> {
+        &self.0.body.meta
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn signature(&self) -> &Signature {
+        &self.0.body.signature
+    }
+
+    /// Checks the issuer's signature, and nothing else. `key` is the `did:key` that the issuer signs with; a `did:key` issuer needs none.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
+        self.0.body.signature.verify(self.issuer(), key, &self.0.body.signed)
+    }
+}
+
+impl Body {
+    fn read(block: &Bytes) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(block);
+        let (mut outcome, mut signature) = (None, None);
+        reader.fields(|reader, key| {
+            let start = reader.offset();
+            match key {
+                b"ocm" => {
+                    let signed = reader.raw()?;
+                    reader.set("ocm", &mut outcome, (start, signed))?;
+                }
+                b"sig" => {
+                    let parsed = Signature::parse(block.slice_ref(reader.bytes()?)).ok_or_else(|| invalid(start, "sig", "not a signature"))?;
+                    reader.set("sig", &mut signature, parsed)?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        let missing = |name| Reader::error_at(0, Problem::MissingField(name));
+        let (start, signed) = outcome.ok_or_else(|| missing("ocm"))?;
+        let signature = signature.ok_or_else(|| missing("sig"))?;
+        Self::read_ocm(block.slice_ref(signed), signature).map_err(|e| Reader::error_at(start + e.offset, e.problem))
+    }
+
+    fn read_ocm(signed: Bytes, signature: Signature) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(&signed);
+        let (mut ran, mut out, mut effects, mut issuer, mut proofs, mut meta) = (None, None, None, None, None, None);
+        reader.fields(|reader, key| {
+            let start = reader.offset();
+            match key {
+                b"fx" => {
+                    let value = Effects::read(reader)?;
+                    reader.set("fx", &mut effects, value)?;
+                }
+                b"iss" => {
+                    let did = reader.text()?.parse().map_err(|e: Error| invalid(start, "iss", e.to_string()))?;
+                    reader.set("iss", &mut issuer, did)?;
+                }
+                b"out" => {
+                    let value = match (reader.map()?, reader.text()?) {
+                        (1, "ok") => Outcome::Ok(reader.ipld()?),
+                        (1, "error") => Outcome::Error(reader.ipld()?),
+                        _ => return Err(invalid(start, "out", "neither just \"ok\" nor just \"error\"")),
+                    };
+                    reader.set("out", &mut out, value)?;
+                }
+                b"prf" => {
+                    let items = (0..reader.list()?).map(|_| reader.link()).collect::<Result<_, _>>()?;
+                    reader.set("prf", &mut proofs, items)?;
+                }
+                b"ran" => {
+                    let link = reader.link()?;
+                    reader.set("ran", &mut ran, link)?;
+                }
+                b"meta" => {
+                    let Ipld::Map(map) = reader.ipld()? else { return Err(invalid(start, "meta", "not a map")) };
+                    reader.set("meta", &mut meta, map)?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        let missing = |name| Reader::error_at(0, Problem::MissingField(name));
+        Ok(Self {
+            ran: ran.ok_or_else(|| missing("ran"))?,
+            outcome: out.ok_or_else(|| missing("out"))?,
+            effects: effects.ok_or_else(|| missing("fx"))?,
+            issuer,
+            proofs: proofs.ok_or_else(|| missing("prf"))?,
+            meta: meta.ok_or_else(|| missing("meta"))?,
+            signature,
+            signed,
+        })
+    }
+}
+
+impl Effects {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (mut fork, mut join) = (None, None);
+        let start = reader.offset();
+        reader.fields(|reader, key| {
+            match key {
+                b"fork" => {
+                    let links = (0..reader.list()?).map(|_| reader.link()).collect::<Result<_, _>>()?;
+                    reader.set("fork", &mut fork, links)?;
+                }
+                b"join" => {
+                    let link = reader.link()?;
+                    reader.set("join", &mut join, link)?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(Self { fork: fork.ok_or(Reader::error_at(start, Problem::MissingField("fork")))?, join })
+    }
+}
+
+fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
+    Reader::error_at(start, Problem::Field { field, reason: reason.into() })
+}
+
+impl fmt::Display for Receipt {
+    /// One line: CID, outcome, what ran, issuer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = if self.outcome().is_ok() { "ok" } else { "error" };
+        write!(f, "{} {outcome} ran={} issuer=", self.cid(), self.ran())?;
+        match self.issuer() {
+            Some(issuer) => write!(f, "{issuer}"),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("cid", &self.0.cid.to_string()).field("form", &self.0.form).field("body", &self.0.body).finish()
+    }
+}
+
+/// The same archive, byte for byte.
+impl PartialEq for Receipt {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.cid == other.0.cid && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Receipt {}

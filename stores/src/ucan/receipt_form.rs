@@ -1,0 +1,31 @@
+use bytes::Bytes;
+use ipld_core::cid::Cid;
+use storehouse_genericstore::car::Archive;
+
+use super::archive::{variant, variant_block};
+use super::receipt::TAG;
+
+/// How a receipt's archive names its receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReceiptForm {
+    /// As in the receipt store: the root is the receipt itself.
+    Store,
+    /// As in the journal and on the wire: the root is a block `{"ucan/receipt@0.9.1": link}`, which comes last.
+    Archive,
+}
+
+impl ReceiptForm {
+    /// An archive of this form with these blocks, in their order; blocks of the other form's are left out.
+    pub(super) fn archive(self, receipt: &Cid, blocks: &[(Cid, Bytes)]) -> Bytes {
+        let mut blocks: Vec<_> = blocks.iter().filter(|(_, block)| variant(block, TAG) != Some(*receipt)).cloned().collect();
+        let root = match self {
+            Self::Store => *receipt,
+            Self::Archive => {
+                let variant = variant_block(TAG, receipt);
+                blocks.push(variant.clone());
+                variant.0
+            }
+        };
+        Archive::build(vec![root], blocks).as_bytes().clone()
+    }
+}
