@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hash, RandomState};
 
+use storehouse_objectstore::Key;
 use tokio::sync::{Mutex, MutexGuard};
 
 const STRIPES: usize = 64;
@@ -29,8 +30,8 @@ impl Locks {
     }
 
     /// Held as long as what it gives.
-    pub(super) async fn entries(&self, keys: impl Iterator<Item = impl Hash>) -> Vec<MutexGuard<'_, ()>> {
-        let mut stripes: Vec<usize> = keys.map(|key| self.stripe(key)).collect();
+    pub(super) async fn entries(&self, keys: Vec<Key>) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<usize> = keys.iter().map(|key| self.stripe(key)).collect();
         stripes.sort_unstable();
         stripes.dedup();
         let mut guards = Vec::with_capacity(stripes.len());

@@ -96,7 +96,7 @@ where
                 let Some(key) = self.pointer(&entry).await?.map(|value| pointer.decode(&value)) else { return Ok(Entries::Whole) };
                 let Some(key) = key else { return remove().await };
                 let _record = self.indexes.locks.record(&key).await;
-                let _entries = self.indexes.locks.entries(std::iter::once(&entry)).await;
+                let _entries = self.indexes.locks.entries(vec![entry.clone()]).await;
                 // Again, now that nobody else writes it.
                 let same = self.pointer(&entry).await?.is_some_and(|value| pointer.decode(&value).as_deref() == Some(key.as_str()));
                 if !same || self.holds(index, &key, &text).await? { Ok(Entries::Whole) } else { remove().await }
@@ -108,7 +108,7 @@ where
     async fn repair_record(&self, index: &Index<T>, text: String, key: &str) -> Result<Outcome> {
         let entry = index.entry(&text, key)?;
         let _record = self.indexes.locks.record(key).await;
-        let _entries = self.indexes.locks.entries(std::iter::once(&entry.key)).await;
+        let _entries = self.indexes.locks.entries(vec![entry.key.clone()]).await;
         if let Some(value) = self.pointer(&entry.key).await? {
             let IndexKind::Unique { pointer, .. } = index.kind() else { return Ok(Outcome::Right) };
             match pointer.decode(&value) {

@@ -74,11 +74,9 @@ where
             let there = self.there(change).await?;
             mode.check(&change.object, there.as_ref().map(|(etag, _)| etag))?;
             let mut batch = Batch::new();
-            for (index, wanted) in self.indexes.all.iter().zip(&change.wanted) {
-                for entry in wanted {
-                    let mode = self.entry_mode(index, entry, change.key).await?;
-                    batch = batch.op(BatchOp::Put { key: entry.key.clone(), bytes: entry.value.clone(), mode });
-                }
+            for (index, entry) in self.by_index(&change.wanted) {
+                let mode = self.entry_mode(index, entry, change.key).await?;
+                batch = batch.op(BatchOp::Put { key: entry.key.clone(), bytes: entry.value.clone(), mode });
             }
             for (index, entry) in self.stale(change, there.as_ref()) {
                 if let Some(etag) = self.own_entry(index, entry, change.key).await? {
@@ -104,18 +102,19 @@ where
         let _record = self.indexes.locks.record(change.key).await;
         let there = self.there(change).await?;
         mode.check(&change.object, there.as_ref().map(|(etag, _)| etag))?;
-        let stale: Vec<_> = self.stale(change, there.as_ref()).collect();
-        let indexes = &self.indexes.all;
-        let wanted = || indexes.iter().zip(&change.wanted).flat_map(|(index, entries)| entries.iter().map(move |entry| (index, entry)));
-        let unique = wanted().chain(stale.iter().copied()).filter(|(index, _)| index.is_unique());
-        let _entries = self.indexes.locks.entries(unique.map(|(_, entry)| entry.key.clone())).await;
+        let stale = self.stale(change, there.as_ref());
+        let wanted = self.by_index(&change.wanted);
+        let unique = wanted.iter().chain(&stale).filter(|(index, _)| index.is_unique()).map(|(_, entry)| entry.key.clone()).collect();
+        let _entries = self.indexes.locks.entries(unique).await;
 
         // All that may be refused is judged before the first write.
-        for (index, entry) in wanted() {
+        for (index, entry) in &wanted {
             self.entry_mode(index, entry, change.key).await?;
         }
-        for (_, entry) in wanted().filter(|(index, _)| !index.takes_over()) {
-            self.store.write(&entry.key, entry.value.clone()).await?;
+        for (index, entry) in &wanted {
+            if !index.takes_over() {
+                self.store.write(&entry.key, entry.value.clone()).await?;
+            }
         }
         let written = match &change.bytes {
             Some(bytes) => Some(self.store.put(&change.object, bytes.clone().into(), PutOptions::default().mode(mode)).await?.etag),
@@ -124,8 +123,10 @@ where
                 None
             }
         };
-        for (_, entry) in wanted().filter(|(index, _)| index.takes_over()) {
-            self.store.write(&entry.key, entry.value.clone()).await?;
+        for (index, entry) in &wanted {
+            if index.takes_over() {
+                self.store.write(&entry.key, entry.value.clone()).await?;
+            }
         }
         for (index, entry) in stale {
             if self.own_entry(index, entry, change.key).await?.is_some() {
@@ -136,14 +137,19 @@ where
     }
 
     /// Entries of the record that is there, which the new one has no more.
-    fn stale<'a>(
-        &'a self,
-        change: &'a Change<'_>,
-        there: Option<&'a (ETag, Vec<Vec<Entry>>)>,
-    ) -> impl Iterator<Item = (&'a std::sync::Arc<Index<T>>, &'a Entry)> + Send + 'a {
+    fn stale<'a>(&'a self, change: &Change<'_>, there: Option<&'a (ETag, Vec<Vec<Entry>>)>) -> Vec<(&'a Index<T>, &'a Entry)> {
         let wanted: BTreeSet<&Key> = change.wanted.iter().flatten().map(|entry| &entry.key).collect();
-        let old = there.into_iter().flat_map(|(_, entries)| self.indexes.all.iter().zip(entries));
-        old.flat_map(|(index, entries)| entries.iter().map(move |entry| (index, entry))).filter(move |(_, entry)| !wanted.contains(&entry.key))
+        let mut stale = there.map_or_else(Vec::new, |(_, entries)| self.by_index(entries));
+        stale.retain(|(_, entry)| !wanted.contains(&entry.key));
+        stale
+    }
+
+    fn by_index<'a>(&'a self, entries: &'a [Vec<Entry>]) -> Vec<(&'a Index<T>, &'a Entry)> {
+        let mut all = Vec::new();
+        for (index, entries) in self.indexes.all.iter().zip(entries) {
+            all.extend(entries.iter().map(|entry| (&**index, entry)));
+        }
+        all
     }
 
     /// How the entry may be put: whether another record holds its key.

@@ -122,13 +122,10 @@ impl<S: ObjectStore> ConsolidationStore<S> {
             Err(e) if e.is_not_found() => return Ok(None),
             got => got?,
         };
-        let consolidate_invocation = whole_cid(&cid).ok_or_else(|| -> Error {
-            match self.legacy_consolidate.object_key(key) {
-                Ok(key) => RecordError::Decode { key, source: CodecError::new("a CID", "the bytes are none") }.into(),
-                Err(e) => e.into(),
-            }
-        })?;
-        Ok(Some(Consolidation { track_invocation, consolidate_invocation }))
+        match joined(track_invocation, &cid) {
+            Ok(consolidation) => Ok(Some(consolidation)),
+            Err(source) => Err(RecordError::Decode { key: self.legacy_consolidate.object_key(key)?, source }.into()),
+        }
     }
 
     async fn move_legacy(&self, key: &str, consolidation: &Consolidation) -> Result<()> {
@@ -145,9 +142,13 @@ impl<S: ObjectStore> ConsolidationStore<S> {
     }
 }
 
-/// The two halves of the old form, for imports.
-pub(crate) fn from_legacy(track: Bytes, consolidate: &[u8]) -> Result<Consolidation, CodecError> {
-    let track_invocation = RecordCodec.decode(&track)?;
+/// The two halves of the old form.
+fn joined(track_invocation: Delegation, consolidate: &[u8]) -> Result<Consolidation, CodecError> {
     let consolidate_invocation = whole_cid(consolidate).ok_or_else(|| CodecError::new("a CID", "the bytes are none"))?;
     Ok(Consolidation { track_invocation, consolidate_invocation })
+}
+
+/// The two halves of the old form as they lie there, for imports.
+pub(crate) fn from_legacy(track: &Bytes, consolidate: &[u8]) -> Result<Consolidation, CodecError> {
+    joined(RecordCodec.decode(track)?, consolidate)
 }
