@@ -32,6 +32,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A database that is to be imported cannot be read.
+    #[error(transparent)]
+    LevelDb(#[from] storehouse_genericstore::leveldb::LevelDbError),
+    /// There is nothing to import.
+    #[error("{} holds none of a Piri node's record databases", .path.display())]
+    NothingToImport {
+        /// The directory.
+        path: std::path::PathBuf,
+    },
+    /// A record that was imported does not read back as it was.
+    #[error("record {key:?} reads back as another than was written")]
+    Compare {
+        /// The object.
+        key: storehouse_objectstore::Key,
+    },
     /// Bytes are not the dag-cbor of such a record.
     #[error("the bytes are not {what}")]
     DagCbor {

@@ -45,7 +45,7 @@ pub use did::Did;
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use records::{Acceptance, Allocation, Blob, Consolidation, Promise, RecordCodec};
-pub use stores::{AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore, ReceiptStore};
+pub use stores::{AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore, ReceiptStore, RecordStores};
 pub use ucan::{Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signature, SignatureError, Signer};
 
 /// Content identifiers, and the values that dag-cbor can say.

@@ -27,7 +27,7 @@ fn prefix(digest: &Digest, room: usize) -> String {
 }
 
 /// `{digest}/{space}`
-pub(super) fn key(digest: &Digest, space: &Did) -> String {
+pub(crate) fn key(digest: &Digest, space: &Did) -> String {
     let mut key = prefix(digest, 16 + 2 * space.as_bytes().len());
     space.write_to(&mut key);
     key

@@ -1,0 +1,71 @@
+//! Reading a database on a thread of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use storehouse_genericstore::leveldb::Database;
+use tokio::sync::mpsc;
+
+use super::{ImportOptions, Kind, Progress};
+use crate::Result;
+
+/// How many records are read ahead.
+const READ_AHEAD: usize = 256;
+/// Progress is told every so many records.
+const PROGRESS: u64 = 10_000;
+
+/// A database to import.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) directory: &'static str,
+    pub(super) kind: Kind,
+    pub(super) database: Arc<Database>,
+}
+
+/// A record of a database: key and value.
+pub(super) struct Found {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Bytes,
+}
+
+impl Found {
+    /// The key in a record store, if it is text.
+    pub(super) fn name(&self) -> Option<&str> {
+        std::str::from_utf8(&self.key).ok()?.strip_prefix('/')
+    }
+}
+
+impl Source {
+    /// All records, in key order.
+    pub(super) fn records(&self, options: &ImportOptions) -> BoxStream<'static, Result<Found>> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let (database, directory, progress) = (Arc::clone(&self.database), self.directory, options.progress.clone());
+        tokio::task::spawn_blocking(move || {
+            let tell = |read| {
+                if let Some(progress) = &progress {
+                    progress(&Progress { directory, read });
+                }
+            };
+            let mut read = 0;
+            let records = match database.records() {
+                Ok(records) => records,
+                Err(e) => return drop(sender.blocking_send(Err(e.into()))),
+            };
+            for record in records {
+                let record = record.map(|(key, value)| Found { key, value: Bytes::copy_from_slice(&value) });
+                if sender.blocking_send(record.map_err(Into::into)).is_err() {
+                    // Nobody listens any more.
+                    return;
+                }
+                read += 1;
+                if read % PROGRESS == 0 {
+                    tell(read);
+                }
+            }
+            tell(read);
+        });
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed()
+    }
+}
