@@ -164,7 +164,7 @@ fn read_byte(reader: &mut impl Read) -> Result<Option<u8>, CarProblem> {
 
 /// Exactly `size` bytes, without believing `size` before they have come.
 fn read_exact(reader: &mut impl Read, size: usize) -> Result<Vec<u8>, CarProblem> {
-    let mut bytes = Vec::with_capacity(size.min(64 << 10));
+    let mut bytes = Vec::with_capacity(size.min(1 << 10));
     reader.take(size as u64).read_to_end(&mut bytes).map_err(|e| CarProblem::Io(Arc::new(e)))?;
     if bytes.len() == size { Ok(bytes) } else { Err(CarProblem::Truncated) }
 }
