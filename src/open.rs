@@ -1,4 +1,4 @@
-//! One function a backend: from its settings to the blob store over it. A backend that was not compiled in is an error that says so.
+//! Two functions a backend: from its settings to the blob store and to the record stores over it. A backend that was not compiled in is an error that says so.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use storehouse_blobstore::{BlobStore, KeyEncoder};
 use storehouse_objectstore::ObjectStore;
 
 use crate::config::S3Config;
-use crate::{Backend, Blobs, Error, Result};
+use crate::{Backend, Blobs, Error, Records, Result};
 
 /// Where blobs lie under the data directory, as Piri has it.
 #[cfg(feature = "flatfs")]
@@ -55,9 +55,16 @@ pub(crate) async fn flatfs(_: &Path) -> Opened {
 
 #[cfg(feature = "s3")]
 pub(crate) async fn s3(config: &S3Config) -> Opened {
+    let (store, bucket) = s3_bucket(config, BLOBS_BUCKET).await?;
+    Ok((blobs(store, storehouse_blobstore::S3Keys), Backend::S3 { endpoint: config.endpoint.clone(), bucket }))
+}
+
+/// A bucket by what follows the prefix in its name, and its name.
+#[cfg(feature = "s3")]
+async fn s3_bucket(config: &S3Config, name: &str) -> Result<(storehouse_objectstore::s3::S3, String)> {
     use storehouse_objectstore::s3::{Credentials, S3, S3Options};
 
-    let bucket = format!("{}{BLOBS_BUCKET}", config.bucket_prefix);
+    let bucket = format!("{}{name}", config.bucket_prefix);
     let credentials = config.credentials.as_ref().map(|given| Credentials {
         access_key_id: given.access_key_id.clone(),
         secret_access_key: given.secret_access_key.clone(),
@@ -73,12 +80,60 @@ pub(crate) async fn s3(config: &S3Config) -> Opened {
         ..S3Options::default()
     };
     let store = S3::open(options).await.map_err(|e| cannot_open("repo.s3", e))?;
-    Ok((blobs(store, storehouse_blobstore::S3Keys), Backend::S3 { endpoint: config.endpoint.clone(), bucket }))
+    Ok((store, bucket))
 }
 
 #[cfg(not(feature = "s3"))]
 pub(crate) async fn s3(_: &S3Config) -> Opened {
     Err(not_built("repo.s3", "s3"))
+}
+
+/// The record stores in Piri's buckets.
+#[cfg(feature = "s3")]
+pub(crate) async fn s3_records(config: &S3Config) -> Result<Records> {
+    use storehouse_stores::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, ReceiptStore};
+
+    let layout = storehouse_stores::Layout::s3();
+    let bucket = async |name| s3_bucket(config, name).await.map(|(store, _)| -> Arc<dyn ObjectStore> { Arc::new(store) });
+    Ok(Records {
+        allocations: AllocationStore::new(bucket("allocations").await?, &layout),
+        acceptances: AcceptanceStore::new(bucket("acceptances").await?, &layout),
+        delegations: DelegationStore::new(bucket("claims").await?, &layout),
+        receipts: ReceiptStore::new(bucket("receipts").await?, &layout).map_err(|e| Error::setting("repo.s3", e.to_string()))?,
+        consolidations: ConsolidationStore::new(bucket("consolidation").await?, &layout),
+    })
+}
+
+#[cfg(not(feature = "s3"))]
+pub(crate) async fn s3_records(_: &S3Config) -> Result<Records> {
+    Err(not_built("repo.s3", "s3"))
+}
+
+#[cfg(feature = "memory")]
+pub(crate) fn memory_records() -> Result<Records> {
+    in_one(Arc::new(storehouse_objectstore::Memory::new()), "repo")
+}
+
+#[cfg(not(feature = "memory"))]
+pub(crate) fn memory_records() -> Result<Records> {
+    Err(not_built("repo", "memory"))
+}
+
+/// The record stores in one database under the data directory: `None` while there is no backend for it.
+#[allow(clippy::unused_async, reason = "opening a database blocks")]
+pub(crate) async fn database_records(_: &Path) -> Result<Option<Records>> {
+    Ok(None)
+}
+
+/// Why there are no record stores.
+pub(crate) fn no_database() -> Error {
+    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it")
+}
+
+/// All record stores in one object store.
+#[allow(dead_code, reason = "unused in a build without the backends that it is for")]
+fn in_one(store: Arc<dyn ObjectStore>, setting: &'static str) -> Result<Records> {
+    Records::in_one(store, &storehouse_stores::Layout::database()).map_err(|e| Error::setting(setting, e.to_string()))
 }
 
 /// The store's error under the setting's full name: the store knows its settings by shorter ones.

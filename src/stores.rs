@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use storehouse_blobstore::{BlobStore, KeyEncoder};
 use storehouse_objectstore::ObjectStore;
+use storehouse_stores::RecordStores;
 
 use crate::{Config, LocalStores, Result, local_stores, open};
 
 /// The blob store on whichever backend the configuration picked.
 pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
+
+/// The record stores on whichever backend the configuration picked.
+pub type Records = RecordStores<Arc<dyn ObjectStore>>;
 
 /// Every store of a node, open and ready. Clones share them.
 ///
@@ -26,6 +30,7 @@ pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
 #[derive(Clone, Debug)]
 pub struct Stores {
     blobs: Blobs,
+    records: Option<Records>,
     backend: Backend,
     local: Option<LocalStores>,
 }
@@ -75,14 +80,28 @@ impl Stores {
             (None, Some(data_dir)) => open::flatfs(data_dir).await?,
             (None, None) => open::memory()?,
         };
+        let records = match (&config.repo.s3, &config.repo.data_dir) {
+            (Some(s3), _) => Some(open::s3_records(s3).await?),
+            (None, Some(data_dir)) => open::database_records(data_dir).await?,
+            (None, None) => Some(open::memory_records()?),
+        };
         let local = LocalStores::open(&config.repo).await?;
-        Ok(Self { blobs, backend, local })
+        Ok(Self { blobs, records, backend, local })
     }
 
     /// The blobs.
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// The record stores: allocations, acceptances, delegations, receipts, consolidations. On S3 each has Piri's bucket for it, in memory they share a
+    /// store.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if this build has no backend for records under `data_dir`.
+    pub fn records(&self) -> Result<&Records> {
+        self.records.as_ref().ok_or_else(open::no_database)
     }
 
     /// The stores that never leave the machine: keystore and retrieval journal.

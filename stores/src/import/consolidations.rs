@@ -41,7 +41,7 @@ pub(super) async fn import<S: ObjectStore>(
 }
 
 async fn new_form<S: ObjectStore>(found: &Found, store: &ConsolidationStore<S>, dry_run: bool) -> Result<Outcome> {
-    let Some(batch) = found.name().filter(|name| is_cid(name)) else { return Ok(Problem::new(&found.key, "its key is not the CID of a batch")) };
+    let Some(batch) = found.name().filter(|name| is_cid(name)) else { return Ok(Problem::because(&found.key, "its key is not the CID of a batch")) };
     match RecordCodec.decode(&found.value) {
         Ok(consolidation) => record::put(&found.key, batch, &consolidation, store.records(), dry_run).await,
         Err(e) => Ok(Problem::of(&found.key, &e)),
@@ -58,14 +58,14 @@ async fn old_form<S: ObjectStore>(
     let (track, consolidate) = match halves {
         (Some(track), Some(consolidate)) => (track, consolidate),
         (Some(half), None) | (None, Some(half)) => {
-            report.count(Problem::new(&half.key, "half of an old consolidation, without the other"));
+            report.count(Problem::because(&half.key, "half of an old consolidation, without the other"));
             return Ok(());
         }
         (None, None) => return Ok(()),
     };
     let outcome = async |key: &[u8]| {
         if !is_cid(batch) {
-            return Ok(Problem::new(key, "its key is not the CID of a batch"));
+            return Ok(Problem::because(key, "its key is not the CID of a batch"));
         }
         // A new one is newer than any of the old form.
         if store.records().exists(batch).await? {
@@ -81,7 +81,7 @@ async fn old_form<S: ObjectStore>(
     let second = match &first {
         Outcome::Imported => Outcome::Imported,
         Outcome::Present => Outcome::Present,
-        Outcome::Failed(problem) => Problem::new(&consolidate.key, problem.reason.clone()),
+        Outcome::Failed(problem) => Problem::because(&consolidate.key, problem.reason.clone()),
     };
     report.count(first);
     report.count(second);

@@ -27,13 +27,16 @@ use crate::{Error, RecordStores, Result};
 use database::Source;
 pub use report::{DatabaseReport, ImportReport, Problem, Progress};
 
+/// What is called with the progress of an import, on a thread that may block.
+pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
+
 /// Options of [`piri`].
 #[derive(Clone, Default)]
 pub struct ImportOptions {
     /// Only look: everything is read and checked, and nothing written.
     pub dry_run: bool,
     /// Called now and then with how far it is.
-    pub progress: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    pub progress: Option<OnProgress>,
 }
 
 impl std::fmt::Debug for ImportOptions {

@@ -27,7 +27,7 @@ pub(super) async fn import<S: ObjectStore>(
                 Some(name) if name.starts_with(RAN) => None,
                 name => match name.and_then(|name| name.strip_prefix(RECEIPTS)) {
                     Some(name) => Some(record::one(&found, Some(name), store.records(), options.dry_run).await?),
-                    None => Some(Problem::new(&found.key, "neither a receipt nor an entry of their index")),
+                    None => Some(Problem::because(&found.key, "neither a receipt nor an entry of their index")),
                 },
             })
         })
@@ -58,7 +58,7 @@ pub(super) async fn import<S: ObjectStore>(
 async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<Option<Outcome>> {
     let Some(ran) = found.name().and_then(|name| name.strip_prefix(RAN)) else { return Ok(None) };
     let (Ok(ran), Some(cid)) = (ran.parse::<Cid>(), whole_cid(&found.value)) else {
-        return Ok(Some(Problem::new(&found.key, "an entry of the index that is not from one CID to another")));
+        return Ok(Some(Problem::because(&found.key, "an entry of the index that is not from one CID to another")));
     };
     match store.get_by_ran(&ran).await {
         Ok(Some(there)) if there.cid() == cid => return Ok(None),
@@ -67,8 +67,8 @@ async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<
     }
     match store.get(&cid).await {
         Ok(receipt) if receipt.ran() == ran => store.put(&receipt).await.map(|()| None),
-        Ok(_) => Ok(Some(Problem::new(&found.key, "an entry of the index that leads to the receipt of another invocation"))),
-        Err(e) if e.is_not_found() => Ok(Some(Problem::new(&found.key, "an entry of the index that leads to no receipt"))),
+        Ok(_) => Ok(Some(Problem::because(&found.key, "an entry of the index that leads to the receipt of another invocation"))),
+        Err(e) if e.is_not_found() => Ok(Some(Problem::because(&found.key, "an entry of the index that leads to no receipt"))),
         Err(e) if e.is_record() => Ok(Some(Problem::of(&found.key, &e))),
         Err(e) => Err(e),
     }

@@ -88,7 +88,7 @@ impl ImportReport {
 }
 
 impl Problem {
-    pub(super) fn new(key: &[u8], reason: impl Into<String>) -> Outcome {
+    pub(super) fn because(key: &[u8], reason: impl Into<String>) -> Outcome {
         Outcome::Failed(Self { key: key.escape_ascii().to_string(), reason: reason.into() })
     }
 
@@ -100,6 +100,6 @@ impl Problem {
             reason = format!("{reason}: {error}");
             cause = error.source();
         }
-        Self::new(key, reason)
+        Self::because(key, reason)
     }
 }
