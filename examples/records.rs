@@ -13,7 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::records::{
-    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, DelegationBuilder, Did, Effects, Ipld, Outcome, Promise, ReceiptBuilder, Signer,
+    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, DelegationBuilder, Did, Effects, Ipld, Outcome, Promise, ReceiptBuilder,
+    Signer,
 };
 use storehouse::{Config, Records, Stores};
 

@@ -23,9 +23,10 @@ impl Namespace {
         let namespace = Self { prefix: prefix.into(), suffix: suffix.into(), flat: false };
         match Key::new(format!("{}x{}", namespace.prefix, namespace.suffix)) {
             Ok(_) => Ok(namespace),
-            Err(_) => {
-                Err(Error::Config { what: format!("namespace {:?} … {:?}", namespace.prefix, namespace.suffix), reason: "no key can have these around it" })
-            }
+            Err(_) => Err(Error::Config {
+                what: format!("namespace {:?} … {:?}", namespace.prefix, namespace.suffix),
+                reason: "no key can have these around it",
+            }),
         }
     }
 

@@ -116,7 +116,11 @@ where
             Err(e) => return futures_util::stream::once(future::err(e)).boxed(),
         };
         let listed = ListOptions { prefix: self.listed(&options.prefix), start_after: after, limit: None };
-        self.store.list(listed).map_err(Error::from).try_filter_map(|e| future::ok(self.record_key(&e.key).is_some().then_some(e.key))).boxed()
+        self.store
+            .list(listed)
+            .map_err(Error::from)
+            .try_filter_map(|e| future::ok(self.record_key(&e.key).is_some().then_some(e.key)))
+            .boxed()
     }
 
     fn fetch<'a>(&'a self, keys: BoxStream<'a, Result<Key>>) -> BoxStream<'a, Result<Record<T>>> {

@@ -5,9 +5,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storehouse_objectstore::{Batch, ETag, Error as StoreError, GetOptions, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions};
+use storehouse_objectstore::{
+    Batch, ETag, Error as StoreError, GetOptions, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
+};
 
-use crate::index::{Indexes, IndexedBy};
+use crate::index::{IndexedBy, Indexes};
 use crate::{Codec, Error, Namespace, Result};
 
 /// Records of type `T`, encoded by `C`, in the object store `S`.

@@ -196,5 +196,7 @@ fn namespaces_and_keys() {
         assert!(Namespace::new(prefix, suffix).is_err(), "{prefix:?} {suffix:?}");
     }
     let flat = Namespace::new("a/", ".x").unwrap().flat();
-    assert!(flat.object_key("b").is_ok() && flat.object_key("b/c").is_err() && flat.object_key("").is_err() && flat.object_key("../b").is_err());
+    assert!(
+        flat.object_key("b").is_ok() && flat.object_key("b/c").is_err() && flat.object_key("").is_err() && flat.object_key("../b").is_err()
+    );
 }

@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn no_namespace_of_a_database_is_everything() {
-        let Layout { allocations, acceptances, delegations, receipts, ran, consolidations, legacy_track, legacy_consolidate, .. } = Layout::database();
+        let Layout { allocations, acceptances, delegations, receipts, ran, consolidations, legacy_track, legacy_consolidate, .. } =
+            Layout::database();
         for namespace in [allocations, acceptances, delegations, receipts, ran, consolidations, legacy_track, legacy_consolidate] {
             assert!(namespace.prefix().ends_with('/') && namespace.object_key("x").is_ok(), "{namespace:?}");
         }

@@ -46,7 +46,9 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use records::{Acceptance, Allocation, Blob, Consolidation, Promise, RecordCodec};
 pub use stores::{AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore, ReceiptStore, RecordStores};
-pub use ucan::{Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signature, SignatureError, Signer};
+pub use ucan::{
+    Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signature, SignatureError, Signer,
+};
 
 /// Content identifiers, and the values that dag-cbor can say.
 pub use ipld_core::{cid::Cid, ipld::Ipld};

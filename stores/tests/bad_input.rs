@@ -58,7 +58,9 @@ fn fields_unknown_missing_twice_or_of_another_type() {
                     let refused = decode(&map(&fields).into()).unwrap_err();
                     assert!(refused.contains(&format!("the field {name:?} is missing")), "{refused}");
                 }
-                for wrong in [Ipld::Null, Ipld::Bool(true), Ipld::Integer(-1), Ipld::List(vec![]), Ipld::String("x".into()), Ipld::Float(1.0)] {
+                for wrong in
+                    [Ipld::Null, Ipld::Bool(true), Ipld::Integer(-1), Ipld::List(vec![]), Ipld::String("x".into()), Ipld::Float(1.0)]
+                {
                     let mut fields = all.clone();
                     fields[n].1 = wrong.clone();
                     decode(&map(&fields).into()).expect_err("a field of another type");
@@ -108,23 +110,64 @@ fn numbers_and_lengths() {
     Acceptance::new(space.clone(), good.blob().clone(), *good.cause(), Acceptance::MAX).unwrap();
     let refused = Acceptance::new(space, good.blob().clone(), *good.cause(), Acceptance::MAX + 1).unwrap_err();
     assert!(refused.to_string().contains("more than 2^63 - 1"), "{refused}");
-    assert!(serde_json::from_str::<Acceptance>(&serde_json::to_string(&good).unwrap().replace("1700000000", "9223372036854775808")).is_err());
+    assert!(
+        serde_json::from_str::<Acceptance>(&serde_json::to_string(&good).unwrap().replace("1700000000", "9223372036854775808")).is_err()
+    );
 }
 
 #[test]
 fn dids_of_every_wrong_form() {
     let long = format!("did:web:{}", "x".repeat(600));
     for text in [
-        "", "did", "did:", "did:web", "did:web:", "did::x", "did:WEB:x", "did:web:../../x", "did:web:..%2f/x", "did:web:a/b", "did:web:a b", "did:web:a\0",
-        "did:web:%", "did:web:%4", "did:web:%zz", "did:web:x:", "did:web:é", "did:w-b:x", "DID:web:x", " did:web:x", "did:key:", "did:key:z", "did:key:x",
-        "did:key:zzz0", "did:key:mgo1", "did:key:f9d1a7765623a78", "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxAL",
-        "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxALi/..", "web:x", &long,
+        "",
+        "did",
+        "did:",
+        "did:web",
+        "did:web:",
+        "did::x",
+        "did:WEB:x",
+        "did:web:../../x",
+        "did:web:..%2f/x",
+        "did:web:a/b",
+        "did:web:a b",
+        "did:web:a\0",
+        "did:web:%",
+        "did:web:%4",
+        "did:web:%zz",
+        "did:web:x:",
+        "did:web:é",
+        "did:w-b:x",
+        "DID:web:x",
+        " did:web:x",
+        "did:key:",
+        "did:key:z",
+        "did:key:x",
+        "did:key:zzz0",
+        "did:key:mgo1",
+        "did:key:f9d1a7765623a78",
+        "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxAL",
+        "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxALi/..",
+        "web:x",
+        &long,
     ] {
         let refused = text.parse::<Did>().expect_err(text);
         assert!(refused.to_string().starts_with("invalid DID ") && refused.to_string().len() < 300, "{refused}");
         assert!(serde_json::from_value::<Did>(text.into()).is_err());
     }
-    for bytes in [&b""[..], b"\xed", b"\xed\x01", &[0xed, 0x01, 0], b"\x85\x24", b"\x9d\x1a", b"\x9d\x1aweb", b"\x9d\x1aweb:../../x", b"\x9d\x1akey:z6Mk", b"\x9d\x1aweb:\xff", b"\xec\x01abc", &[0x85; 600]] {
+    for bytes in [
+        &b""[..],
+        b"\xed",
+        b"\xed\x01",
+        &[0xed, 0x01, 0],
+        b"\x85\x24",
+        b"\x9d\x1a",
+        b"\x9d\x1aweb",
+        b"\x9d\x1aweb:../../x",
+        b"\x9d\x1akey:z6Mk",
+        b"\x9d\x1aweb:\xff",
+        b"\xec\x01abc",
+        &[0x85; 600],
+    ] {
         Did::from_bytes(bytes).expect_err("these bytes");
     }
     // The bytes of a did:web as a did:key would be a second text of it.

@@ -97,7 +97,11 @@ async fn a_whole_node() {
         .into_iter()
         .flat_map(|directory| listed("leveldb.json", directory).into_iter().map(move |(key, sha256)| (format!("{directory}{key}"), sha256)))
         .collect();
-    expected.extend(listed("s3.json", "consolidation").into_iter().map(|(key, sha256)| (format!("consolidation/{}", key.trim_end_matches(".cbor")), sha256)));
+    expected.extend(
+        listed("s3.json", "consolidation")
+            .into_iter()
+            .map(|(key, sha256)| (format!("consolidation/{}", key.trim_end_matches(".cbor")), sha256)),
+    );
     let imported = contents(&memory).await;
     let missing: Vec<_> = expected.keys().filter(|key| !imported.contains_key(*key)).collect();
     // Those in the databases: one that S3 has was never in one.
@@ -182,7 +186,11 @@ async fn a_damaged_database() {
         for at in (0..bytes.len()).step_by(bytes.len() / 24 + 1) {
             for cut in [false, true] {
                 let mut damaged = bytes.clone();
-                if cut { damaged.truncate(at) } else { damaged[at] ^= 0x55 }
+                if cut {
+                    damaged.truncate(at)
+                } else {
+                    damaged[at] ^= 0x55
+                }
                 fs::write(&path, &damaged).unwrap();
                 let memory = Memory::new();
                 match piri(node.path(), &stores(&memory), &ImportOptions::default()).await {

@@ -47,7 +47,11 @@ fn memory_is_in_proportion_to_input() {
         let mut inputs: Vec<Bytes> = (0..2000).map(|_| mutated(&mut numbers, &seeds).into()).collect();
         inputs.extend(seeds.into_iter().map(Bytes::from));
         // Many small values in each other and after each other: what takes the most room for its bytes.
-        inputs.extend([[&[0x9a, 0, 1, 0, 0][..], &[0xa0; 1 << 16]].concat().into(), vec![0x81; 1 << 16].into(), vec![0xa1; 1 << 16].into()]);
+        inputs.extend([
+            [&[0x9a, 0, 1, 0, 0][..], &[0xa0; 1 << 16]].concat().into(),
+            vec![0x81; 1 << 16].into(),
+            vec![0xa1; 1 << 16].into(),
+        ]);
         for input in inputs {
             let region = Region::new(ALLOCATOR);
             decode(&input);

@@ -10,8 +10,8 @@ use serde_json::Value;
 use storehouse_genericstore::car::Archive;
 use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
 use storehouse_stores::{
-    Acceptance, AcceptanceStore, Allocation, AllocationStore, Cid, Consolidation, ConsolidationStore, Delegation, DelegationStore, Did, Layout,
-    Receipt, ReceiptForm, ReceiptStore,
+    Acceptance, AcceptanceStore, Allocation, AllocationStore, Cid, Consolidation, ConsolidationStore, Delegation, DelegationStore, Did,
+    Layout, Receipt, ReceiptForm, ReceiptStore,
 };
 
 fn cids(list: &Value) -> Vec<Cid> {
@@ -55,7 +55,8 @@ fn acceptances() {
         assert_eq!(acceptance.executed_at(), fields["executed_at"].as_u64().unwrap());
         assert_eq!(acceptance.cause().to_string(), fields["cause"]);
         let promise = acceptance.pdp_accept().map(|promise| (promise.selector.clone(), promise.link.to_string()));
-        let expected = fields.get("pdp_accept").map(|p| (p["selector"].as_str().unwrap().to_owned(), p["link"].as_str().unwrap().to_owned()));
+        let expected =
+            fields.get("pdp_accept").map(|p| (p["selector"].as_str().unwrap().to_owned(), p["link"].as_str().unwrap().to_owned()));
         assert_eq!(promise, expected);
         let text = serde_json::to_string(&acceptance).unwrap();
         assert_eq!(serde_json::from_str::<Acceptance>(&text).unwrap(), acceptance);
@@ -80,7 +81,10 @@ fn delegations() {
         let capabilities = fields["capabilities"].as_array().unwrap();
         assert_eq!(delegation.capabilities().len(), capabilities.len());
         for (capability, expected) in delegation.capabilities().iter().zip(capabilities) {
-            assert_eq!((capability.can.as_str(), capability.with.as_str()), (expected["can"].as_str().unwrap(), expected["with"].as_str().unwrap()));
+            assert_eq!(
+                (capability.can.as_str(), capability.with.as_str()),
+                (expected["can"].as_str().unwrap(), expected["with"].as_str().unwrap())
+            );
         }
         assert_eq!(delegation.to_text(), fields["text"]);
         assert_eq!(delegation.to_text().parse::<Delegation>().unwrap(), delegation);
@@ -219,7 +223,8 @@ fn without_attached(delegation: &Delegation) -> Bytes {
 async fn keys_and_bytes_in_a_database() {
     let directories = ["allocation", "acceptance", "claim", "receipt"];
     for (directory, keys) in directories.iter().zip(all_keys(&Layout::database()).await) {
-        let listed: BTreeSet<_> = listed("leveldb.json", directory).into_iter().map(|(key, sha256)| (format!("{directory}{key}"), sha256)).collect();
+        let listed: BTreeSet<_> =
+            listed("leveldb.json", directory).into_iter().map(|(key, sha256)| (format!("{directory}{key}"), sha256)).collect();
         assert_eq!(keys, listed, "{directory}");
     }
 }
@@ -265,7 +270,8 @@ async fn consolidations_of_the_old_form() {
         // Nothing but the new form is left: the same bytes as Go writes.
         let new: BTreeSet<_> = contents(&store).await.into_iter().map(|(_, sha256)| sha256).collect();
         let batches: Vec<_> = expected.iter().map(|expected| expected["batch"].clone()).collect();
-        let go: BTreeSet<_> = records("consolidation").into_iter().filter(|(_, f)| batches.contains(&f["batch"])).map(|(bytes, _)| sha256(&bytes)).collect();
+        let go: BTreeSet<_> =
+            records("consolidation").into_iter().filter(|(_, f)| batches.contains(&f["batch"])).map(|(bytes, _)| sha256(&bytes)).collect();
         assert_eq!(new, go);
     }
 }

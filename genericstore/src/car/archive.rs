@@ -79,7 +79,8 @@ impl Archive {
     /// [`CarProblem::Root`] if there is not exactly one root, or its block is not here.
     pub fn root_block(&self) -> Result<(Cid, &Bytes), CarError> {
         let root = self.root()?;
-        let block = self.block(&root).ok_or(CarError { offset: 0, problem: CarProblem::Root("the root's block is not in the container") })?;
+        let block =
+            self.block(&root).ok_or(CarError { offset: 0, problem: CarProblem::Root("the root's block is not in the container") })?;
         Ok((root, block))
     }
 

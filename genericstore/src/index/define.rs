@@ -114,7 +114,6 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
             }
         })
     }
-
 }
 
 impl<T: 'static, K: ToString + 'static> MultiIndex<T, K> {
@@ -225,7 +224,8 @@ impl<T> Indexes<T> {
         if records.prefix().starts_with(entries.prefix()) {
             return Err(wrong("its entries would lie around the records"));
         }
-        let clash = |other: &Index<T>| other.entries.prefix().starts_with(entries.prefix()) || entries.prefix().starts_with(other.entries.prefix());
+        let clash =
+            |other: &Index<T>| other.entries.prefix().starts_with(entries.prefix()) || entries.prefix().starts_with(other.entries.prefix());
         if self.all.iter().any(|other| clash(other)) {
             return Err(wrong("its entries would lie among those of another index"));
         }
@@ -235,9 +235,9 @@ impl<T> Indexes<T> {
     }
 
     pub(super) fn find(&self, wanted: &Arc<Definition<T>>) -> Result<&Arc<Index<T>>> {
-        self.all.iter().find(|index| Arc::ptr_eq(&index.definition, wanted)).ok_or_else(|| Error::Config {
-            what: format!("index {:?}", wanted.name),
-            reason: "it is not one of this store",
-        })
+        self.all
+            .iter()
+            .find(|index| Arc::ptr_eq(&index.definition, wanted))
+            .ok_or_else(|| Error::Config { what: format!("index {:?}", wanted.name), reason: "it is not one of this store" })
     }
 }

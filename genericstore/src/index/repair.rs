@@ -49,7 +49,8 @@ where
         let mut report = RepairReport::default();
         for index in &self.indexes.all {
             let listed = self.store.list(ListOptions::default().prefix(index.entries.prefix())).map_err(Error::from);
-            let mut checked = listed.map(|entry| async move { self.repair_entry(index, entry?.key).await }).buffer_unordered(self.read_ahead);
+            let mut checked =
+                listed.map(|entry| async move { self.repair_entry(index, entry?.key).await }).buffer_unordered(self.read_ahead);
             while let Some(entry) = checked.try_next().await? {
                 report.entries += 1;
                 report.removed += u64::from(matches!(entry, Entries::Removed));
@@ -67,9 +68,8 @@ where
             };
             report.records += 1;
             let texts = self.indexes.all.iter().flat_map(|index| index.texts(&record.value).into_iter().map(move |text| (index, text)));
-            let mut done = stream::iter(texts)
-                .map(|(index, text)| self.repair_record(index, text, &record.key))
-                .buffer_unordered(self.read_ahead);
+            let mut done =
+                stream::iter(texts).map(|(index, text)| self.repair_record(index, text, &record.key)).buffer_unordered(self.read_ahead);
             while let Some(outcome) = done.try_next().await? {
                 report.added += u64::from(matches!(outcome, Outcome::Added));
                 report.conflicts += u64::from(matches!(outcome, Outcome::Conflict));

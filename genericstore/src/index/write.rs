@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use storehouse_objectstore::{Batch, BatchOp, Batches, ETag, Error as StoreError, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions};
+use storehouse_objectstore::{
+    Batch, BatchOp, Batches, ETag, Error as StoreError, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
+};
 
 use super::define::{Index, IndexKind};
 use super::entry::Entry;

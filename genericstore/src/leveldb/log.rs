@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::error::{Damage, Parsed};
 use super::bytes::{Cursor, checksum_matches};
+use super::error::{Damage, Parsed};
 
 const BLOCK: usize = 32 << 10;
 /// checksum:u32 length:u16 kind:u8

@@ -9,8 +9,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore, ObjectStoreExt,
-    Operation, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore,
+    ObjectStoreExt, Operation, PutOptions, PutResult, Result,
 };
 
 /// Memory, as a store without batches: like a process that is killed, it does so many writes and then no more.

@@ -41,7 +41,9 @@ pub(super) async fn import<S: ObjectStore>(
 }
 
 async fn new_form<S: ObjectStore>(found: &Found, store: &ConsolidationStore<S>, dry_run: bool) -> Result<Outcome> {
-    let Some(batch) = found.name().filter(|name| is_cid(name)) else { return Ok(Problem::because(&found.key, "its key is not the CID of a batch")) };
+    let Some(batch) = found.name().filter(|name| is_cid(name)) else {
+        return Ok(Problem::because(&found.key, "its key is not the CID of a batch"));
+    };
     match RecordCodec.decode(&found.value) {
         Ok(consolidation) => record::put(&found.key, batch, &consolidation, store.records(), dry_run).await,
         Err(e) => Ok(Problem::of(&found.key, &e)),

@@ -110,8 +110,10 @@ fn look(data_dir: &Path) -> Result<(Vec<Source>, ImportReport)> {
     if sources.is_empty() {
         return Err(Error::NothingToImport { path: data_dir.to_owned() });
     }
-    report.in_place = IN_PLACE.iter().filter(|directory| data_dir.join(directory).is_dir()).map(|directory| (*directory).to_owned()).collect();
-    let entries = std::fs::read_dir(data_dir).map_err(|source| LevelDbError::Io { operation: "list", path: data_dir.to_owned(), source })?;
+    report.in_place =
+        IN_PLACE.iter().filter(|directory| data_dir.join(directory).is_dir()).map(|directory| (*directory).to_owned()).collect();
+    let entries =
+        std::fs::read_dir(data_dir).map_err(|source| LevelDbError::Io { operation: "list", path: data_dir.to_owned(), source })?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = DATABASES.iter().map(|(directory, _)| *directory).chain(IN_PLACE);

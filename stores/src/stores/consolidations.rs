@@ -90,7 +90,8 @@ impl<S: ObjectStore> ConsolidationStore<S> {
     /// The batches that have a consolidation of the new form, with it, in the object store's order. To have all, [`migrate`](Self::migrate) first.
     pub fn list(&self) -> BoxStream<'_, Result<(Cid, Consolidation)>> {
         let parsed = |record: storehouse_genericstore::Record<Consolidation>| async move {
-            let batch = record.key.parse().map_err(|_| Error::invalid("key of a consolidation", format!("{:?} is not a CID", record.key)))?;
+            let batch =
+                record.key.parse().map_err(|_| Error::invalid("key of a consolidation", format!("{:?} is not a CID", record.key)))?;
             Ok((batch, record.value))
         };
         self.records.scan(ScanOptions::default()).err_into().and_then(parsed).boxed()

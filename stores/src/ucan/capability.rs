@@ -39,7 +39,8 @@ impl Capability {
 
     /// As a map of what is there.
     pub(super) fn to_ipld(&self) -> Ipld {
-        let fields = [("can", Some(Ipld::String(self.can.clone()))), ("nb", self.nb.clone()), ("with", Some(Ipld::String(self.with.clone())))];
+        let fields =
+            [("can", Some(Ipld::String(self.can.clone()))), ("nb", self.nb.clone()), ("with", Some(Ipld::String(self.with.clone())))];
         Ipld::Map(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
 }

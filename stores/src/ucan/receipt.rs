@@ -195,7 +195,8 @@ impl Body {
                     reader.set("ocm", &mut outcome, (start, signed))?;
                 }
                 b"sig" => {
-                    let parsed = Signature::parse(block.slice_ref(reader.bytes()?)).ok_or_else(|| invalid(start, "sig", "not a signature"))?;
+                    let parsed =
+                        Signature::parse(block.slice_ref(reader.bytes()?)).ok_or_else(|| invalid(start, "sig", "not a signature"))?;
                     reader.set("sig", &mut signature, parsed)?;
                 }
                 _ => return Ok(false),

@@ -1,7 +1,7 @@
 //! Every decoder of records, with what must hold of it for any bytes. The property tests and the fuzz targets run the same.
 
 use bytes::Bytes;
-use storehouse_genericstore::car::{Archive, CarLimits, CarReader};
+use storehouse_genericstore::car::{Archive, CarLimits, CarReader, dag_cbor_cid_of};
 use storehouse_genericstore::dag_cbor::{Reader, Writer};
 use storehouse_genericstore::leveldb::Database;
 use storehouse_genericstore::{Cbor, Codec, DagCbor, Json};
@@ -11,7 +11,7 @@ use storehouse_stores::{Acceptance, Allocation, Consolidation, Delegation, Did, 
 pub(crate) type Decoder = (&'static str, fn(&[u8]));
 
 /// All of them. Each panics if what must hold does not.
-pub(crate) const DECODERS: [Decoder; 13] = [
+pub(crate) const DECODERS: [Decoder; 15] = [
     ("did_bytes", did_bytes),
     ("did_text", did_text),
     ("dag_cbor", dag_cbor),
@@ -20,6 +20,8 @@ pub(crate) const DECODERS: [Decoder; 13] = [
     ("consolidation", consolidation),
     ("delegation", delegation),
     ("delegation_text", delegation_text),
+    ("ucan_block", ucan_block),
+    ("receipt_block", receipt_block),
     ("receipt", receipt),
     ("car", car),
     ("codecs", codecs),
@@ -105,6 +107,24 @@ fn delegation(data: &[u8]) {
     let _ = format!("{record:?}");
 }
 
+/// The bytes as a UCAN's block, in an archive whose hashes are right: else hardly any would come that far.
+fn ucan_block(data: &[u8]) {
+    let block = (dag_cbor_cid_of(data), Bytes::copy_from_slice(data));
+    let mut writer = Writer::default();
+    writer.map(1);
+    writer.text("ucan@0.9.1");
+    writer.link(&block.0);
+    let variant = Bytes::from(writer.into_bytes());
+    let root = dag_cbor_cid_of(&variant);
+    delegation(Archive::build(vec![root], vec![block, (root, variant)]).as_bytes());
+}
+
+/// The same for a receipt's block.
+fn receipt_block(data: &[u8]) {
+    let cid = dag_cbor_cid_of(data);
+    receipt(Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))]).as_bytes());
+}
+
 fn delegation_text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(record) = text.parse::<Delegation>() {
@@ -180,7 +200,13 @@ fn database(log: &[u8], table: &[u8], name: &str) {
         let dir = dir.path().join(name);
         std::fs::create_dir_all(&dir).unwrap();
         // A manifest that names log 3 and the table 5 in level 0.
-        let edit = [&[1, 26][..], b"leveldb.BytewiseComparator", &[2, 3, 9, 0], if table.is_empty() { &[] } else { &[7, 0, 5, 9, 1, b'a', 1, b'z'] }].concat();
+        let edit = [
+            &[1, 26][..],
+            b"leveldb.BytewiseComparator",
+            &[2, 3, 9, 0],
+            if table.is_empty() { &[] } else { &[7, 0, 5, 9, 1, b'a', 1, b'z'] },
+        ]
+        .concat();
         std::fs::write(dir.join("CURRENT"), "MANIFEST-000001\n").unwrap();
         std::fs::write(dir.join("MANIFEST-000001"), chunk(&edit)).unwrap();
         std::fs::write(dir.join("000003.log"), log).unwrap();

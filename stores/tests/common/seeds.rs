@@ -28,14 +28,35 @@ pub(crate) fn seeds(dir: &Path, decoder: &str) -> Vec<Vec<u8>> {
         "allocation" | "acceptance" | "consolidation" | "delegation" => files(&format!("records/{decoder}")),
         "receipt" => [files("records/receipt-store"), files("records/receipt-archive")].concat(),
         "car" => [files("records/delegation"), files("records/receipt-store")].concat(),
-        "dag_cbor" | "codecs" => [files("records/allocation"), files("records/acceptance"), vec![b"[\"a\",[1,2],true]".to_vec(), b"\x83\x61a\x82\x01\x02\xf5".to_vec()]].concat(),
-        "did_bytes" => vec![b"\x9d\x1aweb:example.com".to_vec(), [&[0xed, 1][..], &[7; 32]].concat(), [&[0x85, 0x24][..], &[7; 270]].concat()],
-        "did_text" => ["did:web:localhost%3A3000", "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxALi", "did:web:../../x"].map(|did| did.as_bytes().to_vec()).to_vec(),
+        "dag_cbor" | "codecs" => [
+            files("records/allocation"),
+            files("records/acceptance"),
+            vec![b"[\"a\",[1,2],true]".to_vec(), b"\x83\x61a\x82\x01\x02\xf5".to_vec()],
+        ]
+        .concat(),
+        "did_bytes" => {
+            vec![b"\x9d\x1aweb:example.com".to_vec(), [&[0xed, 1][..], &[7; 32]].concat(), [&[0x85, 0x24][..], &[7; 270]].concat()]
+        }
+        "did_text" => ["did:web:localhost%3A3000", "did:key:z6Mkk89bC3JrVqKie71YEcc5M1SMVxuCgNx6zLZ8SYJsxALi", "did:web:../../x"]
+            .map(|did| did.as_bytes().to_vec())
+            .to_vec(),
+        "ucan_block" => blocks(files("records/delegation")),
+        "receipt_block" => blocks(files("records/receipt-store")),
         "delegation_text" => vec![b"mAYIEAA".to_vec(), b"uAYIEAA".to_vec()],
-        "leveldb_log" => [one("data_dir/acceptance/000003.log"), one("data_dir/consolidation/000001.log"), one("data_dir/claim/MANIFEST-000007")].concat(),
+        "leveldb_log" => {
+            [one("data_dir/acceptance/000003.log"), one("data_dir/consolidation/000001.log"), one("data_dir/claim/MANIFEST-000007")]
+                .concat()
+        }
         "leveldb_table" => [one("data_dir/claim/000005.ldb"), one("data_dir/acceptance/000002.ldb")].concat(),
         other => panic!("no seeds for {other}"),
     }
+}
+
+/// All blocks of these archives.
+fn blocks(archives: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    use storehouse_genericstore::car::{Archive, CarLimits};
+    let archives = archives.into_iter().map(|archive| Archive::parse(archive.into(), CarLimits::default()).unwrap());
+    archives.flat_map(|archive| archive.blocks().iter().map(|(_, block)| block.to_vec()).collect::<Vec<_>>()).collect()
 }
 
 /// An input made from a good one: bits flipped, bytes replaced, removed, repeated or put in, cut off, or lengths made absurd; or no relation of it.
