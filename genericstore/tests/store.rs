@@ -54,7 +54,7 @@ proptest! {
             assert_eq!(left.count(&prefix).await.unwrap(), expected.len() as u64);
             assert_eq!(left.exists_prefix(&prefix).await.unwrap(), !expected.is_empty());
             assert_eq!(left.keys(ScanOptions::prefix(&prefix)).try_collect::<Vec<_>>().await.unwrap(), expected.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
-            let even = |value: &u64| value % 2 == 0;
+            let even = |value: &u64| value.is_multiple_of(2);
             let first = left.first(&prefix, even).await.unwrap().map(|record| (record.key, record.value));
             assert_eq!(first, expected.iter().find(|(_, value)| even(value)).cloned());
             if let Some((after, _)) = expected.first() {

@@ -8,13 +8,14 @@
 //! Architecture invariants: nothing here knows of configuration files or of S3; file systems are touched on blocking threads only; no error,
 //! log or `Debug` holds a byte of a secret.
 
-pub mod car;
 mod error;
 mod files;
 pub mod journal;
 pub mod keystore;
-mod leveldb;
 mod secret;
+
+/// The CAR container, shared with the record stores.
+pub use storehouse_genericstore::car;
 
 pub use error::{Error, Result};
 pub use secret::Secret;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use ipld_core::cid::Cid;
 
-use super::{CarError, CarProblem, check_hash};
+use super::{CarError, CarProblem, check_hash, write_header};
 use crate::dag_cbor::{Problem, Reader};
 
 /// How large a container's parts may be.
@@ -71,6 +71,11 @@ impl<R: Read> CarReader<R> {
         self.offset
     }
 
+    /// What the blocks are read from.
+    pub fn get_ref(&self) -> &R {
+        &self.reader
+    }
+
     /// The next block, or `None` at the end.
     ///
     /// # Errors
@@ -101,7 +106,7 @@ pub(super) fn leading_cid(section: &[u8]) -> Result<(Cid, usize), CarProblem> {
     Ok((cid, section.len() - rest.len()))
 }
 
-/// The roots of a header: exactly `roots` and `version`, in either order.
+/// The roots of a canonical header: exactly `roots` and `version`, and nothing that encodes differently when written again.
 pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
     let parse = || {
         let mut reader = Reader::new(header);
@@ -124,10 +129,10 @@ pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
         Ok::<_, crate::dag_cbor::DecodeError>((roots.ok_or(missing("roots"))?, version))
     };
-    match parse() {
-        Ok((roots, Some(1))) => Ok(roots),
-        _ => Err(CarProblem::Header),
-    }
+    let Ok((roots, Some(1))) = parse() else { return Err(CarProblem::Header) };
+    let mut canonical = Vec::with_capacity(header.len() + 10);
+    write_header(&mut canonical, &roots);
+    if canonical.ends_with(header) { Ok(roots) } else { Err(CarProblem::Header) }
 }
 
 /// A length and the bytes that it took, or `None` at the end of the data.

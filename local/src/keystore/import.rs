@@ -1,10 +1,14 @@
 //! Keys from a Piri node's `wallet` database.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use storehouse_genericstore::leveldb::{Database, LevelDbError};
 
 use super::{KeyName, KeyStore, PutKey, check_size};
 use crate::files::off_thread;
-use crate::{Error, Result, Secret, leveldb};
+use crate::{Error, Result, Secret};
 
 /// Where Piri keeps its keys in the database.
 const PREFIX: &str = "/keystore/";
@@ -38,7 +42,7 @@ pub struct ImportReport {
 /// [`KeyStore::put`].
 pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore, options: ImportOptions) -> Result<ImportReport> {
     let wallet = wallet.into();
-    let records = off_thread(move || leveldb::read(&wallet)).await?;
+    let records = off_thread(move || read(&wallet)).await?;
     let mut report = ImportReport::default();
     let mut new: Vec<(KeyName, Secret)> = Vec::new();
     for (key, value) in records {
@@ -63,4 +67,28 @@ pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore
         report.imported.push(name);
     }
     Ok(report)
+}
+
+/// All live records of the database. Values stay secret on their way: the reader wipes what it held of them.
+fn read(wallet: &Path) -> Result<BTreeMap<Vec<u8>, Secret>> {
+    let database = Database::open(wallet)?;
+    let mut records = BTreeMap::new();
+    for record in database.records()? {
+        let (key, value) = record?;
+        records.insert(key, Secret::from(value));
+    }
+    Ok(records)
+}
+
+impl From<LevelDbError> for Error {
+    fn from(error: LevelDbError) -> Self {
+        match error {
+            LevelDbError::InUse { path } => Self::InUse { path },
+            LevelDbError::Damaged { path, reason } => Self::damaged(&path, reason),
+            LevelDbError::Io { operation, path, source } => Self::Io { operation, path, source: Arc::new(source) },
+            LevelDbError::NotADatabase { path } => Self::damaged(&path, "it is not a LevelDB database: it has no file CURRENT"),
+            // Kinds that are yet to come name their files in their texts.
+            other => Self::damaged(Path::new("wallet"), other.to_string()),
+        }
+    }
 }
