@@ -112,6 +112,6 @@ fn print(report: &ImportReport, json: bool) {
 }
 
 /// An error with its causes, outermost first.
-fn chain(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn chain(error: &(dyn Error + 'static)) -> String {
+    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -111,6 +111,6 @@ fn check(same: bool) -> Result<(), &'static str> {
 }
 
 /// An error with its causes, outermost first.
-fn chain(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn chain(error: &(dyn Error + 'static)) -> String {
+    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
