@@ -38,6 +38,11 @@ fn person(name: &str, tags: &[&str], badge: Option<&str>) -> Person {
 impl Indexes {
     /// What every query must answer, by the records alone: nothing that is not so is ever found, and `complete` says whether all that is so is.
     async fn check(&self, complete: bool) {
+        self.check_as(complete, complete).await;
+    }
+
+    /// A badge that was taken over and given up leads nowhere until a repair, although its former holder still claims it.
+    async fn check_as(&self, complete: bool, badges: bool) {
         let records: BTreeMap<String, Person> =
             self.people.scan(Default::default()).map_ok(|record| (record.key, record.value)).try_collect().await.unwrap();
         for text in ["a", "b", "c", "x", "y", "z/%", "1", "2"] {
@@ -47,7 +52,7 @@ impl Indexes {
                 let holders: Vec<_> = records.iter().filter(|(_, person)| has(person)).collect();
                 match self.people.find(index, &text).await.unwrap() {
                     Some(found) => assert!(holders.contains(&(&found.key, &found.value)), "{text} {found:?}"),
-                    None => assert!(!complete || holders.is_empty(), "{text} {holders:?}"),
+                    None => assert!(!(if of == 0 { complete } else { badges }) || holders.is_empty(), "{text} {holders:?}"),
                 }
             }
             let found: BTreeMap<_, _> =
@@ -176,7 +181,7 @@ proptest! {
                 let mut cut = None;
                 for step in &steps {
                     match take(&before.people, step).await {
-                        Ok(()) | Err(Error::NotUnique { .. }) => before.check(true).await,
+                        Ok(()) | Err(Error::NotUnique { .. }) => before.check_as(true, false).await,
                         Err(_) => {
                             cut = Some(step);
                             break;
@@ -197,7 +202,7 @@ proptest! {
 
                 let Some(cut) = cut else { break };
                 match take(&after.people, cut).await {
-                    Ok(()) => after.check(true).await,
+                    Ok(()) => after.check_as(true, false).await,
                     Err(e) => assert!(matches!(e, Error::NotUnique { .. }), "{e}"),
                 }
             }

@@ -95,7 +95,8 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
         Self(Arc::new(Definition { name: name.into(), keys: texts(keys), entries: None, kind }), PhantomData)
     }
 
-    /// A put takes a key over from the record that holds it, instead of being refused.
+    /// A put takes a key over from the record that holds it, instead of being refused. When the record that took it over gives it up, the key leads
+    /// nowhere until it is put again or the store is [repaired](crate::GenericStore::repair), even if the former holder still has it.
     #[must_use]
     pub fn taking_over(self) -> Self {
         self.change(|definition| {
