@@ -1,6 +1,7 @@
 //! Keys from a Piri node's `wallet` database.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +87,9 @@ impl From<LevelDbError> for Error {
             LevelDbError::InUse { path } => Self::InUse { path },
             LevelDbError::Damaged { path, reason } => Self::damaged(&path, reason),
             LevelDbError::Io { operation, path, source } => Self::Io { operation, path, source: Arc::new(source) },
-            LevelDbError::NotADatabase { path } => Self::damaged(&path, "it is not a LevelDB database: it has no file CURRENT"),
+            LevelDbError::NotADatabase { path } => {
+                Self::Io { operation: "open", path: path.join("CURRENT"), source: Arc::new(io::ErrorKind::NotFound.into()) }
+            }
             // Kinds that are yet to come name their files in their texts.
             other => Self::damaged(Path::new("wallet"), other.to_string()),
         }
