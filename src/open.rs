@@ -17,6 +17,10 @@ const BLOBS_DIR: &str = "pdp/datastore";
 #[cfg(feature = "s3")]
 const BLOBS_BUCKET: &str = "pdp";
 
+/// Where records lie under the data directory. None of Piri's own directories: its databases stay as they are.
+#[cfg(feature = "datastore")]
+const RECORDS_DIR: &str = "records";
+
 type Opened = Result<(Blobs, Backend)>;
 
 #[allow(dead_code, reason = "unused in a build without any backend")]
@@ -119,15 +123,23 @@ pub(crate) fn memory_records() -> Result<Records> {
     Err(not_built("repo", "memory"))
 }
 
-/// The record stores in one database under the data directory: `None` while there is no backend for it.
-#[allow(clippy::unused_async, reason = "opening a database blocks")]
+/// The record stores in one database under the data directory; `None` in a build without it.
+#[cfg(feature = "datastore")]
+pub(crate) async fn database_records(data_dir: &Path) -> Result<Option<Records>> {
+    use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
+
+    let store = Datastore::open(data_dir.join(RECORDS_DIR), DatastoreOptions::default());
+    in_one(Arc::new(store.await.map_err(|e| cannot_open("repo.data_dir", e))?), "repo.data_dir").map(Some)
+}
+
+#[cfg(not(feature = "datastore"))]
 pub(crate) async fn database_records(_: &Path) -> Result<Option<Records>> {
     Ok(None)
 }
 
 /// Why there are no record stores.
 pub(crate) fn no_database() -> Error {
-    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it")
+    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"")
 }
 
 /// All record stores in one object store.
@@ -137,7 +149,7 @@ fn in_one(store: Arc<dyn ObjectStore>, setting: &'static str) -> Result<Records>
 }
 
 /// The store's error under the setting's full name: the store knows its settings by shorter ones.
-#[cfg(any(feature = "flatfs", feature = "s3"))]
+#[cfg(any(feature = "datastore", feature = "flatfs", feature = "s3"))]
 fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
     use std::error::Error as _;
     use storehouse_objectstore::Error as Store;

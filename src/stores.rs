@@ -95,8 +95,8 @@ impl Stores {
         &self.blobs
     }
 
-    /// The record stores: allocations, acceptances, delegations, receipts, consolidations. On S3 each has Piri's bucket for it, in memory they share a
-    /// store.
+    /// The record stores: allocations, acceptances, delegations, receipts, consolidations. On S3 each has Piri's bucket for it; otherwise they share one
+    /// store, a database in `{data_dir}/records` or memory.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) if this build has no backend for records under `data_dir`.

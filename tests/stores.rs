@@ -4,6 +4,7 @@ use std::path::Path;
 
 use storehouse::blobstore::{Digest, GetBlob, HashFunction, PutBlob};
 use storehouse::objectstore::Body;
+use storehouse::records::{Allocation, Blob};
 use storehouse::{Backend, Config, S3Config, Stores};
 
 const HELLO: &str = "qj/ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja.data";
@@ -56,6 +57,25 @@ async fn data_dir_alone_is_flatfs_where_piri_has_it() {
     assert_eq!(stores.backend(), &Backend::Flatfs { path: data_dir.join("pdp/datastore") });
     round_trip(&stores).await;
     assert_eq!(std::fs::read(data_dir.join("pdp/datastore").join(HELLO)).unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn records_in_a_directory_are_there_when_it_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = in_directory(dir.path());
+    let allocation = Allocation {
+        space: "did:web:example.com".parse().unwrap(),
+        blob: Blob { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 },
+        expires: 1_700_000_000,
+        // Of the empty map, as dag-cbor.
+        cause: "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse().unwrap(),
+    };
+    let stores = Stores::open(&config).await.unwrap();
+    stores.records().unwrap().allocations.put(&allocation).await.unwrap();
+    drop(stores);
+    let stores = Stores::open(&config).await.unwrap();
+    let found = stores.records().unwrap().allocations.get(&allocation.blob.digest, &allocation.space).await.unwrap();
+    assert_eq!(found, allocation);
 }
 
 #[tokio::test]
