@@ -81,8 +81,16 @@ impl Core {
     }
 
     /// Lets others open the directory.
+    /// Whether the directory's lock is still held for this store.
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     pub(super) fn unlock(&self) {
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(file) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The lock itself: a process that is being started right now may share the file until it has begun.
+            let _ = file.unlock();
+        }
     }
 
     /// What is wrong with the store, if anything is known to be.

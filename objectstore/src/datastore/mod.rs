@@ -20,6 +20,7 @@ mod block;
 mod builder;
 mod cache;
 mod check;
+mod closing;
 mod commit;
 mod compact;
 mod core;

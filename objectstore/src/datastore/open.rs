@@ -3,7 +3,9 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::closing;
 use super::disk::{Directory, Disk};
 use super::fault::{Damage, Fault};
 use super::frame::Origin;
@@ -27,10 +29,18 @@ pub(super) fn lock(path: &Path) -> Result<File> {
     create_dir(path).map_err(refused("is no directory and cannot be made one"))?;
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let file = file.map_err(refused("cannot be written"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(refused("cannot be locked")(e)),
+    loop {
+        // Asked first: a store that closes right after it was found locked is waited for, not taken for another's.
+        let closing = closing::is_under_way(path);
+        return match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) if closing => {
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            }
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(refused("cannot be locked")(e)),
+        };
     }
 }
 

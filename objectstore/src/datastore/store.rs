@@ -13,7 +13,7 @@ use super::compact::{self, compact};
 use super::entry::{Entry, Tag};
 use super::queue::{Outcome, Work, Write, WriteFault};
 use super::table::Wait;
-use super::{CheckReport, Core, DatastoreOptions, Fault, check, list, open};
+use super::{CheckReport, Core, DatastoreOptions, Fault, check, closing, list, open};
 use crate::{
     Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry as Listed, Error, ErrorClass, GetOptions, Key, ListOptions, Metadata,
     Object, ObjectStore, Operation, PutOptions, PutResult, Result, SizedBody,
@@ -26,7 +26,7 @@ const DELETES: usize = 256;
 const MAX_BATCH: u64 = 64 * 1024 * 1024;
 
 /// Small records in an embedded database, a directory. Clones share it; with the last one (and the listings that it gave) it closes in the background, as
-/// [`Datastore::close`] does.
+/// [`Datastore::close`] does; opening the directory again in this process waits for that.
 #[derive(Clone, Debug)]
 pub struct Datastore {
     handle: Arc<Handle>,
@@ -43,6 +43,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        closing::began(&self.path, Arc::downgrade(&self.core));
         self.core.queue.close();
     }
 }
