@@ -1,8 +1,9 @@
-//! s3s-fs with three of its gaps closed, as real servers have them closed. What else it does otherwise is for the tests to assert.
+//! s3s-fs with four of its gaps closed, as real servers have them closed. What else it does otherwise is for the tests to assert.
 //!
 //! - A key whose bookkeeping file would have too long a name is refused before its object is written, not after.
 //! - A directory is no object.
 //! - Listings say ETags.
+//! - An abort waits for the parts that are being received, and no part is kept that comes later.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::RwLock;
 
 /// What an upload adds to names.
 const UPLOAD: &str = ".upload-00000000-0000-0000-0000-000000000000";
@@ -19,11 +21,13 @@ const UPLOAD: &str = ".upload-00000000-0000-0000-0000-000000000000";
 pub struct Fs {
     inner: FileSystem,
     root: PathBuf,
+    /// Held for reading by parts, for writing by aborts.
+    parts: RwLock<()>,
 }
 
 impl Fs {
     pub fn new(root: PathBuf) -> Self {
-        Self { inner: FileSystem::new(&root).unwrap(), root }
+        Self { inner: FileSystem::new(&root).unwrap(), root, parts: RwLock::new(()) }
     }
 
     /// The bookkeeping file is named after bucket and key, each in base64, and after the upload if there is one.
@@ -69,9 +73,29 @@ impl S3 for Fs {
         head_object(HeadObjectInput) -> HeadObjectOutput, check |fs, input| fs.check_object(&input.bucket, &input.key);
         put_object(PutObjectInput) -> PutObjectOutput, check |_, input| Self::check(&input.bucket, &input.key, "");
         create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput, check |_, input| Self::check(&input.bucket, &input.key, UPLOAD);
-        upload_part(UploadPartInput) -> UploadPartOutput;
         complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput;
-        abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
+    }
+
+    fn upload_part<'a, 'b>(&'a self, request: S3Request<UploadPartInput>) -> Answer<'b, UploadPartOutput>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async move {
+            let _part = self.parts.read().await;
+            self.inner.upload_part(request).await
+        })
+    }
+
+    fn abort_multipart_upload<'a, 'b>(&'a self, request: S3Request<AbortMultipartUploadInput>) -> Answer<'b, AbortMultipartUploadOutput>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async move {
+            let _abort = self.parts.write().await;
+            self.inner.abort_multipart_upload(request).await
+        })
     }
 
     fn list_objects_v2<'a, 'b>(&'a self, request: S3Request<ListObjectsV2Input>) -> Answer<'b, ListObjectsV2Output>
