@@ -35,6 +35,8 @@
 mod digest;
 mod error;
 mod function;
+#[cfg(feature = "http")]
+pub mod http;
 mod keys;
 mod list;
 mod options;

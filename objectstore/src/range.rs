@@ -16,9 +16,14 @@ use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, 
 /// assert_eq!(ByteRange::inclusive(2, Some(4)).resolve(10), Some(2..5));
 /// assert_eq!(ByteRange::suffix(3).resolve(10), Some(7..10));
 /// assert_eq!(ByteRange::from(2..11).resolve(10), None); // nothing is clamped
+/// assert_eq!(ByteRange::from(2..11).clamped().resolve(10), Some(2..10)); // but on request
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ByteRange(Form);
+pub struct ByteRange {
+    form: Form,
+    /// Set only on forms that have something to clamp, so that equal ranges compare equal.
+    clamped: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
@@ -38,32 +43,46 @@ enum Form {
 
 impl ByteRange {
     /// The whole object, whatever its size; the same as `..`. The only range that an empty object satisfies.
-    pub const WHOLE: Self = Self(Form::Whole);
+    pub const WHOLE: Self = Self::exact(Form::Whole);
+
+    const fn exact(form: Form) -> Self {
+        Self { form, clamped: false }
+    }
 
     /// The bytes `first` to `last`, both inclusive; to the object's end without `last`.
     #[must_use]
     pub const fn inclusive(first: u64, last: Option<u64>) -> Self {
         match last {
             // No object has 2^64 bytes, so a range that saturates here is as unsatisfiable as the one asked for.
-            Some(last) => Self(Form::Bounded { start: first, end: last.saturating_add(1) }),
-            None => Self(Form::From { start: first }),
+            Some(last) => Self::exact(Form::Bounded { start: first, end: last.saturating_add(1) }),
+            None => Self::exact(Form::From { start: first }),
         }
     }
 
     /// The last `len` bytes.
     #[must_use]
     pub const fn suffix(len: u64) -> Self {
-        Self(Form::Suffix { len })
+        Self::exact(Form::Suffix { len })
+    }
+
+    /// The same range, cut to what the object has, as HTTP has it (RFC 9110, section 14.1.2): one that reaches past the end ends there, and a suffix
+    /// longer than the object is all of it. One that is empty or starts at or past the end remains unsatisfiable, and so does every clamped range of
+    /// an empty object but the whole. For a server that answers a range in one request, without knowing the size.
+    #[must_use]
+    pub const fn clamped(self) -> Self {
+        Self { form: self.form, clamped: matches!(self.form, Form::Bounded { .. } | Form::Suffix { .. }) }
     }
 
     /// The range in an object of `size` bytes, half open; `None` if it is not satisfiable: it is empty, starts at or
-    /// past the end, or reaches past either end. Nothing is clamped. [`ByteRange::WHOLE`] is always satisfiable.
+    /// past the end, or reaches past either end without being [`ByteRange::clamped`]. [`ByteRange::WHOLE`] is always satisfiable.
     #[must_use]
     pub fn resolve(self, size: u64) -> Option<Range<u64>> {
-        let range = match self.0 {
+        let range = match self.form {
             Form::Whole => return Some(0..size),
             Form::From { start } => start..size,
+            Form::Bounded { start, end } if self.clamped => start..end.min(size),
             Form::Bounded { start, end } => start..end,
+            Form::Suffix { len } if self.clamped => size.saturating_sub(len)..size,
             Form::Suffix { len } => size.checked_sub(len)?..size,
         };
         (range.start < range.end && range.end <= size).then_some(range)
@@ -72,14 +91,14 @@ impl ByteRange {
     /// Whether this asks for the whole object in any case, so that no range need be sent to a server.
     #[must_use]
     pub fn is_whole(self) -> bool {
-        self.0 == Form::Whole
+        self.form == Form::Whole
     }
 
     /// The range as the value of an HTTP `Range` header (RFC 9110, section 14.1.2); `None` for the whole object and for a
     /// range that no object satisfies and that the header cannot say (an empty one, or one that ends before it starts).
     #[must_use]
     pub fn to_http(self) -> Option<String> {
-        match self.0 {
+        match self.form {
             Form::Whole => None,
             Form::From { start } => Some(format!("bytes={start}-")),
             Form::Bounded { start, end } if start < end => Some(format!("bytes={start}-{}", end - 1)),
@@ -88,13 +107,29 @@ impl ByteRange {
         }
     }
 
+    /// The same range for objects of at most `max` bytes: one that is clamped says no larger number than it need.
+    #[cfg(feature = "s3")]
+    pub(crate) fn within(self, max: u64) -> Self {
+        let form = match self.form {
+            Form::Bounded { start, end } if self.clamped => Form::Bounded { start, end: end.min(max) },
+            Form::Suffix { len } if self.clamped => Form::Suffix { len: len.min(max) },
+            form => form,
+        };
+        Self { form, ..self }
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn is_clamped_suffix(self) -> bool {
+        self.clamped && matches!(self.form, Form::Suffix { .. })
+    }
+
     fn from_bounds(bounds: impl RangeBounds<u64>) -> Self {
         let start = match bounds.start_bound() {
             Bound::Included(&start) => start,
             Bound::Excluded(&before) => before.saturating_add(1),
             Bound::Unbounded => 0,
         };
-        Self(match bounds.end_bound() {
+        Self::exact(match bounds.end_bound() {
             Bound::Included(&last) => Form::Bounded { start, end: last.saturating_add(1) },
             Bound::Excluded(&end) => Form::Bounded { start, end },
             Bound::Unbounded => Form::From { start },
@@ -104,12 +139,13 @@ impl ByteRange {
 
 impl fmt::Display for ByteRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Form::Whole => f.write_str(".."),
-            Form::From { start } => write!(f, "{start}.."),
-            Form::Bounded { start, end } => write!(f, "{start}..{end}"),
-            Form::Suffix { len } => write!(f, "the last {len} bytes"),
+        match self.form {
+            Form::Whole => f.write_str("..")?,
+            Form::From { start } => write!(f, "{start}..")?,
+            Form::Bounded { start, end } => write!(f, "{start}..{end}")?,
+            Form::Suffix { len } => write!(f, "the last {len} bytes")?,
         }
+        if self.clamped { f.write_str(" (clamped)") } else { Ok(()) }
     }
 }
 
@@ -168,5 +204,35 @@ mod tests {
         ] {
             assert_eq!(range.resolve(size), expected, "{range} of {size}");
         }
+    }
+
+    #[test]
+    fn every_form_clamped() {
+        for (range, size, expected) in [
+            (ByteRange::from(..), 0, Some(0..0)),
+            (ByteRange::from(0..), 0, None),
+            (ByteRange::from(3..), 3, None),
+            (ByteRange::from(0..3), 3, Some(0..3)),
+            (ByteRange::from(0..4), 3, Some(0..3)),
+            (ByteRange::from(2..u64::MAX), 3, Some(2..3)),
+            (ByteRange::from(3..4), 3, None),
+            (ByteRange::from(0..1), 0, None),
+            (ByteRange::from(1..1), 3, None),
+            #[allow(clippy::reversed_empty_ranges)]
+            (ByteRange::from(2..1), 3, None),
+            (ByteRange::from(0..=u64::MAX), 3, Some(0..3)),
+            (ByteRange::inclusive(2, Some(1)), 3, None),
+            (ByteRange::inclusive(u64::MAX, Some(u64::MAX)), u64::MAX, None),
+            (ByteRange::suffix(0), 3, None),
+            (ByteRange::suffix(2), 3, Some(1..3)),
+            (ByteRange::suffix(4), 3, Some(0..3)),
+            (ByteRange::suffix(u64::MAX), 3, Some(0..3)),
+            (ByteRange::suffix(1), 0, None),
+        ] {
+            assert_eq!(range.clamped().resolve(size), expected, "{range} of {size}");
+        }
+        assert_eq!(ByteRange::from(2..).clamped(), ByteRange::from(2..));
+        assert_ne!(ByteRange::from(2..3).clamped(), ByteRange::from(2..3));
+        assert_eq!(ByteRange::suffix(3).clamped().to_string(), "the last 3 bytes (clamped)");
     }
 }

@@ -31,7 +31,8 @@ use crate::{Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Me
 ///    skipped.
 /// 7. *Get is one request.* Metadata and body come from one version. Deleting or replacing an object while it is read does not disturb
 ///    the reader.
-/// 8. *Ranges are exact*: see [`ByteRange::resolve`](crate::ByteRange::resolve). The size reported is always the whole object's.
+/// 8. *Ranges are exact*, unless the caller asks for a clamped one: see [`ByteRange::resolve`](crate::ByteRange::resolve). The size reported is always the
+///    whole object's.
 /// 9. *Streams* give pieces of a useful size, at most 1 MiB, with back pressure. A truncated source is an error, never a short object that looks whole.
 /// 10. *Delete is idempotent*: a missing key is ok.
 /// 11. *List* takes a prefix as text and yields keys in the store's own total order, resumable after any key, in bounded

@@ -1,6 +1,8 @@
 //! What several test files need.
 #![allow(dead_code, reason = "each test file is its own crate and uses its own part")]
 
+mod watched;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -8,6 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use proptest::prelude::*;
 use storehouse_blobstore::{BlobInfo, BlobStore, Digest, HashFunction, KeyEncoder, ListBlobs};
 use storehouse_objectstore::{Body, Entry, ListOptions, ObjectStore};
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use watched::{Counts, Watched};
 
 /// A blob that Piri wrote.
 pub(crate) struct Vector {

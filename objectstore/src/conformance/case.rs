@@ -100,6 +100,7 @@ macro_rules! __for_each_conformance_case {
                 every_form_at_every_edge [8] "a range gives exactly its bytes or `RangeNotSatisfiable`; nothing is clamped";
                 of_an_empty_object [8] "the whole is the only range of an empty object";
                 of_one_byte [8] "every edge of an object of one byte";
+                clamped_on_request [8] "a clamped range gives what the object has of it; one that starts at or past the end, or of an empty object, is not satisfiable";
                 across_pieces [8, 9] "ranges around the boundaries of pieces and parts";
                 of_what_is_missing [8] "what is not there is not found, whatever the range";
             }

@@ -34,7 +34,8 @@ impl Client {
         if range.resolve(MAX_OBJECT).is_none() {
             return Err(self.unsatisfiable(key, &options, None).await);
         }
-        if let Some(value) = range.to_http().and_then(|text| HeaderValue::from_str(&text).ok()) {
+        // Servers take numbers past 2^63 for mistakes.
+        if let Some(value) = range.within(MAX_OBJECT).to_http().and_then(|text| HeaderValue::from_str(&text).ok()) {
             call.headers.push((RANGE, value));
         }
         if let Some(etag) = &options.if_match {
@@ -47,6 +48,14 @@ impl Client {
             call.headers.push((IF_NONE_MATCH, value));
         }
         let answer = match self.call(&call).await {
+            // Some servers fail at a suffix longer than the object, which is all of it.
+            Err(failure) if failure.is_breakdown() && self.is_whole(key, range).await => {
+                call.headers.retain(|(name, _)| *name != RANGE);
+                self.call(&call).await
+            }
+            answer => answer,
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(failure) => return Err(self.get_error(key, &options, failure).await),
         };
@@ -87,6 +96,11 @@ impl Client {
         let mut call = Call::new(Method::GET, Some(key));
         call.headers.push((RANGE, HeaderValue::from_static("bytes=0-0")));
         self.call(&call).await.err()
+    }
+
+    /// Whether the range is a suffix that the server should have cut to the whole object.
+    async fn is_whole(&self, key: &Key, range: ByteRange) -> bool {
+        range.is_clamped_suffix() && self.head(key).await.is_ok_and(|metadata| range.resolve(metadata.size) == Some(0..metadata.size))
     }
 
     async fn get_error(&self, key: &Key, options: &GetOptions, failure: Failure) -> Error {

@@ -59,14 +59,15 @@ enum Condition {
 fn range() -> impl Strategy<Value = ByteRange> {
     // Around the ends of the lengths below.
     let at = || prop_oneof![0u64..4, 98u64..103, 69_998u64..70_003, Just(u64::MAX)];
-    prop_oneof![
+    let exact = prop_oneof![
         Just(ByteRange::WHOLE),
         at().prop_map(|start| (start..).into()),
         at().prop_map(|end| (..end).into()),
         (at(), at()).prop_map(|(start, end)| (start..end).into()),
         (at(), proptest::option::of(at())).prop_map(|(first, last)| ByteRange::inclusive(first, last)),
         at().prop_map(ByteRange::suffix),
-    ]
+    ];
+    (exact, any::<bool>()).prop_map(|(range, clamped)| if clamped { range.clamped() } else { range })
 }
 
 fn op() -> impl Strategy<Value = Op> {

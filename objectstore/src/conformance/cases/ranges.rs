@@ -1,4 +1,4 @@
-//! Rule 8: ranges are exact.
+//! Rule 8: ranges are exact, or clamped where the caller asks for it.
 
 #![allow(clippy::reversed_empty_ranges)]
 
@@ -30,12 +30,32 @@ fn edges(size: u64) -> Vec<(ByteRange, Option<Range<u64>>)> {
     edges
 }
 
+/// The same for clamped ranges. Written down apart from [`ByteRange::resolve`] too.
+fn clamped_edges(size: u64) -> Vec<(ByteRange, Option<Range<u64>>)> {
+    let some = |range: Range<u64>| Some(range).filter(|range| range.start < range.end && range.start < size);
+    let points = [0, 1, size / 2, size.saturating_sub(1), size, size + 1, 5 << 40, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
+    let mut edges = vec![(ByteRange::WHOLE, Some(0..size))];
+    for start in points {
+        edges.push((ByteRange::from(start..), some(start..size)));
+        edges.push((ByteRange::from(..start), some(0..size.min(start))));
+        edges.push((ByteRange::suffix(start), some(size - size.min(start)..size)));
+        for end in points {
+            edges.push((ByteRange::from(start..end), some(start..size.min(end))));
+        }
+        edges.push((ByteRange::inclusive(start, Some(u64::MAX)), some(start..size)));
+    }
+    let mut seen = std::collections::HashSet::new();
+    edges.iter_mut().for_each(|(range, _)| *range = range.clamped());
+    edges.retain(|(range, _)| seen.insert(*range));
+    edges
+}
+
 /// Asks for every edge of an object of `size` bytes.
-async fn assert_exact(fixture: &Fixture, size: usize) {
+async fn assert_edges(fixture: &Fixture, size: usize, edges: Vec<(ByteRange, Option<Range<u64>>)>) {
     let key = fixture.key("ranges");
     let bytes = stamped(size as u64, size);
     fixture.put(8, &key, bytes.clone()).await;
-    for (range, expected) in edges(size as u64) {
+    for (range, expected) in edges {
         let got = fixture.store().get(&key, GetOptions::default().range(range)).await;
         let Some(expected) = expected else {
             ensure_err!(8, got, Error::RangeNotSatisfiable { range: asked, size: said, .. } if asked == range && said == size as u64, "range {range} of {size} bytes");
@@ -51,15 +71,21 @@ async fn assert_exact(fixture: &Fixture, size: usize) {
 }
 
 pub(in super::super) async fn every_form_at_every_edge(fixture: Fixture) {
-    assert_exact(&fixture, 1000).await;
+    assert_edges(&fixture, 1000, edges(1000)).await;
 }
 
 pub(in super::super) async fn of_an_empty_object(fixture: Fixture) {
-    assert_exact(&fixture, 0).await;
+    assert_edges(&fixture, 0, edges(0)).await;
 }
 
 pub(in super::super) async fn of_one_byte(fixture: Fixture) {
-    assert_exact(&fixture, 1).await;
+    assert_edges(&fixture, 1, edges(1)).await;
+}
+
+pub(in super::super) async fn clamped_on_request(fixture: Fixture) {
+    for size in [1000, 0, 1] {
+        assert_edges(&fixture, size, clamped_edges(size as u64)).await;
+    }
 }
 
 pub(in super::super) async fn across_pieces(fixture: Fixture) {
