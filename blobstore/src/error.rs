@@ -204,6 +204,12 @@ impl Error {
         matches!(self, Self::RangeNotSatisfiable { .. })
     }
 
+    /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.is_full())
+    }
+
     /// Whether retrying may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -18,7 +18,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// A blob under a legacy key is listed where that key stands, unless it is under its own key too; finding that out takes one head for each such
     /// blob. After an error the listing ends; it can be resumed after the key of the last blob it gave.
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
-        let entries = self.store().list(ListOptions { start_after: options.after, ..ListOptions::default() });
+        let entries = self.store().list(ListOptions { prefix: options.prefix, start_after: options.after, limit: None });
         let this = self.clone();
         let blobs = entries
             .map(move |entry| {

@@ -25,6 +25,8 @@ pub struct GetBlob {
 /// Options of [`BlobStore::list`](crate::BlobStore::list).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListBlobs {
+    /// Only blobs whose key starts with this text, byte for byte. All blobs if empty.
+    pub prefix: String,
     /// Only blobs after this key (exclusive) in the store's order; it need not exist. To resume a listing, the
     /// [`BlobInfo::key`](crate::BlobInfo::key) of the last blob that it gave.
     pub after: Option<Key>,
@@ -75,6 +77,8 @@ setters! { GetBlob:
 }
 
 setters! { ListBlobs:
+    /// Under keys that start with this text.
+    prefix(impl Into<String>) => |prefix| prefix.into();
     /// After this key (exclusive).
     after(Key) => |key| Some(key);
     /// At most this many.

@@ -91,6 +91,9 @@ async fn every_blob_is_listed_once_and_from_every_key_on() {
     for (n, blob) in all.iter().enumerate() {
         assert_eq!(all_blobs(&blobs, ListBlobs::default().after(blob.key.clone())).await, all[n + 1..]);
         assert_eq!(all_blobs(&blobs, ListBlobs::default().limit(n)).await, all[..n]);
+        let prefix = &blob.key.as_str()[..6];
+        let with_prefix: Vec<_> = all.iter().filter(|blob| blob.key.as_str().starts_with(prefix)).cloned().collect();
+        assert_eq!(all_blobs(&blobs, ListBlobs::default().prefix(prefix)).await, with_prefix);
         assert_eq!(blobs.head(&blob.digest).await.unwrap(), *blob);
     }
 }

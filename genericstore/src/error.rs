@@ -102,6 +102,12 @@ impl Error {
         matches!(self, Self::Store(e) if e.is_already_exists())
     }
 
+    /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_full())
+    }
+
     /// Whether the record is no longer the one that was to be replaced.
     #[must_use]
     pub fn is_precondition(&self) -> bool {

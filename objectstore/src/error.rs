@@ -331,6 +331,16 @@ impl Error {
         matches!(self, Self::NotModified { .. })
     }
 
+    /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        let causes = std::iter::successors(std::error::Error::source(self), |&cause| cause.source());
+        let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+        matches!(self, Self::Backend { .. })
+            && io.any(|io| matches!(io.kind(), Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge))
+    }
+
     /// Whether retrying may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -125,7 +125,7 @@ fn child_with_little_space() {
             for key in [&old, &new] {
                 for body in [Body::from(vec![7; size]), Body::from_reader(tokio::io::repeat(7).take_bytes(size)).with_size(size as u64)] {
                     let error = store.write(key, body).await.unwrap_err();
-                    assert!(matches!(error, Error::Backend { .. }), "{error:?}");
+                    assert!(matches!(error, Error::Backend { .. }) && error.is_full(), "{error:?}");
                     assert!(std::error::Error::source(&error).is_some());
                 }
                 assert_eq!(fs::read_dir(child_dir().join(".temp")).unwrap().count(), 0, "left behind");

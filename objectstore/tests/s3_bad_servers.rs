@@ -510,3 +510,12 @@ async fn a_multipart_upload_goes_wrong() {
         assert_eq!(aborted, step != "uploads=", "{step}");
     }
 }
+
+#[tokio::test]
+async fn it_has_no_room() {
+    for (status, code) in [("507 Insufficient Storage", "XMinioStorageFull"), ("403 Forbidden", "QuotaExceeded"), ("507 Oops", "")] {
+        let (_server, store) = store(move |_| error(status, code)).await;
+        let error = bounded(store.put(&key(), "content".into(), PutOptions::default())).await.unwrap_err();
+        assert!(error.is_full() && matches!(error, Error::Backend { .. }), "{error}");
+    }
+}

@@ -99,6 +99,12 @@ impl Error {
         matches!(self, Self::Store(e) if e.is_already_exists())
     }
 
+    /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_full())
+    }
+
     /// Whether it says of one record that it cannot be read, while others can.
     #[must_use]
     pub fn is_record(&self) -> bool {

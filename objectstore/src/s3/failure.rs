@@ -1,9 +1,11 @@
 //! What can go wrong between a request and its answer, and the errors that it becomes.
 
+use std::io;
+
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
-use crate::{Error, ErrorClass, Key, Operation};
+use crate::{BoxError, Error, ErrorClass, Key, Operation};
 
 use super::endpoint::Endpoint;
 use super::transport::{Broken, What};
@@ -87,6 +89,12 @@ impl Refusal {
         self.status == StatusCode::NOT_FOUND && (matches!(self.code.as_str(), "NoSuchKey" | "NotFound") || !self.has_body)
     }
 
+    /// Whether the server has no room left, or not for this bucket.
+    fn is_full(&self) -> bool {
+        self.status == StatusCode::INSUFFICIENT_STORAGE
+            || matches!(self.code.as_str(), "XMinioStorageFull" | "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded")
+    }
+
     pub(super) fn is_bad_payload(&self) -> bool {
         matches!(self.code.as_str(), "XAmzContentSHA256Mismatch" | "InvalidDigest" | "BadDigest")
     }
@@ -154,7 +162,8 @@ impl Failure {
                     return Error::not_found(operation, key);
                 }
                 let class = if refusal.is_transient() { ErrorClass::Transient } else { ErrorClass::Fatal };
-                (class, format!("{} {}", endpoint.describe(), refusal.describe()), None)
+                let full = || -> BoxError { Box::new(io::Error::from(io::ErrorKind::StorageFull)) };
+                (class, format!("{} {}", endpoint.describe(), refusal.describe()), refusal.is_full().then(full))
             }
         };
         Error::Backend { operation, key: key.cloned(), class, message, source }

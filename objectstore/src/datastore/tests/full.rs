@@ -29,7 +29,7 @@ fn a_full_disk() {
                 match store.write(&key(number), value(number)).await {
                     Ok(_) => acknowledged.push(number),
                     Err(e) => {
-                        assert!(e.is_transient(), "with room for {room}: {e:?}");
+                        assert!(e.is_transient() && e.is_full(), "with room for {room}: {e:?}");
                         failures += 1;
                         if failures > 20 {
                             break;

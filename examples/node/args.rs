@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use storehouse::Config;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::state::Limits;
+
+const HELP: &str = "\
+A storage node: blobs and records over HTTP.
+
+Usage: node [--config TOML] [--data-dir DIR] [--listen ADDR] [--require-allocation] [LIMIT…]
+
+  --config TOML            which backend: see the README; STOREHOUSE_REPO_* variables stand over it
+  --data-dir DIR           the data directory, over what is configured; without any configuration, ./storehouse-data
+  --listen ADDR            where to listen, 127.0.0.1:7450 by default; port 0 picks a free one
+  --require-allocation     take a blob only if a live allocation covers its digest and size
+  --help                   print this
+
+Limits, each with its default:
+  --max-blob-size BYTES    274877906944 (256 GiB)
+  --max-record-size BYTES  4194304 (4 MiB)
+  --max-uploads N          64 blobs on their way in at once; others wait their turn
+  --max-connections N      4096; others wait to be accepted
+  --header-timeout SECS    30 for the whole head of a request, also the next one of a connection
+  --body-timeout SECS      30 in which at least 16 KiB of a request's body must come, or its rest
+  --write-timeout SECS     60 in which a client must take some of an answer
+  --shutdown-timeout SECS  30 for the requests in flight after SIGINT or SIGTERM
+
+Logs go to standard error; RUST_LOG picks them, as in RUST_LOG=info,node=debug.
+Exit status: 0 after a signal to stop, 1 if it cannot start, 2 if the command line is wrong.";
+
+/// What the user asked for.
+pub(crate) struct Args {
+    /// Where the stores are.
+    pub(crate) config: Config,
+    /// Where to listen.
+    pub(crate) listen: String,
+    /// Refuse blobs that no live allocation covers.
+    pub(crate) require_allocation: bool,
+    /// What a request may take.
+    pub(crate) limits: Limits,
+}
+
+impl Args {
+    /// `None` if help was asked for, which is then printed.
+    pub(crate) fn parse() -> Result<Option<Self>, String> {
+        let (mut toml, mut data_dir) = (None, None);
+        let mut listen = "127.0.0.1:7450".to_owned();
+        let (mut require_allocation, mut limits) = (false, Limits::default());
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+            match arg {
+                Long("config") => toml = Some(path(&mut parser)?),
+                Long("data-dir") => data_dir = Some(path(&mut parser)?),
+                Long("listen") => listen = parser.value().and_then(ValueExt::string).map_err(|e| e.to_string())?,
+                Long("require-allocation") => require_allocation = true,
+                Long("max-blob-size") => limits.blob_size = number(&mut parser)?,
+                Long("max-record-size") => limits.record_size = number(&mut parser)?,
+                Long("max-uploads") => limits.uploads = number::<u32>(&mut parser)?.max(1) as usize,
+                Long("max-connections") => limits.connections = number::<u32>(&mut parser)?.max(1) as usize,
+                Long("header-timeout") => limits.header_timeout = seconds(&mut parser)?,
+                Long("body-timeout") => limits.body_timeout = seconds(&mut parser)?,
+                Long("write-timeout") => limits.write_timeout = seconds(&mut parser)?,
+                Long("shutdown-timeout") => limits.shutdown_timeout = seconds(&mut parser)?,
+                Long("help") | Short('h') => {
+                    println!("{HELP}");
+                    return Ok(None);
+                }
+                other => return Err(other.unexpected().to_string()),
+            }
+        }
+        let mut config = Config::load(toml.as_deref()).map_err(|e| e.to_string())?;
+        if data_dir.is_some() {
+            // With S3 it is where the keystore and the journal lie.
+            config.repo.data_dir = data_dir;
+        } else if toml.is_none() && config.repo.s3.is_none() && config.repo.data_dir.is_none() {
+            config.repo.data_dir = Some("storehouse-data".into());
+        }
+        Ok(Some(Self { config, listen, require_allocation, limits }))
+    }
+}
+
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(|e| e.to_string())
+}
+
+fn number<T: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(parser: &mut lexopt::Parser) -> Result<T, String> {
+    parser.value().and_then(|value| value.parse()).map_err(|e| e.to_string())
+}
+
+fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, String> {
+    // A day is as good as for ever, and cannot overflow a clock.
+    Ok(Duration::from_secs(number::<u64>(parser)?.clamp(1, 86_400)))
+}
+
+/// Logs to standard error: what `RUST_LOG` says, else everything from `info` on.
+pub(crate) fn log_to_stderr() {
+    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let wanted = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(wanted).init();
+}

@@ -1,0 +1,54 @@
+//! One connection.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::state::Limits;
+
+/// What a connection buffers of a request's head, and of an answer, in bytes: the longest head, more or less.
+const BUFFER: usize = 64 * 1024;
+
+/// How long a closing connection is listened to, and how long at once.
+const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, stop: CancellationToken) {
+    // Answers are written whole: waiting for more to send with them would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write_timeout));
+    let mut stream = Box::pin(stream);
+    let served = {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(BUFFER);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut stream), TowerToHyperService::new(service)));
+        tokio::select! {
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    match served {
+        Ok(()) => linger(stream.as_mut().get_pin_mut().get_mut()).await,
+        Err(e) => tracing::debug!("a connection broke off: {}", crate::chain(&e)),
+    }
+}
+
+/// Reads what still comes, and drops it. Closing a socket with bytes unread resets the connection, and a client that is still sending would lose the answer that
+/// tells it to stop.
+async fn linger(stream: &mut TcpStream) {
+    let mut bytes = vec![0; 16 * 1024];
+    let drained = async { while let Ok(Ok(1..)) = tokio::time::timeout(LINGER.1, stream.read(&mut bytes)).await {} };
+    let _ = tokio::time::timeout(LINGER.0, drained).await;
+}

@@ -1,0 +1,46 @@
+//! `GET /health`: how each store is.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::json;
+use storehouse::objectstore::ObjectStore;
+
+use crate::blobs::{Answer, json as response};
+use crate::state::Node;
+
+/// A store that takes longer to say that it is well is not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn health(State(node): State<Arc<Node>>) -> Answer {
+    let records = node.records();
+    let (blobs, allocations, acceptances, claims, receipts, consolidations, keys, journal) = tokio::join!(
+        well("blobs", node.blobs().store().health()),
+        well("allocations", records.allocations.records().object_store().health()),
+        well("acceptances", records.acceptances.records().object_store().health()),
+        well("claims", records.delegations.records().object_store().health()),
+        well("receipts", records.receipts.records().object_store().health()),
+        well("consolidations", records.consolidations.records().object_store().health()),
+        well("keystore", node.keys().list()),
+        well("journal", node.journal().status()),
+    );
+    let all = [blobs, allocations, acceptances, claims, receipts, consolidations, keys, journal];
+    let well = all.iter().all(|(_, well)| *well);
+    let state = |well: bool| if well { "ok" } else { "down" };
+    let stores: serde_json::Map<_, _> = all.iter().map(|(name, well)| ((*name).to_owned(), json!(state(*well)))).collect();
+    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(response(status, format!("{}\n", json!({ "status": state(well), "stores": stores }))))
+}
+
+async fn well<T, E: std::error::Error + 'static>(name: &'static str, state: impl Future<Output = Result<T, E>>) -> (&'static str, bool) {
+    let why = match tokio::time::timeout(PATIENCE, state).await {
+        Ok(Ok(_)) => return (name, true),
+        Ok(Err(error)) => crate::chain(&error),
+        Err(_) => format!("it did not answer in {} seconds", PATIENCE.as_secs()),
+    };
+    tracing::error!(store = name, "a store is down: {why}");
+    (name, false)
+}

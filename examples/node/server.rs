@@ -1,0 +1,77 @@
+//! Accepting connections, until a signal to stop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::routes::routes;
+use crate::state::Node;
+
+/// How long accepting rests after it failed: for want of file descriptors, say.
+const REST: Duration = Duration::from_millis(50);
+
+/// As many open files as the system allows: each connection is one, and what it reads another.
+pub(crate) fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        tracing::warn!("the limit of open files stays at {current:?}");
+    }
+}
+
+/// Is cancelled by SIGINT and by SIGTERM. A second signal ends the process at once.
+pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let mut next = async || tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} };
+        next().await;
+        stopped.cancel();
+        next().await;
+        tracing::warn!("a second signal: ending at once");
+        std::process::exit(1);
+    });
+    Ok(stop)
+}
+
+/// Serves until `stop`, then finishes what is in flight, up to the limit.
+pub(crate) async fn serve(listener: TcpListener, node: &Arc<Node>, stop: CancellationToken) {
+    let service = routes(Arc::clone(node));
+    let (room, connections) = (Arc::new(Semaphore::new(node.limits.connections)), TaskTracker::new());
+    let accepting = async {
+        loop {
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let connection = connection::serve(stream, service.clone(), node.limits, stop.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(e) => {
+                    tracing::warn!("a connection cannot be accepted: {e}");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    connections.close();
+    tracing::info!("stopping: {} connections are open", connections.len());
+    if tokio::time::timeout(node.limits.shutdown_timeout, connections.wait()).await.is_err() {
+        tracing::warn!("{} connections are cut off", connections.len());
+    }
+}

@@ -1,0 +1,14 @@
+//! The example `node` as its users meet it: a process, and HTTP.
+//!
+//! `cargo test` builds the example first; `cargo test --test node` alone does not, and needs `cargo build --example node` before it.
+
+#[path = "node/blobs.rs"]
+mod blobs;
+#[path = "node/limits.rs"]
+mod limits;
+#[path = "node/refused.rs"]
+mod refused;
+#[path = "node/stopping.rs"]
+mod stopping;
+#[path = "node/support.rs"]
+mod support;
