@@ -18,8 +18,12 @@ mod health;
 mod listing;
 #[path = "node/media.rs"]
 mod media;
+#[path = "node/receipts.rs"]
+mod receipts;
 #[path = "node/records.rs"]
 mod records;
+#[path = "node/retrieval.rs"]
+mod retrieval;
 #[path = "node/routes.rs"]
 mod routes;
 #[path = "node/server.rs"]
@@ -39,6 +43,7 @@ use storehouse::Stores;
 use tokio::net::TcpListener;
 
 use args::Args;
+use receipts::Receipts;
 use state::Node;
 
 #[tokio::main]
@@ -67,6 +72,10 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| format!("--listen {}: {e}", args.listen))?;
     let backend = stores.backend().to_string();
     let node = Arc::new(Node::new(stores, args.limits, args.require_allocation)?);
+    let receipts = if args.receipts { Some(Receipts::start(&node).await?) } else { None };
+    if let Some(receipts) = &receipts {
+        node.retrievals.get_or_init(|| receipts.retrievals());
+    }
     let stop = server::stop_signal()?;
 
     // The first line is for programs, and stays as it is.
@@ -76,6 +85,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("try: curl -T README.md \"{url}/blobs/sha2-256:$(sha256sum README.md | cut -c1-64)\"");
 
     server::serve(listener, &node, stop).await;
+    if let Some(receipts) = receipts {
+        receipts.stop(&node, args.limits.shutdown_timeout).await;
+    }
     Ok(())
 }
 

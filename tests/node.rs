@@ -6,6 +6,10 @@
 mod blobs;
 #[path = "node/limits.rs"]
 mod limits;
+#[path = "node/receipts.rs"]
+mod receipts;
+#[path = "node/records.rs"]
+mod records;
 #[path = "node/refused.rs"]
 mod refused;
 #[path = "node/stopping.rs"]

@@ -14,12 +14,13 @@ use crate::state::Limits;
 const HELP: &str = "\
 A storage node: blobs and records over HTTP.
 
-Usage: node [--config TOML] [--data-dir DIR] [--listen ADDR] [--require-allocation] [LIMIT…]
+Usage: node [--config TOML] [--data-dir DIR] [--listen ADDR] [--require-allocation] [--receipts] [LIMIT…]
 
   --config TOML            which backend: see the README; STOREHOUSE_REPO_* variables stand over it
   --data-dir DIR           the data directory, over what is configured; without any configuration, ./storehouse-data
   --listen ADDR            where to listen, 127.0.0.1:7450 by default; port 0 picks a free one
   --require-allocation     take a blob only if a live allocation covers its digest and size
+  --receipts               write a signed receipt for every retrieval, to the receipt store and to the journal
   --help                   print this
 
 Limits, each with its default:
@@ -43,6 +44,8 @@ pub(crate) struct Args {
     pub(crate) listen: String,
     /// Refuse blobs that no live allocation covers.
     pub(crate) require_allocation: bool,
+    /// Write receipts of retrievals.
+    pub(crate) receipts: bool,
     /// What a request may take.
     pub(crate) limits: Limits,
 }
@@ -52,7 +55,7 @@ impl Args {
     pub(crate) fn parse() -> Result<Option<Self>, String> {
         let (mut toml, mut data_dir) = (None, None);
         let mut listen = "127.0.0.1:7450".to_owned();
-        let (mut require_allocation, mut limits) = (false, Limits::default());
+        let (mut require_allocation, mut receipts, mut limits) = (false, false, Limits::default());
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
             match arg {
@@ -60,6 +63,7 @@ impl Args {
                 Long("data-dir") => data_dir = Some(path(&mut parser)?),
                 Long("listen") => listen = parser.value().and_then(ValueExt::string).map_err(|e| e.to_string())?,
                 Long("require-allocation") => require_allocation = true,
+                Long("receipts") => receipts = true,
                 Long("max-blob-size") => limits.blob_size = number(&mut parser)?,
                 Long("max-record-size") => limits.record_size = number(&mut parser)?,
                 Long("max-uploads") => limits.uploads = number::<u32>(&mut parser)?.max(1) as usize,
@@ -82,7 +86,7 @@ impl Args {
         } else if toml.is_none() && config.repo.s3.is_none() && config.repo.data_dir.is_none() {
             config.repo.data_dir = Some("storehouse-data".into());
         }
-        Ok(Some(Self { config, listen, require_allocation, limits }))
+        Ok(Some(Self { config, listen, require_allocation, receipts, limits }))
     }
 }
 

@@ -13,7 +13,7 @@ use storehouse::blobstore::{Digest, HashFunction, PutBlob, PutOutcome};
 
 use crate::failure::Failure;
 use crate::state::Node;
-use crate::upload;
+use crate::{retrieval, upload};
 
 pub(crate) type Answer = Result<Response<Body>, Failure>;
 /// A segment of the path, its percent signs resolved.
@@ -22,7 +22,11 @@ pub(crate) type Segment = Result<Path<String>, PathRejection>;
 /// `GET` and `HEAD`: all that a response to them can be is the library's business.
 pub(crate) async fn get(State(node): State<Arc<Node>>, digest: Segment, method: Method, headers: HeaderMap) -> Answer {
     let digest = parse(digest)?;
-    Ok(respond(node.blobs(), &digest, &method, &headers).await?.map(Body::new))
+    let response = respond(node.blobs(), &digest, &method, &headers).await?;
+    Ok(match node.retrievals.get() {
+        Some(retrievals) => retrieval::watch(response, &method, &digest, retrievals).await,
+        None => response.map(Body::new),
+    })
 }
 
 /// `PUT`: everything that can be refused is refused before a byte of the body is asked for.

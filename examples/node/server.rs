@@ -46,14 +46,19 @@ pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
 pub(crate) async fn serve(listener: TcpListener, node: &Arc<Node>, stop: CancellationToken) {
     let service = routes(Arc::clone(node));
     let (room, connections) = (Arc::new(Semaphore::new(node.limits.connections)), TaskTracker::new());
+    let cut = CancellationToken::new();
     let accepting = async {
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let connection = connection::serve(stream, service.clone(), node.limits, stop.clone());
+                    let cut = cut.clone();
                     connections.spawn(async move {
-                        connection.await;
+                        tokio::select! {
+                            () = connection => {}
+                            () = cut.cancelled() => {}
+                        }
                         drop(place);
                     });
                 }
@@ -73,5 +78,7 @@ pub(crate) async fn serve(listener: TcpListener, node: &Arc<Node>, stop: Cancell
     tracing::info!("stopping: {} connections are open", connections.len());
     if tokio::time::timeout(node.limits.shutdown_timeout, connections.wait()).await.is_err() {
         tracing::warn!("{} connections are cut off", connections.len());
+        cut.cancel();
+        connections.wait().await;
     }
 }

@@ -1,12 +1,15 @@
 //! What every request can see.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use storehouse::local::journal::Journal;
 use storehouse::local::keystore::KeyStore;
 use storehouse::{Blobs, Records, Stores};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+
+use crate::retrieval::Retrieval;
 
 /// What a request may take, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub(crate) struct Node {
     pub(crate) uploads: Semaphore,
     /// Permits for KiB of records on their way in, which are held in memory.
     pub(crate) record_memory: Semaphore,
+    /// Where retrievals are told, if they are to have receipts.
+    pub(crate) retrievals: OnceLock<Sender<Retrieval>>,
 }
 
 /// The memory for records on their way in, in KiB: 64 MiB, or what one of them takes.
@@ -70,7 +75,7 @@ impl Node {
         let (keys, journal) = (Arc::clone(local.keys()), Arc::clone(local.journal()));
         let (uploads, memory) = (Semaphore::new(limits.uploads), RECORD_MEMORY.max(limits.record_size.div_ceil(1024)));
         let record_memory = Semaphore::new(usize::try_from(memory).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS));
-        Ok(Self { stores, records, keys, journal, limits, require_allocation, uploads, record_memory })
+        Ok(Self { stores, records, keys, journal, limits, require_allocation, uploads, record_memory, retrievals: OnceLock::new() })
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {
