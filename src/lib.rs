@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod local_stores;
+mod observed;
 mod open;
 mod stores;
 

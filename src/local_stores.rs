@@ -9,7 +9,7 @@ use storehouse_local::journal::{FsJournal, Journal, JournalOptions, MemoryJourna
 use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyStore, MemoryKeyStore};
 
 use crate::config::RepoConfig;
-use crate::{Error, Result};
+use crate::{Error, Result, observed};
 
 /// Where keys lie under the data directory. Not in Piri's `wallet`, which is a database: its engine deletes files that it does not know.
 const KEYSTORE_DIR: &str = "keystore";
@@ -35,8 +35,8 @@ impl LocalStores {
             (Some(data_dir), _) => Self::in_files(data_dir).await.map(Some),
             (None, Some(_)) => Ok(None),
             (None, None) => Ok(Some(Self {
-                keys: Arc::new(MemoryKeyStore::new()),
-                journal: Arc::new(MemoryJournal::new(JournalOptions::default().rotate_at)),
+                keys: observed::keys(Arc::new(MemoryKeyStore::new()), "memory"),
+                journal: observed::journal(Arc::new(MemoryJournal::new(JournalOptions::default().rotate_at)), "memory"),
                 recovery: Arc::default(),
                 data_dir: None,
             })),
@@ -47,7 +47,8 @@ impl LocalStores {
         let keys = FileKeyStore::open(data_dir.join(KEYSTORE_DIR), FileKeyStoreOptions::default()).await.map_err(cannot_open)?;
         let journal = FsJournal::open(data_dir.join(JOURNAL_DIR), JournalOptions::default()).await.map_err(cannot_open)?;
         let recovery = Arc::new(journal.recovery().clone());
-        Ok(Self { keys: Arc::new(keys), journal: Arc::new(journal), recovery, data_dir: Some(data_dir.to_owned()) })
+        let (keys, journal) = (observed::keys(Arc::new(keys), "files"), observed::journal(Arc::new(journal), "files"));
+        Ok(Self { keys, journal, recovery, data_dir: Some(data_dir.to_owned()) })
     }
 
     /// The keys: in `{data_dir}/keystore`, or in memory.

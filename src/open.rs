@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use storehouse_blobstore::{BlobStore, KeyEncoder};
 use storehouse_objectstore::ObjectStore;
+use storehouse_stores::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore};
 
 use crate::config::S3Config;
-use crate::{Backend, Blobs, Error, Records, Result};
+use crate::{Backend, Blobs, Error, Records, Result, observed};
 
 /// Where blobs lie under the data directory, as Piri has it.
 #[cfg(feature = "flatfs")]
@@ -24,8 +25,8 @@ const RECORDS_DIR: &str = "records";
 type Opened = Result<(Blobs, Backend)>;
 
 #[allow(dead_code, reason = "unused in a build without any backend")]
-fn blobs(store: impl ObjectStore, keys: impl KeyEncoder) -> Blobs {
-    BlobStore::new(Arc::new(store), Arc::new(keys))
+fn blobs(store: impl ObjectStore, keys: impl KeyEncoder, backend: &'static str) -> Blobs {
+    BlobStore::new(observed::store(Arc::new(store), "blobs", backend), Arc::new(keys))
 }
 
 #[allow(dead_code, reason = "unused in a build with every backend")]
@@ -35,7 +36,7 @@ fn not_built(setting: &str, feature: &str) -> Error {
 
 #[cfg(feature = "memory")]
 pub(crate) fn memory() -> Opened {
-    Ok((blobs(storehouse_objectstore::Memory::new(), storehouse_blobstore::PlainKeys), Backend::Memory))
+    Ok((blobs(storehouse_objectstore::Memory::new(), storehouse_blobstore::PlainKeys, "memory"), Backend::Memory))
 }
 
 #[cfg(not(feature = "memory"))]
@@ -49,7 +50,7 @@ pub(crate) async fn flatfs(data_dir: &Path) -> Opened {
 
     let path = data_dir.join(BLOBS_DIR);
     let store = FlatFs::open(&path, FlatFsOptions::default()).await.map_err(|e| cannot_open("repo.data_dir", e))?;
-    Ok((blobs(store, storehouse_blobstore::FlatfsKeys), Backend::Flatfs { path }))
+    Ok((blobs(store, storehouse_blobstore::FlatfsKeys, "flatfs"), Backend::Flatfs { path }))
 }
 
 #[cfg(not(feature = "flatfs"))]
@@ -60,7 +61,7 @@ pub(crate) async fn flatfs(_: &Path) -> Opened {
 #[cfg(feature = "s3")]
 pub(crate) async fn s3(config: &S3Config) -> Opened {
     let (store, bucket) = s3_bucket(config, BLOBS_BUCKET).await?;
-    Ok((blobs(store, storehouse_blobstore::S3Keys), Backend::S3 { endpoint: config.endpoint.clone(), bucket }))
+    Ok((blobs(store, storehouse_blobstore::S3Keys, "s3"), Backend::S3 { endpoint: config.endpoint.clone(), bucket }))
 }
 
 /// A bucket by what follows the prefix in its name, and its name.
@@ -95,17 +96,15 @@ pub(crate) async fn s3(_: &S3Config) -> Opened {
 /// The record stores in Piri's buckets.
 #[cfg(feature = "s3")]
 pub(crate) async fn s3_records(config: &S3Config) -> Result<Records> {
-    use storehouse_stores::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, ReceiptStore};
-
-    let layout = storehouse_stores::Layout::s3();
     let bucket = async |name| s3_bucket(config, name).await.map(|(store, _)| -> Arc<dyn ObjectStore> { Arc::new(store) });
-    Ok(Records {
-        allocations: AllocationStore::new(bucket("allocations").await?, &layout),
-        acceptances: AcceptanceStore::new(bucket("acceptances").await?, &layout),
-        delegations: DelegationStore::new(bucket("claims").await?, &layout),
-        receipts: ReceiptStore::new(bucket("receipts").await?, &layout).map_err(|e| Error::setting("repo.s3", e.to_string()))?,
-        consolidations: ConsolidationStore::new(bucket("consolidation").await?, &layout),
-    })
+    let stores = RecordBackends {
+        allocations: bucket("allocations").await?,
+        acceptances: bucket("acceptances").await?,
+        delegations: bucket("claims").await?,
+        receipts: bucket("receipts").await?,
+        consolidations: bucket("consolidation").await?,
+    };
+    stores.records("s3", &Layout::s3(), "repo.s3")
 }
 
 #[cfg(not(feature = "s3"))]
@@ -115,7 +114,7 @@ pub(crate) async fn s3_records(_: &S3Config) -> Result<Records> {
 
 #[cfg(feature = "memory")]
 pub(crate) fn memory_records() -> Result<Records> {
-    in_one(Arc::new(storehouse_objectstore::Memory::new()), "repo")
+    RecordBackends::one(Arc::new(storehouse_objectstore::Memory::new())).records("memory", &Layout::database(), "repo")
 }
 
 #[cfg(not(feature = "memory"))]
@@ -129,7 +128,8 @@ pub(crate) async fn database_records(data_dir: &Path) -> Result<Option<Records>>
     use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
 
     let store = Datastore::open(data_dir.join(RECORDS_DIR), DatastoreOptions::default());
-    in_one(Arc::new(store.await.map_err(|e| cannot_open("repo.data_dir", e))?), "repo.data_dir").map(Some)
+    let store = store.await.map_err(|e| cannot_open("repo.data_dir", e))?;
+    RecordBackends::one(Arc::new(store)).records("datastore", &Layout::database(), "repo.data_dir").map(Some)
 }
 
 #[cfg(not(feature = "datastore"))]
@@ -142,10 +142,34 @@ pub(crate) fn no_database() -> Error {
     Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"")
 }
 
-/// All record stores in one object store.
+/// What each kind of record lies in.
 #[allow(dead_code, reason = "unused in a build without the backends that it is for")]
-fn in_one(store: Arc<dyn ObjectStore>, setting: &'static str) -> Result<Records> {
-    Records::in_one(store, &storehouse_stores::Layout::database()).map_err(|e| Error::setting(setting, e.to_string()))
+struct RecordBackends {
+    allocations: Arc<dyn ObjectStore>,
+    acceptances: Arc<dyn ObjectStore>,
+    delegations: Arc<dyn ObjectStore>,
+    receipts: Arc<dyn ObjectStore>,
+    consolidations: Arc<dyn ObjectStore>,
+}
+
+#[allow(dead_code, reason = "unused in a build without the backends that it is for")]
+impl RecordBackends {
+    /// All in one store, whose layout keeps them apart.
+    fn one(store: Arc<dyn ObjectStore>) -> Self {
+        let same = || Arc::clone(&store);
+        Self { allocations: same(), acceptances: same(), delegations: same(), receipts: same(), consolidations: store }
+    }
+
+    fn records(self, backend: &'static str, layout: &Layout, setting: &'static str) -> Result<Records> {
+        Ok(Records {
+            allocations: AllocationStore::new(observed::store(self.allocations, "allocations", backend), layout),
+            acceptances: AcceptanceStore::new(observed::store(self.acceptances, "acceptances", backend), layout),
+            delegations: DelegationStore::new(observed::store(self.delegations, "delegations", backend), layout),
+            receipts: ReceiptStore::new(observed::store(self.receipts, "receipts", backend), layout)
+                .map_err(|e| Error::setting(setting, e.to_string()))?,
+            consolidations: ConsolidationStore::new(observed::store(self.consolidations, "consolidations", backend), layout),
+        })
+    }
 }
 
 /// The store's error under the setting's full name: the store knows its settings by shorter ones.

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use object_store::ObjectStoreExt as _;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::pread;
-use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt as _};
+use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt as _, ObservedStore};
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
 use crate::peers::{self, OBJECT_STORE, OPENDAL, RAW, STOREHOUSE};
@@ -20,6 +21,11 @@ const RANGE: u64 = 4096;
 const OBJECTS: usize = 64;
 const SIZE: u64 = 1024 * 1024;
 const AT_ONCE: usize = 32;
+
+/// With the feature `observe`, and nothing installed.
+const OBSERVED: &str = "storehouse, observed";
+/// The same with the recorder of the Prometheus exporter.
+const RECORDED: &str = "storehouse, recorded";
 
 /// One read of a range: which object, and from where.
 #[derive(Clone, Copy)]
@@ -58,8 +64,8 @@ pub(crate) fn run(options: &Options) -> Report {
     let other: Arc<dyn object_store::ObjectStore> = Arc::new(peers::object_store(dir.path()));
     let operator = peers::opendal(dir.path());
 
-    let storehouse = {
-        let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
+    let through = |store: &Arc<dyn ObjectStore>| {
+        let (store, keys) = (Arc::clone(store), Arc::clone(&keys));
         move |read: Read| {
             let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
             async move {
@@ -68,6 +74,15 @@ pub(crate) fn run(options: &Options) -> Report {
             }
         }
     };
+    let storehouse = through(&store);
+    let (observed, recorded): (Arc<dyn ObjectStore>, Arc<dyn ObjectStore>) = (
+        Arc::new(ObservedStore::new(Arc::clone(&store), "blobs", "flatfs")),
+        Arc::new(ObservedStore::new(Arc::clone(&store), "blobs", "flatfs")),
+    );
+    // The first operation takes its handles from the recorder that is there.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(through(&recorded)(Read { object: 0, offset: 0 })));
+    let (observed, recorded) = (through(&observed), through(&recorded));
     let paths_of_others: Arc<[object_store::path::Path]> = paths.iter().map(|path| path.as_str().into()).collect();
     let object_store = {
         move |read: Read| {
@@ -90,6 +105,8 @@ pub(crate) fn run(options: &Options) -> Report {
         vec![
             Contender::new(RAW, || raw(dir.path(), &paths, fast)),
             Contender::on(&runtime, STOREHOUSE, || in_turn(storehouse.clone(), fast)),
+            Contender::on(&runtime, OBSERVED, || in_turn(observed.clone(), fast)),
+            Contender::on(&runtime, RECORDED, || in_turn(recorded.clone(), fast)),
             Contender::on(&runtime, OBJECT_STORE, || in_turn(object_store.clone(), slow)),
             Contender::on(&runtime, OPENDAL, || in_turn(opendal.clone(), slow)),
         ],

@@ -149,6 +149,26 @@ impl Error {
         matches!(self, Self::KeyNotFound { .. } | Self::BatchNotFound { .. })
     }
 
+    /// What it means for the operation that failed, when operations are counted.
+    #[cfg(feature = "observe")]
+    pub(crate) fn outcome(&self) -> storehouse_objectstore::observe::Outcome {
+        use storehouse_objectstore::observe::Outcome;
+        match self {
+            Self::KeyNotFound { .. } | Self::BatchNotFound { .. } => Outcome::NotFound,
+            Self::KeyExists { .. } => Outcome::Condition,
+            Self::InvalidName { .. }
+            | Self::InvalidKey { .. }
+            | Self::PassphraseNeeded { .. }
+            | Self::WrongPassphrase { .. }
+            | Self::ImportConflict { .. }
+            | Self::FrameSize { .. }
+            | Self::Invalid { .. } => Outcome::InvalidInput,
+            Self::InUse { .. } | Self::Stopped | Self::Random => Outcome::Transient,
+            Self::Io { .. } if self.is_full() => Outcome::Transient,
+            Self::Exposed { .. } | Self::Damaged { .. } | Self::Car { .. } | Self::Receipt { .. } | Self::Io { .. } => Outcome::Fatal,
+        }
+    }
+
     /// Whether a disk or a quota is full: the operation can succeed once there is space.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -1,7 +1,8 @@
 //! Objects: bytes under keys, streamed in and out of a directory, an S3 server or memory.
 //!
 //! The trait is [`ObjectStore`]; its documentation is the contract that all backends and wrappers keep. Backends are cargo features: `memory` and
-//! `flatfs` (both on by default), `datastore` and `s3`. Wrappers are stores made of a store: [`PrefixStore`] and [`LimitStore`]. Those who write either test it
+//! `flatfs` (both on by default), `datastore` and `s3`. Wrappers are stores made of a store: [`PrefixStore`], [`LimitStore`] and, with the feature
+//! `observe`, `ObservedStore`. Those who write either test it
 //! with the module `conformance` (feature `conformance`).
 //!
 //! Architecture invariants: nothing here knows of blobs, records or configuration files; no wrapper names a backend; without the feature `s3` no
@@ -31,6 +32,9 @@ pub mod flatfs;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+#[cfg(feature = "observe")]
+pub mod observe;
+
 #[cfg(feature = "s3")]
 pub mod s3;
 
@@ -45,6 +49,8 @@ pub use options::{Durability, GetOptions, ListOptions, PutMode, PutOptions};
 pub use range::ByteRange;
 pub use sized::SizedBody;
 pub use store::ObjectStore;
+#[cfg(feature = "observe")]
+pub use wrapper::ObservedStore;
 pub use wrapper::{LimitStore, PrefixStore};
 
 #[cfg(feature = "datastore")]

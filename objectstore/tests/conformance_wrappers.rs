@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use storehouse_objectstore::conformance::{self, Fixture, Pace, Profile};
-use storehouse_objectstore::{LimitStore, Memory, ObjectStore, PrefixStore};
+use storehouse_objectstore::{LimitStore, Memory, ObjectStore, ObservedStore, PrefixStore};
 
 async fn memory() -> Fixture {
     let store = Memory::new();
@@ -36,14 +36,22 @@ async fn limit_of_one() -> Fixture {
     memory().await.wrapped(|store| LimitStore::new(store, 1))
 }
 
+async fn observed() -> Fixture {
+    memory().await.wrapped(|store| ObservedStore::new(store, "objects", "memory"))
+}
+
 async fn each_over_the_other() -> Fixture {
-    memory().await.wrapped(|store| prefixed(Arc::new(LimitStore::new(prefixed(store, "outer/"), 2)), "inner-"))
+    memory()
+        .await
+        .wrapped(|store| prefixed(Arc::new(LimitStore::new(prefixed(store, "outer/"), 2)), "inner-"))
+        .wrapped(|store| ObservedStore::new(store, "objects", "memory"))
 }
 
 conformance::tests!(over_prefix, prefix);
 conformance::tests!(over_prefix_within_a_segment, prefix_within_a_segment);
 conformance::tests!(over_limit, limit);
 conformance::tests!(over_limit_of_one, limit_of_one);
+conformance::tests!(over_observed, observed);
 conformance::tests!(over_each_other, each_over_the_other);
 
 /// Over a store whose bodies and listings are streams that wait for something.
@@ -52,7 +60,7 @@ mod streaming {
     use super::*;
     use storehouse_objectstore::{FlatFs, FlatFsOptions};
 
-    async fn both() -> Fixture {
+    async fn flatfs() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         let open = {
             let path = dir.path().to_path_buf();
@@ -70,8 +78,16 @@ mod streaming {
             })
             .profile(Profile { pace: Pace::DISK, exclusive: true, ..Profile::default() })
             .keeps(dir)
-            .wrapped(|store| LimitStore::new(prefixed(store, "tenant-7-"), 2))
+    }
+
+    async fn both() -> Fixture {
+        flatfs().await.wrapped(|store| LimitStore::new(prefixed(store, "tenant-7-"), 2))
+    }
+
+    async fn observed_alone() -> Fixture {
+        flatfs().await.wrapped(|store| ObservedStore::new(store, "objects", "flatfs"))
     }
 
     conformance::tests!(over_both_over_flatfs, both);
+    conformance::tests!(over_observed_over_flatfs, observed_alone);
 }

@@ -30,6 +30,8 @@ mod directory;
 mod fs;
 mod memory;
 mod names;
+#[cfg(feature = "observe")]
+mod observed;
 mod open_batch;
 mod options;
 mod queue;
@@ -50,6 +52,10 @@ use tokio::sync::watch;
 
 pub use fs::FsJournal;
 pub use memory::MemoryJournal;
+#[cfg(feature = "observe")]
+pub use observed::ObservedJournal;
+#[cfg(feature = "observe")]
+pub(crate) use observed::note;
 pub use options::{JournalOptions, Retention, SyncPolicy};
 pub use reader::{BatchReader, Frame};
 pub use receipt::{Outcome, Receipt};

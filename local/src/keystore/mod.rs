@@ -28,6 +28,8 @@ mod format;
 mod import;
 mod memory;
 mod name;
+#[cfg(feature = "observe")]
+mod observed;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -40,6 +42,8 @@ pub use format::SealCost;
 pub use import::{ImportOptions, ImportReport, import_piri_wallet};
 pub use memory::MemoryKeyStore;
 pub use name::KeyName;
+#[cfg(feature = "observe")]
+pub use observed::ObservedKeyStore;
 
 use crate::{Error, Result, Secret};
 

@@ -2,7 +2,11 @@
 
 mod gate;
 mod limit;
+#[cfg(feature = "observe")]
+mod observed;
 mod prefix;
 
 pub use limit::LimitStore;
+#[cfg(feature = "observe")]
+pub use observed::ObservedStore;
 pub use prefix::PrefixStore;

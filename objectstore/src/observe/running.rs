@@ -1,0 +1,165 @@
+//! One operation under way.
+
+use std::time::Instant;
+
+use tracing::Span;
+
+use super::{Meter, TARGET};
+use crate::{Error, ErrorClass};
+
+/// How an operation ended: the label `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Ok,
+    /// There is no such object: an answer, not an error.
+    NotFound,
+    /// The condition of the request did not hold: an answer too.
+    Condition,
+    /// The request cannot succeed as it was made.
+    InvalidInput,
+    /// It failed, and retrying may help.
+    Transient,
+    /// It failed, and somebody has to look.
+    Fatal,
+    /// The caller dropped it before its end.
+    Cancelled,
+}
+
+impl Outcome {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] =
+        [Self::Ok, Self::NotFound, Self::Condition, Self::InvalidInput, Self::Transient, Self::Fatal, Self::Cancelled];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Condition => "condition",
+            Self::InvalidInput => "invalid_input",
+            Self::Transient => "transient",
+            Self::Fatal => "fatal",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What an error of an object store means for its operation.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::NotFound { .. } => Self::NotFound,
+            Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => Self::Condition,
+            other => other.class().into(),
+        }
+    }
+}
+
+impl From<ErrorClass> for Outcome {
+    fn from(class: ErrorClass) -> Self {
+        match class {
+            ErrorClass::InvalidInput => Self::InvalidInput,
+            ErrorClass::Transient => Self::Transient,
+            ErrorClass::Fatal => Self::Fatal,
+        }
+    }
+}
+
+/// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled if nothing was.
+#[derive(Debug)]
+pub struct Running {
+    meter: Meter,
+    span: Span,
+    started: Instant,
+    answered: bool,
+    streams: bool,
+    outcome: Outcome,
+}
+
+impl Running {
+    /// Begins an operation, within `span`.
+    #[must_use]
+    pub fn start(meter: &Meter, span: Span) -> Self {
+        meter.in_flight().increment(1.0);
+        Self { meter: meter.clone(), span, started: Instant::now(), answered: false, streams: false, outcome: Outcome::Cancelled }
+    }
+
+    /// What counts it.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Its span.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The answer is there: the first call takes the time.
+    pub fn answered(&mut self) {
+        if !self.answered {
+            self.answered = true;
+            self.meter.answer().record(self.started.elapsed());
+        }
+    }
+
+    /// A body or a listing comes after the answer: it has not ended yet, and its end is worth a time of its own.
+    pub fn streams(&mut self) {
+        self.streams = true;
+        self.outcome = Outcome::Cancelled;
+    }
+
+    /// Whether something was said of how it ends.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.outcome == Outcome::Cancelled
+    }
+
+    /// It did what was asked.
+    pub fn succeeded(&mut self) {
+        self.answered();
+        self.outcome = Outcome::Ok;
+    }
+
+    /// It failed, or a part of it. `error` says so in a log: it must hold no secret.
+    pub fn failed(&mut self, outcome: Outcome, error: &dyn std::fmt::Display) {
+        self.answered();
+        self.outcome = outcome;
+        let class = match outcome {
+            Outcome::InvalidInput => ErrorClass::InvalidInput,
+            Outcome::Transient => ErrorClass::Transient,
+            Outcome::Fatal => ErrorClass::Fatal,
+            Outcome::Ok | Outcome::NotFound | Outcome::Condition | Outcome::Cancelled => return,
+        };
+        self.meter.error(class);
+        let (store, backend) = (self.meter.store(), self.meter.backend());
+        match class {
+            ErrorClass::InvalidInput => tracing::debug!(target: TARGET, parent: &self.span, store, backend, %error, "refused"),
+            _ => tracing::warn!(target: TARGET, parent: &self.span, store, backend, %error, "failed"),
+        }
+    }
+
+    /// Passes an object store's result on, and says how it went.
+    ///
+    /// # Errors
+    /// The result's own.
+    pub fn ended<T>(&mut self, result: crate::Result<T>) -> crate::Result<T> {
+        match &result {
+            Ok(_) => self.succeeded(),
+            Err(error) => self.failed(Outcome::of(error), error),
+        }
+        result
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.meter.in_flight().decrement(1.0);
+        self.meter.outcome(self.outcome);
+        let elapsed = self.started.elapsed();
+        if self.streams {
+            self.meter.whole().record(elapsed);
+        }
+        tracing::debug!(target: TARGET, parent: &self.span, outcome = self.outcome.name(), seconds = elapsed.as_secs_f64(), "ended");
+    }
+}
