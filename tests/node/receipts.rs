@@ -77,7 +77,7 @@ fn every_finished_retrieval_has_one_in_both_places() {
     drop(stream);
     // Many on one connection, to be drained when the node ends.
     let mut stream = node.connect();
-    for _ in 0..500 {
+    for _ in 0..200 {
         send(&mut stream, &format!("GET /blobs/{s} HTTP/1.1"), b"");
         assert_eq!(Answer::read(&mut stream, false).status, 200);
         expected.push((s.as_bytes().to_vec(), vec![0, 499]));
