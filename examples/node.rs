@@ -18,6 +18,8 @@ mod health;
 mod listing;
 #[path = "node/media.rs"]
 mod media;
+#[path = "node/metrics.rs"]
+mod metrics;
 #[path = "node/receipts.rs"]
 mod receipts;
 #[path = "node/records.rs"]
@@ -68,10 +70,11 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     server::raise_file_limit();
+    let metrics = metrics::install()?;
     let stores = Stores::open(&args.config).await?;
     let listener = TcpListener::bind(&args.listen).await.map_err(|e| format!("--listen {}: {e}", args.listen))?;
     let backend = stores.backend().to_string();
-    let node = Arc::new(Node::new(stores, args.limits, args.require_allocation)?);
+    let node = Arc::new(Node::new(stores, args.limits, args.require_allocation, metrics)?);
     let receipts = if args.receipts { Some(Receipts::start(&node).await?) } else { None };
     if let Some(receipts) = &receipts {
         node.retrievals.get_or_init(|| receipts.retrievals());

@@ -1,10 +1,14 @@
 //! One connection.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncReadExt;
@@ -12,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Requests;
 use crate::state::Limits;
 
 /// What a connection buffers of a request's head, and of an answer, in bytes: the longest head, more or less.
@@ -21,7 +26,7 @@ const BUFFER: usize = 64 * 1024;
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, stop: CancellationToken) {
+pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, requests: &Requests, stop: CancellationToken) {
     // Answers are written whole: waiting for more to send with them would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -30,7 +35,17 @@ pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, st
     let served = {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(BUFFER);
-        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut stream), TowerToHyperService::new(service)));
+        let service = TowerToHyperService::new(service);
+        let counted = service_fn(|request: Request<Incoming>| {
+            let method = Requests::method(request.method());
+            let answering = service.call(request);
+            async move {
+                let answer = answering.await?;
+                requests.count(method, answer.status());
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut stream), counted));
         tokio::select! {
             served = connection.as_mut() => served,
             () = stop.cancelled() => {

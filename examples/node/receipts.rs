@@ -141,11 +141,14 @@ impl Writer {
     async fn write(&self, mut due: Vec<Due>) {
         let mut wait = WAIT.0;
         loop {
+            let count = due.len();
             let tried = stream::iter(due).map(|due| self.try_once(due)).buffer_unordered(AT_ONCE);
             due = tried.filter(|due| std::future::ready(due.journal || due.store)).collect().await;
+            metrics::counter!("node_receipts_total").increment((count - due.len()) as u64);
             if due.is_empty() {
                 return;
             }
+            metrics::counter!("node_receipt_failures_total").increment(due.len() as u64);
             tracing::error!("{} receipts could not be written; trying again in {wait:?}", due.len());
             tokio::time::sleep(wait).await;
             wait = (2 * wait).min(WAIT.1);

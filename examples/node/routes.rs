@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::failure::Failure;
 use crate::state::Node;
-use crate::{archives, blobs, health, listing, records};
+use crate::{archives, blobs, health, listing, metrics, records};
 
 /// Every route of the node.
 pub(crate) fn routes(node: Arc<Node>) -> Router {
@@ -23,6 +23,7 @@ pub(crate) fn routes(node: Arc<Node>) -> Router {
         .route("/receipts", get(archives::find_receipt))
         .route("/receipts/{cid}", get(archives::get_receipt).put(archives::put_receipt))
         .route("/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(node)

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
+use crate::metrics::Requests;
 use crate::routes::routes;
 use crate::state::Node;
 
@@ -46,17 +47,17 @@ pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
 pub(crate) async fn serve(listener: TcpListener, node: &Arc<Node>, stop: CancellationToken) {
     let service = routes(Arc::clone(node));
     let (room, connections) = (Arc::new(Semaphore::new(node.limits.connections)), TaskTracker::new());
-    let cut = CancellationToken::new();
+    let (cut, requests) = (CancellationToken::new(), Arc::new(Requests::new()));
     let accepting = async {
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let connection = connection::serve(stream, service.clone(), node.limits, stop.clone());
-                    let cut = cut.clone();
+                    let (service, limits, stop, cut) = (service.clone(), node.limits, stop.clone(), cut.clone());
+                    let requests = Arc::clone(&requests);
                     connections.spawn(async move {
                         tokio::select! {
-                            () = connection => {}
+                            () = connection::serve(stream, service, limits, &requests, stop) => {}
                             () = cut.cancelled() => {}
                         }
                         drop(place);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use storehouse::local::journal::Journal;
 use storehouse::local::keystore::KeyStore;
 use storehouse::{Blobs, Records, Stores};
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) record_memory: Semaphore,
     /// Where retrievals are told, if they are to have receipts.
     pub(crate) retrievals: OnceLock<Sender<Retrieval>>,
+    /// What is counted.
+    pub(crate) metrics: PrometheusHandle,
 }
 
 /// The memory for records on their way in, in KiB: 64 MiB, or what one of them takes.
@@ -70,12 +73,23 @@ const RECORD_MEMORY: u64 = 64 * 1024;
 impl Node {
     /// # Errors
     /// Those of a configuration that does not give all stores of a node.
-    pub(crate) fn new(stores: Stores, limits: Limits, require_allocation: bool) -> storehouse::Result<Self> {
+    pub(crate) fn new(stores: Stores, limits: Limits, require_allocation: bool, metrics: PrometheusHandle) -> storehouse::Result<Self> {
         let (records, local) = (stores.records()?.clone(), stores.local()?);
         let (keys, journal) = (Arc::clone(local.keys()), Arc::clone(local.journal()));
         let (uploads, memory) = (Semaphore::new(limits.uploads), RECORD_MEMORY.max(limits.record_size.div_ceil(1024)));
         let record_memory = Semaphore::new(usize::try_from(memory).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS));
-        Ok(Self { stores, records, keys, journal, limits, require_allocation, uploads, record_memory, retrievals: OnceLock::new() })
+        Ok(Self {
+            stores,
+            records,
+            keys,
+            journal,
+            limits,
+            require_allocation,
+            uploads,
+            record_memory,
+            retrievals: OnceLock::new(),
+            metrics,
+        })
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {

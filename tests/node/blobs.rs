@@ -184,6 +184,29 @@ fn its_health_and_its_greeting() {
 }
 
 #[test]
+fn what_it_counts() {
+    let node = Node::start(&[]);
+    let digest = node.store(&noise(100_000, 1));
+    node.get(&format!("/blobs/{digest}"));
+    node.get("/blobs/nonsense");
+    node.send("BREW /blobs/nonsense HTTP/1.1", b"");
+    let metrics = node.get("/metrics");
+    assert_eq!((metrics.status, metrics.header("content-type")), (200, Some("text/plain; version=0.0.4; charset=utf-8")));
+    let text = metrics.text();
+    for line in [
+        r#"node_http_requests_total{method="PUT",status="201"} 1"#,
+        r#"node_http_requests_total{method="GET",status="200"} 1"#,
+        r#"node_http_requests_total{method="GET",status="400"} 1"#,
+        r#"node_http_requests_total{method="other",status="405"} 1"#,
+        r#"storehouse_bytes_total{store="blobs",backend="flatfs",operation="get",direction="out"} 100000"#,
+        r#"storehouse_operations_total{store="blobs",backend="flatfs",operation="put",outcome="ok"} 1"#,
+        r#"storehouse_operation_seconds_bucket{store="blobs",backend="flatfs",operation="get",le="60"} 1"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_takes_nothing_along() {
     let node = Node::start(&[]);
     let bytes = noise(8 << 20, 1);
