@@ -10,24 +10,48 @@ pub(super) const PIECE: usize = 1024 * 1024;
 /// The most buffers kept for later: 8 MiB.
 const KEPT: usize = 8;
 
+/// The most full buffers that are out at once: 64 MiB. Readers that take their time, a thousand of them say, each keep a piece that they have not sent on.
+const LENT: usize = 64;
+
+/// What a reader gets while so many are out, in bytes.
+const SHORT: usize = 32 * 1024;
+
 /// Where a buffer's bytes start: copying to a page's start is twice as fast as to an odd address.
 const ALIGNED: usize = 4096;
 
 /// Buffers that wait to be used again. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buffers {
-    free: Arc<Mutex<Vec<Box<[u8]>>>>,
+    full: Arc<Mutex<Full>>,
+}
+
+/// The full buffers.
+#[derive(Debug, Default)]
+struct Full {
+    free: Vec<Box<[u8]>>,
+    lent: usize,
 }
 
 impl Buffers {
-    /// A buffer of at least `want` bytes, at most [`PIECE`], whatever they are.
+    /// A buffer of at least `want` bytes, at most [`PIECE`], whatever they are; of fewer, but some, if too many are out.
     pub(super) fn take(&self, want: usize) -> Buffer {
         // Whoever keeps a short piece is not to keep a long buffer with it.
-        if want <= PIECE / 2 {
+        if want <= SHORT {
             return Buffer { bytes: vec![0; want].into_boxed_slice(), start: 0, to: None };
         }
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if full.lent >= LENT {
+            drop(full);
+            return Buffer { bytes: vec![0; SHORT].into_boxed_slice(), start: 0, to: None };
+        }
+        full.lent += 1;
+        if want <= PIECE / 2 {
+            drop(full);
+            return Buffer { bytes: vec![0; want].into_boxed_slice(), start: 0, to: Some(self.clone()) };
+        }
         // The last one given back is the one most likely in the processor's cache.
-        let used = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let used = full.free.pop();
+        drop(full);
         let bytes = used.unwrap_or_else(|| vec![0; PIECE + ALIGNED].into_boxed_slice());
         let start = bytes.as_ptr().align_offset(ALIGNED).min(ALIGNED);
         Buffer { bytes, start, to: Some(self.clone()) }
@@ -43,8 +67,10 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
+    /// Its bytes, at most so many of them.
+    pub(super) fn bytes(&mut self, most: usize) -> &mut [u8] {
+        let end = self.bytes.len().min(self.start + most);
+        &mut self.bytes[self.start..end]
     }
 
     /// Its first `len` bytes.
@@ -64,9 +90,10 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(to) = &self.to else { return };
-        let mut free = to.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < KEPT {
-            free.push(std::mem::take(&mut self.bytes));
+        let mut full = to.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.lent -= 1;
+        if self.bytes.len() > PIECE && full.free.len() < KEPT {
+            full.free.push(std::mem::take(&mut self.bytes));
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{Error, Key, Operation, Result};
 /// A cached piece shorter than this is not worth giving: the rest is read along with it, off thread.
 const MIN_PIECE: usize = 64 * 1024;
 
-/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each; two of them are in memory at most.
+/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each, fewer while many are out; two of them are in memory at most.
 ///
 /// Each is first tried from the cache on the spot. Once one would wait for the disk, a blocking task reads it, and goes on one piece ahead of the consumer for as
 /// long as the disk is what limits.
@@ -68,9 +68,11 @@ impl Pieces {
     fn cached(&mut self) -> Option<Result<Bytes>> {
         let want = Self::want(self.at, self.range.end);
         let mut buffer = self.source.files.buffers.take(want);
-        match self.source.files.sys.read_cached(&self.source.file, &mut buffer.bytes()[..want], self.at)? {
+        let bytes = buffer.bytes(want);
+        let room = bytes.len();
+        match self.source.files.sys.read_cached(&self.source.file, bytes, self.at)? {
             Ok(0) => Some(Err(self.truncated())),
-            Ok(n) if n < want.min(MIN_PIECE) => None,
+            Ok(n) if n < room.min(MIN_PIECE) => None,
             Ok(n) => {
                 self.at += n as u64;
                 Some(Ok(buffer.into_bytes(n)))
@@ -116,17 +118,18 @@ impl Pieces {
 }
 
 impl Source {
-    /// A piece, as long as may be; shorter only at the file's end.
+    /// A piece, as long as its buffer; shorter only at the file's end.
     fn read(&self, at: u64, end: u64) -> io::Result<Read> {
         let want = Pieces::want(at, end);
         let mut buffer = self.files.buffers.take(want);
-        let mut filled = match self.files.sys.read_cached(&self.file, &mut buffer.bytes()[..want], at) {
+        let bytes = buffer.bytes(want);
+        let mut filled = match self.files.sys.read_cached(&self.file, bytes, at) {
             Some(read) => read?,
             None => 0,
         };
-        let waited = filled < want;
-        while filled < want {
-            match self.files.sys.read(&self.file, &mut buffer.bytes()[filled..want], at + filled as u64) {
+        let waited = filled < bytes.len();
+        while filled < bytes.len() {
+            match self.files.sys.read(&self.file, &mut bytes[filled..], at + filled as u64) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
