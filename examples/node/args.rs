@@ -26,7 +26,7 @@ Usage: node [--config TOML] [--data-dir DIR] [--listen ADDR] [--require-allocati
 Limits, each with its default:
   --max-blob-size BYTES    274877906944 (256 GiB)
   --max-record-size BYTES  4194304 (4 MiB)
-  --max-uploads N          64 blobs on their way in at once; others wait their turn
+  --max-uploads N          64 blobs on their way in at once, 16 on S3; others wait their turn, for a minute
   --max-connections N      4096; others wait to be accepted
   --header-timeout SECS    30 for the whole head of a request, also the next one of a connection
   --body-timeout SECS      30 in which at least 16 KiB of a request's body must come, or its rest
@@ -53,7 +53,7 @@ pub(crate) struct Args {
 impl Args {
     /// `None` if help was asked for, which is then printed.
     pub(crate) fn parse() -> Result<Option<Self>, String> {
-        let (mut toml, mut data_dir) = (None, None);
+        let (mut toml, mut data_dir, mut uploads) = (None, None, None);
         let mut listen = "127.0.0.1:7450".to_owned();
         let (mut require_allocation, mut receipts, mut limits) = (false, false, Limits::default());
         let mut parser = lexopt::Parser::from_env();
@@ -66,7 +66,7 @@ impl Args {
                 Long("receipts") => receipts = true,
                 Long("max-blob-size") => limits.blob_size = number(&mut parser)?,
                 Long("max-record-size") => limits.record_size = number(&mut parser)?,
-                Long("max-uploads") => limits.uploads = number::<u32>(&mut parser)?.max(1) as usize,
+                Long("max-uploads") => uploads = Some(number::<u32>(&mut parser)?.max(1) as usize),
                 Long("max-connections") => limits.connections = number::<u32>(&mut parser)?.max(1) as usize,
                 Long("header-timeout") => limits.header_timeout = seconds(&mut parser)?,
                 Long("body-timeout") => limits.body_timeout = seconds(&mut parser)?,
@@ -86,6 +86,8 @@ impl Args {
         } else if toml.is_none() && config.repo.s3.is_none() && config.repo.data_dir.is_none() {
             config.repo.data_dir = Some("storehouse-data".into());
         }
+        // On S3 each holds a part of 8 MiB in memory while it fills.
+        limits.uploads = uploads.unwrap_or(if config.repo.s3.is_some() { 16 } else { limits.uploads });
         Ok(Some(Self { config, listen, require_allocation, receipts, limits }))
     }
 }

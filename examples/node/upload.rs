@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::state::Node;
 
 /// How long an upload waits for its turn.
-pub(crate) const TURN: Duration = Duration::from_secs(10);
+pub(crate) const TURN: Duration = Duration::from_secs(60);
 
 /// So many bytes of a body must come in [`Limits::body_timeout`](crate::state::Limits::body_timeout), or its rest. Less than that a minute is no upload, but somebody
 /// who holds a connection open.

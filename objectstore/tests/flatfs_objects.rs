@@ -202,3 +202,27 @@ async fn a_thousand_puts_at_once_are_all_there() {
         assert_eq!(store.list_prefix("").count().await, 0);
     }
 }
+
+/// A thousand clients that read slowly had a piece of 1 MiB each, together a gigabyte.
+#[tokio::test]
+async fn pieces_that_many_readers_keep_are_short() {
+    for (_dir, store) in stores().await {
+        let content: Bytes = (0..3 * MIB).map(|at| (at / 1000) as u8).collect::<Vec<_>>().into();
+        store.write(&key("large"), content.clone()).await.unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..200 {
+            let mut body = store.open(&key("large")).await.unwrap().body;
+            let first = body.next().await.unwrap().unwrap();
+            readers.push((first, body));
+        }
+        let kept: usize = readers.iter().map(|(first, _)| first.len()).sum();
+        assert!(kept <= 64 * MIB + 200 * MIB / 32, "{kept} bytes are kept");
+        for (first, body) in readers {
+            let rest = body.collect(u64::MAX).await.unwrap();
+            assert!(content.starts_with(&first) && content[first.len()..] == rest);
+        }
+        // Once they are done, pieces are long again.
+        let first = store.open(&key("large")).await.unwrap().body.next().await.unwrap().unwrap();
+        assert_eq!(first.len(), MIB);
+    }
+}

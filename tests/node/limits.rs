@@ -99,3 +99,20 @@ fn a_disk_that_fills() {
     assert_eq!(node.get(&format!("/blobs/{kept}")).body, small);
     node.store(&noise(500_000, 3));
 }
+
+#[test]
+fn uploads_wait_for_their_turn() {
+    let node = Node::start(&["--max-uploads", "1"]);
+    let (first, second) = (noise(100_000, 1), noise(100_000, 2));
+    let mut slow = node.connect();
+    send(&mut slow, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000", sha(&first)), &first[..50_000]);
+    node.wait_for_temporary(true);
+    let mut waiting = node.connect();
+    send(&mut waiting, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000", sha(&second)), &second);
+    // Reading does not wait.
+    assert_eq!(node.listed(), Vec::<String>::new());
+    slow.write_all(&first[50_000..]).unwrap();
+    assert_eq!(Answer::read(&mut slow, false).status, 201);
+    assert_eq!(Answer::read(&mut waiting, false).status, 201);
+    assert_eq!(node.listed().len(), 2);
+}
