@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::metrics::Requests;
 use crate::state::Limits;
@@ -38,12 +39,15 @@ pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, re
         let service = TowerToHyperService::new(service);
         let counted = service_fn(|request: Request<Incoming>| {
             let method = Requests::method(request.method());
+            let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
             let answering = service.call(request);
-            async move {
+            let counted = async move {
                 let answer = answering.await?;
                 requests.count(method, answer.status());
+                tracing::debug!(status = answer.status().as_u16(), "answered");
                 Ok::<_, Infallible>(answer)
-            }
+            };
+            counted.instrument(span)
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(&mut stream), counted));
         tokio::select! {

@@ -157,6 +157,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let panicked = self.log().contains("panicked");
+        assert!(std::thread::panicking() || !panicked, "{}", self.log());
     }
 }
 
