@@ -1,16 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod backend;
 mod config;
 mod error;
 mod local_stores;
 mod observed;
 mod open;
+mod place;
 mod stores;
 
-pub use config::{Config, CredentialsConfig, RepoConfig, S3Config};
+pub use backend::{Backend, StoreName};
+pub use config::{
+    BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig, RepoConfig, S3Config, StoreConfig, StoresConfig, SyncConfig,
+};
 pub use error::{Error, Result};
 pub use local_stores::LocalStores;
-pub use stores::{Backend, Blobs, Records, Stores};
+pub use stores::{Blobs, Records, Stores};
 
 pub use storehouse_blobstore as blobstore;
 pub use storehouse_genericstore as genericstore;

@@ -1,32 +1,85 @@
-//! Two functions a backend: from its settings to the blob store and to the record stores over it. A backend that was not compiled in is an error that says so.
+//! From the place of a store to the store. A backend that was not compiled in is an error that says so.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storehouse_blobstore::{BlobStore, KeyEncoder};
+use storehouse_blobstore::{BlobStore, FlatfsKeys, KeyEncoder, PlainKeys, S3Keys};
 use storehouse_objectstore::ObjectStore;
 use storehouse_stores::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore};
 
 use crate::config::S3Config;
-use crate::{Backend, Blobs, Error, Records, Result, observed};
+use crate::place::Place;
+use crate::{Backend, Blobs, Error, Records, Result, StoreName, observed};
 
-/// Where blobs lie under the data directory, as Piri has it.
-#[cfg(feature = "flatfs")]
-const BLOBS_DIR: &str = "pdp/datastore";
+type Opened = Result<Arc<dyn ObjectStore>>;
 
-/// What follows the prefix in the name of the blobs' bucket, as Piri has it.
-#[cfg(feature = "s3")]
-const BLOBS_BUCKET: &str = "pdp";
+/// Opens stores, and each database once.
+#[derive(Default)]
+pub(crate) struct Opener {
+    databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
+}
 
-/// Where records lie under the data directory. None of Piri's own directories: its databases stay as they are.
-#[cfg(feature = "datastore")]
-const RECORDS_DIR: &str = "records";
+impl Opener {
+    pub(crate) async fn blobs(&mut self, places: &[Place<'_>]) -> Result<Blobs> {
+        let (store, backend) = self.open(places, StoreName::Blobs).await?;
+        let keys: Arc<dyn KeyEncoder> = match backend {
+            Backend::Flatfs { .. } => Arc::new(FlatfsKeys),
+            Backend::S3 { .. } => Arc::new(S3Keys),
+            Backend::Memory | Backend::Datastore { .. } => Arc::new(PlainKeys),
+        };
+        Ok(BlobStore::new(store, keys))
+    }
 
-type Opened = Result<(Blobs, Backend)>;
+    /// `None` in a build without the database that records go to by default, where nobody asked for it by name.
+    pub(crate) async fn records(&mut self, places: &[Place<'_>]) -> Result<Option<Records>> {
+        let default = |place: &Place<'_>| matches!(place.backend, Backend::Datastore { .. }) && !place.chosen;
+        if !cfg!(feature = "datastore") && places.iter().any(default) {
+            return Ok(None);
+        }
+        let (store, backend) = self.open(places, StoreName::Allocations).await?;
+        let allocations = AllocationStore::new(store, &layout(backend));
+        let (store, backend) = self.open(places, StoreName::Acceptances).await?;
+        let acceptances = AcceptanceStore::new(store, &layout(backend));
+        let (store, backend) = self.open(places, StoreName::Delegations).await?;
+        let delegations = DelegationStore::new(store, &layout(backend));
+        let (store, backend) = self.open(places, StoreName::Receipts).await?;
+        let receipts = ReceiptStore::new(store, &layout(backend)).map_err(|e| Error::setting("repo.stores.receipts", e.to_string()))?;
+        let (store, backend) = self.open(places, StoreName::Consolidations).await?;
+        let consolidations = ConsolidationStore::new(store, &layout(backend));
+        Ok(Some(Records { allocations, acceptances, delegations, receipts, consolidations }))
+    }
 
-#[allow(dead_code, reason = "unused in a build without any backend")]
-fn blobs(store: impl ObjectStore, keys: impl KeyEncoder, backend: &'static str) -> Blobs {
-    BlobStore::new(observed::store(Arc::new(store), "blobs", backend), Arc::new(keys))
+    async fn open<'a>(&mut self, places: &'a [Place<'_>], name: StoreName) -> Result<(Arc<dyn ObjectStore>, &'a Backend)> {
+        let Some(place) = places.iter().find(|place| place.name == name) else {
+            return Err(Error::setting(format!("repo.stores.{name}"), "has no place"));
+        };
+        let (store, label) = match (&place.backend, place.server) {
+            (Backend::Flatfs { path }, _) => (flatfs(path, &place.setting).await?, "flatfs"),
+            (Backend::Datastore { path }, _) => (self.database(path, &place.setting).await?, "datastore"),
+            (Backend::S3 { bucket, .. }, Some(server)) => (s3(server, bucket, &place.setting).await?, "s3"),
+            (Backend::Memory | Backend::S3 { .. }, _) => (memory(&place.setting)?, "memory"),
+        };
+        Ok((observed::store(store, name.as_str(), label), &place.backend))
+    }
+
+    async fn database(&mut self, path: &Path, setting: &str) -> Opened {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if let Some(open) = self.databases.get(&absolute) {
+            return Ok(Arc::clone(open));
+        }
+        let store = datastore(path, setting).await?;
+        self.databases.insert(absolute, Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+/// Piri's keys of records, for what they lie in.
+fn layout(backend: &Backend) -> Layout {
+    match backend {
+        Backend::S3 { .. } => Layout::s3(),
+        Backend::Memory | Backend::Flatfs { .. } | Backend::Datastore { .. } => Layout::database(),
+    }
 }
 
 #[allow(dead_code, reason = "unused in a build with every backend")]
@@ -34,42 +87,51 @@ fn not_built(setting: &str, feature: &str) -> Error {
     Error::setting(setting, format!("this build of storehouse has no such backend; build it with the feature {feature:?}"))
 }
 
+/// Why there are no record stores.
+pub(crate) fn no_database() -> Error {
+    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"")
+}
+
 #[cfg(feature = "memory")]
-pub(crate) fn memory() -> Opened {
-    Ok((blobs(storehouse_objectstore::Memory::new(), storehouse_blobstore::PlainKeys, "memory"), Backend::Memory))
+fn memory(_: &str) -> Opened {
+    Ok(Arc::new(storehouse_objectstore::Memory::new()))
 }
 
 #[cfg(not(feature = "memory"))]
-pub(crate) fn memory() -> Opened {
-    Err(not_built("repo", "memory"))
+fn memory(setting: &str) -> Opened {
+    Err(not_built(setting, "memory"))
 }
 
 #[cfg(feature = "flatfs")]
-pub(crate) async fn flatfs(data_dir: &Path) -> Opened {
+async fn flatfs(path: &Path, setting: &str) -> Opened {
     use storehouse_objectstore::flatfs::{FlatFs, FlatFsOptions};
 
-    let path = data_dir.join(BLOBS_DIR);
-    let store = FlatFs::open(&path, FlatFsOptions::default()).await.map_err(|e| cannot_open("repo.data_dir", e))?;
-    Ok((blobs(store, storehouse_blobstore::FlatfsKeys, "flatfs"), Backend::Flatfs { path }))
+    let store = FlatFs::open(path, FlatFsOptions::default()).await.map_err(|e| cannot_open(setting, e))?;
+    Ok(Arc::new(store))
 }
 
 #[cfg(not(feature = "flatfs"))]
-pub(crate) async fn flatfs(_: &Path) -> Opened {
-    Err(not_built("repo.data_dir", "flatfs"))
+async fn flatfs(_: &Path, setting: &str) -> Opened {
+    Err(not_built(setting, "flatfs"))
+}
+
+#[cfg(feature = "datastore")]
+async fn datastore(path: &Path, setting: &str) -> Opened {
+    use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
+
+    let store = Datastore::open(path, DatastoreOptions::default()).await.map_err(|e| cannot_open(setting, e))?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "datastore"))]
+async fn datastore(_: &Path, setting: &str) -> Opened {
+    Err(not_built(setting, "datastore"))
 }
 
 #[cfg(feature = "s3")]
-pub(crate) async fn s3(config: &S3Config) -> Opened {
-    let (store, bucket) = s3_bucket(config, BLOBS_BUCKET).await?;
-    Ok((blobs(store, storehouse_blobstore::S3Keys, "s3"), Backend::S3 { endpoint: config.endpoint.clone(), bucket }))
-}
-
-/// A bucket by what follows the prefix in its name, and its name.
-#[cfg(feature = "s3")]
-async fn s3_bucket(config: &S3Config, name: &str) -> Result<(storehouse_objectstore::s3::S3, String)> {
+async fn s3(config: &S3Config, bucket: &str, setting: &str) -> Opened {
     use storehouse_objectstore::s3::{Credentials, S3, S3Options};
 
-    let bucket = format!("{}{name}", config.bucket_prefix);
     let credentials = config.credentials.as_ref().map(|given| Credentials {
         access_key_id: given.access_key_id.clone(),
         secret_access_key: given.secret_access_key.clone(),
@@ -79,97 +141,17 @@ async fn s3_bucket(config: &S3Config, name: &str) -> Result<(storehouse_objectst
         endpoint: config.endpoint.clone(),
         insecure: config.insecure,
         region: config.region.clone(),
-        bucket: bucket.clone(),
+        bucket: bucket.to_owned(),
         ca_file: config.ca_file.clone(),
         credentials,
         ..S3Options::default()
     };
-    let store = S3::open(options).await.map_err(|e| cannot_open("repo.s3", e))?;
-    Ok((store, bucket))
+    Ok(Arc::new(S3::open(options).await.map_err(|e| cannot_open(setting, e))?))
 }
 
 #[cfg(not(feature = "s3"))]
-pub(crate) async fn s3(_: &S3Config) -> Opened {
-    Err(not_built("repo.s3", "s3"))
-}
-
-/// The record stores in Piri's buckets.
-#[cfg(feature = "s3")]
-pub(crate) async fn s3_records(config: &S3Config) -> Result<Records> {
-    let bucket = async |name| s3_bucket(config, name).await.map(|(store, _)| -> Arc<dyn ObjectStore> { Arc::new(store) });
-    let stores = RecordBackends {
-        allocations: bucket("allocations").await?,
-        acceptances: bucket("acceptances").await?,
-        delegations: bucket("claims").await?,
-        receipts: bucket("receipts").await?,
-        consolidations: bucket("consolidation").await?,
-    };
-    stores.records("s3", &Layout::s3(), "repo.s3")
-}
-
-#[cfg(not(feature = "s3"))]
-pub(crate) async fn s3_records(_: &S3Config) -> Result<Records> {
-    Err(not_built("repo.s3", "s3"))
-}
-
-#[cfg(feature = "memory")]
-pub(crate) fn memory_records() -> Result<Records> {
-    RecordBackends::one(Arc::new(storehouse_objectstore::Memory::new())).records("memory", &Layout::database(), "repo")
-}
-
-#[cfg(not(feature = "memory"))]
-pub(crate) fn memory_records() -> Result<Records> {
-    Err(not_built("repo", "memory"))
-}
-
-/// The record stores in one database under the data directory; `None` in a build without it.
-#[cfg(feature = "datastore")]
-pub(crate) async fn database_records(data_dir: &Path) -> Result<Option<Records>> {
-    use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
-
-    let store = Datastore::open(data_dir.join(RECORDS_DIR), DatastoreOptions::default());
-    let store = store.await.map_err(|e| cannot_open("repo.data_dir", e))?;
-    RecordBackends::one(Arc::new(store)).records("datastore", &Layout::database(), "repo.data_dir").map(Some)
-}
-
-#[cfg(not(feature = "datastore"))]
-pub(crate) async fn database_records(_: &Path) -> Result<Option<Records>> {
-    Ok(None)
-}
-
-/// Why there are no record stores.
-pub(crate) fn no_database() -> Error {
-    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"")
-}
-
-/// What each kind of record lies in.
-#[allow(dead_code, reason = "unused in a build without the backends that it is for")]
-struct RecordBackends {
-    allocations: Arc<dyn ObjectStore>,
-    acceptances: Arc<dyn ObjectStore>,
-    delegations: Arc<dyn ObjectStore>,
-    receipts: Arc<dyn ObjectStore>,
-    consolidations: Arc<dyn ObjectStore>,
-}
-
-#[allow(dead_code, reason = "unused in a build without the backends that it is for")]
-impl RecordBackends {
-    /// All in one store, whose layout keeps them apart.
-    fn one(store: Arc<dyn ObjectStore>) -> Self {
-        let same = || Arc::clone(&store);
-        Self { allocations: same(), acceptances: same(), delegations: same(), receipts: same(), consolidations: store }
-    }
-
-    fn records(self, backend: &'static str, layout: &Layout, setting: &'static str) -> Result<Records> {
-        Ok(Records {
-            allocations: AllocationStore::new(observed::store(self.allocations, "allocations", backend), layout),
-            acceptances: AcceptanceStore::new(observed::store(self.acceptances, "acceptances", backend), layout),
-            delegations: DelegationStore::new(observed::store(self.delegations, "delegations", backend), layout),
-            receipts: ReceiptStore::new(observed::store(self.receipts, "receipts", backend), layout)
-                .map_err(|e| Error::setting(setting, e.to_string()))?,
-            consolidations: ConsolidationStore::new(observed::store(self.consolidations, "consolidations", backend), layout),
-        })
-    }
+async fn s3(_: &S3Config, _: &str, setting: &str) -> Opened {
+    Err(not_built(setting, "s3"))
 }
 
 /// The store's error under the setting's full name: the store knows its settings by shorter ones.

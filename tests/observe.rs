@@ -31,7 +31,7 @@ async fn every_store_that_is_opened_is_counted() {
         records.delegations.exists(&allocation.cause).await.unwrap();
         records.receipts.exists(&allocation.cause).await.unwrap();
         records.consolidations.exists(&allocation.cause).await.unwrap();
-        let local = stores.local().unwrap();
+        let local = stores.local();
         local.keys().has(&"node".parse().unwrap()).await.unwrap();
         local.journal().append(b"archive".as_slice().into()).await.unwrap();
         local.journal().force_rotate().await.unwrap();

@@ -15,11 +15,12 @@ fn in_directory(path: &Path) -> Config {
     config
 }
 
-fn on_s3(endpoint: &str, insecure: Option<bool>) -> Config {
-    let mut config = Config::default();
+fn on_s3(endpoint: &str, insecure: Option<bool>, data_dir: &Path) -> Config {
+    let mut config = in_directory(data_dir);
     let mut s3 = S3Config::new(endpoint, "test-");
     s3.insecure = insecure;
-    let toml = "[repo.s3]\nendpoint='e'\nbucket_prefix='b'\n[repo.s3.credentials]\naccess_key_id='KEYID'\nsecret_access_key='verysecret'";
+    let toml =
+        "[repo.s3]\nendpoint='e'\nbucket_prefix='b'\n[repo.s3.credentials]\naccess_key_id='KEYID'\nsecret_access_key='mArKoFaSeCrEt'";
     s3.credentials = Config::from_toml(toml).unwrap().repo.s3.unwrap().credentials;
     config.repo.s3 = Some(s3);
     config
@@ -31,7 +32,7 @@ async fn refusal(config: &Config) -> String {
     let chain: Vec<String> =
         std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source()).map(ToString::to_string).collect();
     let text = chain.join(": ");
-    assert!(!text.contains("verysecret"), "{text}");
+    assert!(!text.contains("mArKoFaSeCrEt"), "{text}");
     text
 }
 
@@ -120,8 +121,9 @@ async fn a_directory_that_cannot_be_written_is_named() {
 
 #[tokio::test]
 async fn an_endpoint_that_contradicts_insecure_is_named() {
+    let dir = tempfile::tempdir().unwrap();
     for (endpoint, insecure) in [("https://127.0.0.1:1", true), ("http://127.0.0.1:1", false)] {
-        let text = refusal(&on_s3(endpoint, Some(insecure))).await;
+        let text = refusal(&on_s3(endpoint, Some(insecure), dir.path())).await;
         assert!(text.starts_with("repo.s3.") && text.contains("insecure"), "{text}");
     }
 }
@@ -129,7 +131,8 @@ async fn an_endpoint_that_contradicts_insecure_is_named() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_in_bounded_time() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = on_s3(&free.to_string(), Some(true));
+    let dir = tempfile::tempdir().unwrap();
+    let config = on_s3(&free.to_string(), Some(true), dir.path());
     let text = tokio::time::timeout(std::time::Duration::from_secs(60), refusal(&config)).await.expect("bounded time");
     assert!(text.starts_with("repo.s3") && text.contains(&free.to_string()), "{text}");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt, stream};
-use storehouse::local::journal::{Handled, Journal, Rotator, RotatorOptions};
+use storehouse::local::journal::{Handled, Journal, Rotator};
 use storehouse::local::keystore::{Ed25519Key, KeyName, KeyStore, PutKey};
 use storehouse::records::{Capability, DelegationBuilder, Ipld, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signer};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -49,7 +49,7 @@ impl Receipts {
         let writing = tokio::spawn(writer.run(queue, stop.clone()));
         let rotator = Rotator::spawn(
             Arc::clone(node.journal()),
-            RotatorOptions::default(),
+            node.rotator_options(),
             |batch| {
                 // Whoever is to have the batches takes them from `pending`; until then they stay.
                 tracing::info!("a batch of receipts is ready: {} of {} bytes", batch.cid, batch.size);

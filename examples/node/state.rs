@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use storehouse::local::journal::Journal;
+use storehouse::local::journal::{Journal, RotatorOptions};
 use storehouse::local::keystore::KeyStore;
 use storehouse::{Blobs, Records, Stores};
 use tokio::sync::Semaphore;
@@ -53,8 +53,6 @@ impl Default for Limits {
 pub(crate) struct Node {
     stores: Stores,
     records: Records,
-    keys: Arc<dyn KeyStore>,
-    journal: Arc<dyn Journal>,
     pub(crate) limits: Limits,
     pub(crate) require_allocation: bool,
     /// Permits for blobs on their way in.
@@ -74,22 +72,10 @@ impl Node {
     /// # Errors
     /// Those of a configuration that does not give all stores of a node.
     pub(crate) fn new(stores: Stores, limits: Limits, require_allocation: bool, metrics: PrometheusHandle) -> storehouse::Result<Self> {
-        let (records, local) = (stores.records()?.clone(), stores.local()?);
-        let (keys, journal) = (Arc::clone(local.keys()), Arc::clone(local.journal()));
+        let records = stores.records()?.clone();
         let (uploads, memory) = (Semaphore::new(limits.uploads), RECORD_MEMORY.max(limits.record_size.div_ceil(1024)));
         let record_memory = Semaphore::new(usize::try_from(memory).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS));
-        Ok(Self {
-            stores,
-            records,
-            keys,
-            journal,
-            limits,
-            require_allocation,
-            uploads,
-            record_memory,
-            retrievals: OnceLock::new(),
-            metrics,
-        })
+        Ok(Self { stores, records, limits, require_allocation, uploads, record_memory, retrievals: OnceLock::new(), metrics })
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {
@@ -101,10 +87,15 @@ impl Node {
     }
 
     pub(crate) fn keys(&self) -> &Arc<dyn KeyStore> {
-        &self.keys
+        self.stores.local().keys()
     }
 
     pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
-        &self.journal
+        self.stores.local().journal()
+    }
+
+    /// How the journal rotates by the clock, and what of it is removed.
+    pub(crate) fn rotator_options(&self) -> RotatorOptions {
+        self.stores.local().rotator_options()
     }
 }

@@ -14,8 +14,8 @@ use storehouse_objectstore::{Body, Error, ErrorClass, GetOptions, Key, ListOptio
 use support::scripted::{Reply, Request, Scripted, answer, error, listing, text, willing};
 use support::{Kind, Server, content, streamed};
 
-const SECRET: &str = "a-secret-that-nobody-may-see";
-const TOKEN: &str = "a-token-that-nobody-may-see";
+const SECRET: &str = "mArKoFaSeCrEt-that-nobody-may-see";
+const TOKEN: &str = "token-mArKoFaSeCrEt-that-nobody-may-see";
 
 fn options(endpoint: &str) -> S3Options {
     let mut credentials = Credentials::new("the-key", SECRET);
@@ -48,6 +48,8 @@ async fn bounded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, E
             cause = source.source();
         }
         for text in texts {
+            // For the search of the whole run's output.
+            println!("{text}");
             assert!(!text.contains(SECRET) && !text.contains(TOKEN), "{text}");
         }
     }

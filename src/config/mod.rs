@@ -1,7 +1,9 @@
 //! Configuration: which backend, where, with whose credentials.
 
 mod env;
+mod local;
 mod parse;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +12,9 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use local::{JournalConfig, KeystoreConfig, SyncConfig};
+pub use places::{BackendKind, StoreConfig, StoresConfig};
+
 /// What picks the backends. The default, nothing configured, is memory.
 ///
 /// Read from TOML with Piri's names ([`Config::from_toml`], [`Config::from_path`]), with environment variables over it
@@ -17,9 +22,9 @@ use serde::Deserialize;
 ///
 /// ```toml
 /// [repo]
-/// data_dir = "/var/lib/node"        # blobs in /var/lib/node/pdp/datastore
+/// data_dir = "/var/lib/node"        # blobs in /var/lib/node/pdp/datastore, records in /var/lib/node/records
 ///
-/// [repo.s3]                         # if this section is there, blobs are on S3 instead
+/// [repo.s3]                         # if this section is there, blobs and records are on S3 instead; data_dir is needed all the same
 /// endpoint = "minio.internal:9000"  # host:port with `insecure`, or a URL
 /// bucket_prefix = "node1-"          # blobs in the bucket node1-pdp
 /// insecure = true                   # http; the default is https
@@ -28,6 +33,20 @@ use serde::Deserialize;
 /// [repo.s3.credentials]             # without it: environment or instance
 /// access_key_id = "…"
 /// secret_access_key = "…"
+///
+/// [repo.stores.blobs]               # one store elsewhere; also allocations, acceptances, delegations, receipts, consolidations
+/// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore (records)
+/// path = "/mnt/large/blobs"         # with s3: bucket, and a section [repo.stores.blobs.s3] for a server of its own
+///
+/// [repo.keystore]                   # without it keys lie as they are, private to their owner
+/// passphrase_file = "/run/secrets/keystore"
+///
+/// [repo.journal]
+/// rotate_bytes = 104857600          # the open batch rotates at this size
+/// rotate_seconds = 3600             # and this often, where a rotator runs
+/// sync = "every_append"             # or "on_rotation", or "interval" with sync_bytes and sync_millis
+/// retain_seconds = 604800           # what a rotator removes of acknowledged batches
+/// retain_bytes = 10737418240
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,23 +62,33 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepoConfig {
-    /// The directory for all that lies on local disk. Created if it is missing.
+    /// The directory for all that lies on local disk. Created if it is missing. Needed as soon as anything is kept beyond the process: keystore and journal lie here.
     pub data_dir: Option<PathBuf>,
     /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and not used: an upload is staged beside
     /// its place, where a rename is atomic.
     pub temp_dir: Option<PathBuf>,
     /// The S3 server, if objects go to one.
     pub s3: Option<S3Config>,
+    /// Stores that lie elsewhere than the rest.
+    #[serde(default)]
+    pub stores: StoresConfig,
+    /// How keys are kept.
+    #[serde(default)]
+    pub keystore: KeystoreConfig,
+    /// How the retrieval journal is kept.
+    #[serde(default)]
+    pub journal: JournalConfig,
 }
 
-/// The section `[repo.s3]`.
+/// The section `[repo.s3]`, or `[repo.stores.NAME.s3]` for one store.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct S3Config {
     /// `host:port`, or a URL whose scheme then must not contradict `insecure`.
     pub endpoint: String,
-    /// What every bucket's name starts with: the blobs' bucket is `{bucket_prefix}pdp`.
+    /// What every bucket's name starts with: the blobs' bucket is `{bucket_prefix}pdp`. Not needed where a store names its bucket itself.
+    #[serde(default)]
     pub bucket_prefix: String,
     /// Plain http instead of https. Without it, https, or what the URL in `endpoint` says.
     pub insecure: Option<bool>,
@@ -85,7 +114,7 @@ impl S3Config {
     }
 }
 
-/// The section `[repo.s3.credentials]`. Both keys or none. `Debug` shows no secret.
+/// The section `credentials` of an S3 server. Both keys or none. `Debug` shows no secret.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

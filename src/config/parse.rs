@@ -28,10 +28,10 @@ impl Config {
 
     /// What a program usually wants: the TOML file at `path`, if one is given, with this process's environment over it.
     ///
-    /// The variables are `STOREHOUSE_` and the setting's name in capitals, dots as underscores: `STOREHOUSE_REPO_DATA_DIR`,
-    /// `STOREHOUSE_REPO_TEMP_DIR`, `STOREHOUSE_REPO_S3_ENDPOINT`, `…_BUCKET_PREFIX`, `…_INSECURE` (`true` or `false`), `…_REGION`, `…_CA_FILE`,
-    /// `STOREHOUSE_REPO_S3_CREDENTIALS_ACCESS_KEY_ID`, `…_SECRET_ACCESS_KEY`, `…_SESSION_TOKEN`. One that starts with `STOREHOUSE_REPO_` and is
-    /// none of these is an error.
+    /// The variables are `STOREHOUSE_` and the setting's full name in capitals, dots as underscores: `STOREHOUSE_REPO_DATA_DIR`,
+    /// `STOREHOUSE_REPO_S3_ENDPOINT`, `STOREHOUSE_REPO_S3_CREDENTIALS_SECRET_ACCESS_KEY`, `STOREHOUSE_REPO_STORES_BLOBS_PATH`,
+    /// `STOREHOUSE_REPO_STORES_RECEIPTS_S3_ENDPOINT`, `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`, `STOREHOUSE_REPO_JOURNAL_SYNC` and so on, for every setting. Flags are
+    /// `true` or `false`, numbers whole. One that starts with `STOREHOUSE_REPO_` and is no setting is an error.
     ///
     /// # Errors
     /// As [`Config::from_path`]; [`Error::Setting`] for a variable that cannot be used.
@@ -74,44 +74,47 @@ impl Config {
                 return Err(Error::setting(name, "is empty"));
             }
         }
-        self.repo.s3.as_ref().map_or(Ok(()), S3Config::check)
+        self.repo.s3.as_ref().map_or(Ok(()), |s3| s3.check("repo.s3", true))?;
+        self.repo.stores.check()?;
+        self.repo.keystore.check(self.repo.data_dir.is_some())?;
+        self.repo.journal.check()
     }
 }
 
 impl S3Config {
-    fn check(&self) -> Result<()> {
+    /// Checks the section of that name.
+    pub(super) fn check(&self, section: &str, needs_prefix: bool) -> Result<()> {
         let texts = [
-            ("endpoint", Some(self.endpoint.as_str())),
-            ("bucket_prefix", Some(self.bucket_prefix.as_str())),
-            ("region", self.region.as_deref()),
+            ("endpoint", self.endpoint.as_str(), true),
+            ("bucket_prefix", self.bucket_prefix.as_str(), needs_prefix),
+            ("region", self.region.as_deref().unwrap_or("-"), true),
         ];
-        for (name, text) in texts {
-            if text == Some("") {
-                return Err(Error::setting(format!("repo.s3.{name}"), "is empty"));
+        for (name, text, needed) in texts {
+            if text.is_empty() && needed {
+                return Err(Error::setting(format!("{section}.{name}"), "is missing or empty"));
             }
         }
-        self.credentials.as_ref().map_or(Ok(()), CredentialsConfig::check)
+        self.credentials.as_ref().map_or(Ok(()), |credentials| credentials.check(&format!("{section}.credentials")))
     }
 }
 
 impl CredentialsConfig {
-    fn check(&self) -> Result<()> {
+    fn check(&self, section: &str) -> Result<()> {
         let there = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
         let id = there(self.access_key_id.as_deref());
         let secret = there(self.secret_access_key.as_ref().map(ExposeSecret::expose_secret));
         let missing = match (id, secret) {
             (true, true) => return Ok(()),
-            (false, true) => "repo.s3.credentials.access_key_id",
-            (true, false) => "repo.s3.credentials.secret_access_key",
+            (false, true) => "access_key_id",
+            (true, false) => "secret_access_key",
             (false, false) => {
-                let section = "repo.s3.credentials";
                 return Err(Error::setting(
                     section,
                     "has neither access_key_id nor secret_access_key; leave it out to take both from the environment",
                 ));
             }
         };
-        Err(Error::setting(missing, "is missing, and credentials need both access_key_id and secret_access_key"))
+        Err(Error::setting(format!("{section}.{missing}"), "is missing, and credentials need both access_key_id and secret_access_key"))
     }
 }
 
@@ -133,6 +136,9 @@ fn table(text: &str, origin: Option<&str>) -> Result<toml::Table> {
 
 /// The message of a deserializer without the value that it met: `invalid type: string "…", expected a boolean`.
 fn without_value(message: &str) -> String {
+    if let Some((_, expected)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected ")) {
+        return format!("unknown value, expected {expected}");
+    }
     let parts = message.split_once(": ").and_then(|(what, rest)| Some((what, rest.rsplit_once(", expected ")?)));
     match parts {
         Some((what, (found, expected))) if what.starts_with("invalid ") => {

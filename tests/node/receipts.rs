@@ -17,7 +17,7 @@ fn receipts(dir: &std::path::Path) -> (Vec<Receipt>, Vec<Receipt>) {
         config.repo.data_dir = Some(dir.to_owned());
         let stores = Stores::open(&config).await.unwrap();
         let stored: Vec<Receipt> = stores.records().unwrap().receipts.list().try_collect().await.unwrap();
-        let journal = stores.local().unwrap().journal();
+        let journal = stores.local().journal();
         let mut journaled = Vec::new();
         journal.force_rotate().await.unwrap();
         for batch in journal.pending().await.unwrap() {

@@ -113,7 +113,7 @@ where
     E: FnMut(Error) + Send + 'static,
 {
     async fn run(mut self, options: RotatorOptions) {
-        let (rotate_every, gc_every) = (at_least(options.rotate_every), at_least(options.gc_every));
+        let (rotate_every, gc_every) = (bounded(options.rotate_every), bounded(options.gc_every));
         let mut rotate = tokio::time::interval_at(Instant::now() + rotate_every, rotate_every);
         let mut gc = tokio::time::interval(gc_every);
         rotate.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,7 +179,7 @@ enum Due {
     Collect,
 }
 
-/// A timer cannot tick all the time.
-fn at_least(interval: Duration) -> Duration {
-    interval.max(Duration::from_millis(1))
+/// A timer cannot tick all the time, nor after more time than there is.
+fn bounded(interval: Duration) -> Duration {
+    interval.clamp(Duration::from_millis(1), Duration::from_secs(10 * 365 * 24 * 3600))
 }

@@ -40,6 +40,25 @@ async fn batches_are_handed_over_and_acknowledged() {
     assert_eq!(journal.list().await.unwrap().len(), 2);
 }
 
+/// Never is an interval too.
+#[tokio::test]
+async fn intervals_without_end() {
+    let dir = tempdir();
+    let journal = open(dir.path()).await;
+    journal.append(archive(1).into()).await.unwrap();
+    let options = RotatorOptions { rotate_every: Duration::MAX, gc_every: Duration::MAX, ..every(Duration::MAX) };
+    let (sender, mut batches) = mpsc::unbounded_channel();
+    let hand_over = move |batch| {
+        sender.send(batch).unwrap();
+        Box::pin(async { Handled::Later }) as _
+    };
+    let rotator = Rotator::spawn(journal.clone(), options, hand_over, unexpected);
+    let batch = journal.force_rotate().await.unwrap().unwrap();
+    assert_eq!(batches.recv().await.unwrap().cid, batch);
+    rotator.stop().await;
+    assert_eq!(journal.pending().await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn the_clock_rotates_and_offers_again_what_was_put_off() {
     let dir = tempdir();

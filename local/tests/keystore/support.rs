@@ -7,7 +7,7 @@ use storehouse_local::Secret;
 use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyName, SealCost};
 use tempfile::TempDir;
 
-/// Every secret of these tests holds this text, so that it can be searched for.
+/// Every secret of the tests holds this text, so that it can be searched for: here by `secrets`, in the output of all tests by `.ci/no-secrets`.
 pub(crate) const MARK: &str = "mArKoFaSeCrEt";
 
 /// A 32-byte key that no other `n` gives.

@@ -23,6 +23,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+/// Every secret of the tests holds this text, which `.ci/no-secrets` searches their output for.
+pub const SECRET: &str = "mArKoFaSeCrEt";
+
 /// Which server the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -84,7 +87,7 @@ impl Server {
     pub async fn behind(tls: Option<TlsAcceptor>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut builder = S3ServiceBuilder::new(fs::Fs::new(directory.path().canonicalize().unwrap()));
-        builder.set_auth(SimpleAuth::from_single("test-key", "test-secret"));
+        builder.set_auth(SimpleAuth::from_single("test-key", SECRET));
         let service = builder.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = listener.local_addr().unwrap().to_string();
@@ -111,8 +114,7 @@ impl Server {
                 });
             }
         });
-        let options =
-            S3Options { endpoint, insecure: Some(true), credentials: Some(Credentials::new("test-key", "test-secret")), ..options() };
+        let options = S3Options { endpoint, insecure: Some(true), credentials: Some(Credentials::new("test-key", SECRET)), ..options() };
         Self { kind: Kind::S3sFs, options, requests, directory: Some(Arc::new(directory)) }
     }
 

@@ -1,0 +1,94 @@
+//! The stores by name, and what each lies in.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The stores that are over an object store: the blobs, and each kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StoreName {
+    /// The blobs.
+    Blobs,
+    /// Allocations.
+    Allocations,
+    /// Acceptances.
+    Acceptances,
+    /// Delegations, also called claims.
+    Delegations,
+    /// Receipts.
+    Receipts,
+    /// Consolidations.
+    Consolidations,
+}
+
+impl StoreName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Blobs, Self::Allocations, Self::Acceptances, Self::Delegations, Self::Receipts, Self::Consolidations];
+
+    /// The name, as in `repo.stores.NAME`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blobs => "blobs",
+            Self::Allocations => "allocations",
+            Self::Acceptances => "acceptances",
+            Self::Delegations => "delegations",
+            Self::Receipts => "receipts",
+            Self::Consolidations => "consolidations",
+        }
+    }
+
+    /// What follows the prefix in the name of its bucket, as Piri has it.
+    pub(crate) fn bucket(self) -> &'static str {
+        match self {
+            Self::Blobs => "pdp",
+            Self::Allocations => "allocations",
+            Self::Acceptances => "acceptances",
+            Self::Delegations => "claims",
+            Self::Receipts => "receipts",
+            Self::Consolidations => "consolidation",
+        }
+    }
+}
+
+impl fmt::Display for StoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a store lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// This process's memory, gone with it.
+    Memory,
+    /// Files under a directory.
+    Flatfs {
+        /// The flatfs directory.
+        path: PathBuf,
+    },
+    /// A database in a directory.
+    Datastore {
+        /// The database's directory.
+        path: PathBuf,
+    },
+    /// A bucket of an S3 server.
+    S3 {
+        /// The server, as it was configured.
+        endpoint: String,
+        /// The bucket.
+        bucket: String,
+    },
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
+            Self::Datastore { path } => write!(f, "datastore at {}", path.display()),
+            Self::S3 { endpoint, bucket } => write!(f, "s3 bucket {bucket} at {endpoint}"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which store goes where: what a configuration says, made whole and checked before anything is opened.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{BackendKind, RepoConfig, S3Config};
+use crate::local_stores::{JOURNAL_DIR, KEYSTORE_DIR};
+use crate::{Backend, Error, Result, StoreName};
+
+/// Where blobs lie under the data directory, as Piri has it.
+const BLOBS_DIR: &str = "pdp/datastore";
+
+/// Where records lie under the data directory. None of Piri's own directories: its databases stay as they are.
+const RECORDS_DIR: &str = "records";
+
+/// Where one store goes.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) name: StoreName,
+    pub(crate) backend: Backend,
+    /// The server, if it is on one.
+    pub(crate) server: Option<&'a S3Config>,
+    /// The setting that put it there.
+    pub(crate) setting: String,
+    /// Whether its own section put it there, not the rest of the configuration.
+    pub(crate) chosen: bool,
+}
+
+/// Where every store goes, in the order of [`StoreName::ALL`].
+pub(crate) fn places(repo: &RepoConfig) -> Result<Vec<Place<'_>>> {
+    let places: Vec<_> = StoreName::ALL.iter().map(|&name| place(repo, name)).collect::<Result<_>>()?;
+    if repo.data_dir.is_none() {
+        let on_s3 = repo.s3.is_some().then_some("repo.s3".to_owned());
+        let kept = places.iter().find(|place| place.backend != Backend::Memory).map(|place| place.setting.clone());
+        if let Some(setting) = on_s3.or(kept) {
+            return Err(Error::setting(
+                "repo.data_dir",
+                format!(
+                    "is not set: with {setting}, the keystore and the journal still need a directory on this machine, and never go to S3"
+                ),
+            ));
+        }
+    }
+    let local = repo.data_dir.as_deref().map(|dir| [dir.join(KEYSTORE_DIR), dir.join(JOURNAL_DIR)]);
+    apart(&places, local.iter().flatten())?;
+    Ok(places)
+}
+
+fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
+    let own = repo.stores.get(name);
+    let section = format!("repo.stores.{name}");
+    let usual = match (&repo.s3, &repo.data_dir) {
+        (Some(_), _) => BackendKind::S3,
+        (None, Some(_)) if name == StoreName::Blobs => BackendKind::Flatfs,
+        (None, Some(_)) => BackendKind::Datastore,
+        (None, None) => BackendKind::Memory,
+    };
+    let told = own.and_then(|own| own.kind(name));
+    let kind = told.unwrap_or(usual);
+    let chosen = told.is_some();
+    let directory = |usual: &str| match (own.and_then(|own| own.path.as_ref()), &repo.data_dir) {
+        (Some(path), _) => Ok((path.clone(), format!("{section}.path"))),
+        (None, Some(data_dir)) => Ok((data_dir.join(usual), "repo.data_dir".to_owned())),
+        (None, None) => Err(Error::setting(
+            format!("{section}.path"),
+            format!("is not set, and neither is repo.data_dir; {kind} needs one", kind = kind.as_str()),
+        )),
+    };
+    let usual_setting = if chosen { format!("{section}.backend") } else { "repo".to_owned() };
+    Ok(match kind {
+        BackendKind::Memory => Place { name, backend: Backend::Memory, server: None, setting: usual_setting, chosen },
+        BackendKind::Flatfs => {
+            let (path, setting) = directory(BLOBS_DIR)?;
+            Place { name, backend: Backend::Flatfs { path }, server: None, setting, chosen }
+        }
+        BackendKind::Datastore => {
+            let (path, setting) = directory(RECORDS_DIR)?;
+            Place { name, backend: Backend::Datastore { path }, server: None, setting, chosen }
+        }
+        BackendKind::S3 => {
+            let (server, setting) = match (own.and_then(|own| own.s3.as_ref()), &repo.s3) {
+                (Some(server), _) => (server, format!("{section}.s3")),
+                (None, Some(server)) => (server, "repo.s3".to_owned()),
+                (None, None) => {
+                    return Err(Error::setting(format!("{section}.s3"), "is not set, and neither is repo.s3; a store on S3 needs one"));
+                }
+            };
+            let usual = || format!("{}{}", server.bucket_prefix, name.bucket());
+            let bucket = own.and_then(|own| own.bucket.clone()).unwrap_or_else(usual);
+            let backend = Backend::S3 { endpoint: server.endpoint.clone(), bucket };
+            Place { name, backend, server: Some(server), setting, chosen }
+        }
+    })
+}
+
+/// No store lies in another one's bucket or directory. Record stores may share a database, whose keys tell them apart; in a bucket they would not.
+fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    for (at, later) in places.iter().enumerate() {
+        for earlier in &places[..at] {
+            // What was put there by name is at fault, not what always was there.
+            let (place, other) = if later.chosen || !earlier.chosen { (later, earlier) } else { (earlier, later) };
+            match (&place.backend, &other.backend) {
+                (Backend::S3 { endpoint, bucket }, Backend::S3 { endpoint: server, bucket: taken }) => {
+                    if bucket == taken && host(endpoint) == host(server) {
+                        let reason = format!("is {bucket:?}, which {} have already; each store needs a bucket of its own", other.name);
+                        return Err(Error::setting(format!("repo.stores.{}.bucket", place.name), reason));
+                    }
+                }
+                (Backend::Datastore { path }, Backend::Datastore { path: same }) if absolute(path) == absolute(same) => {}
+                (_, theirs) => {
+                    if let Some(taken) = directory(theirs) {
+                        outside(place, taken, other.name.as_str())?;
+                    }
+                }
+            }
+        }
+    }
+    for taken in local {
+        places.iter().try_for_each(|place| outside(place, taken, "the keystore or the journal"))?;
+    }
+    Ok(())
+}
+
+fn directory(backend: &Backend) -> Option<&Path> {
+    match backend {
+        Backend::Flatfs { path } | Backend::Datastore { path } => Some(path),
+        Backend::Memory | Backend::S3 { .. } => None,
+    }
+}
+
+fn outside(place: &Place<'_>, taken: &Path, whose: &str) -> Result<()> {
+    let Some(path) = directory(&place.backend) else { return Ok(()) };
+    let (mine, theirs) = (absolute(path), absolute(taken));
+    if !mine.starts_with(&theirs) && !theirs.starts_with(&mine) {
+        return Ok(());
+    }
+    let reason = format!("{} and {}, where {whose} lie, are one directory or one within the other", path.display(), taken.display());
+    Err(Error::setting(place.setting.clone(), reason))
+}
+
+/// The path as the file system takes it, as far as that can be known without asking.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The server that an endpoint names, with or without a scheme.
+fn host(endpoint: &str) -> &str {
+    endpoint.split_once("://").map_or(endpoint, |(_, host)| host).trim_end_matches('/')
+}
