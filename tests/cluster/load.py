@@ -1,6 +1,6 @@
-"""Load on two storehouse nodes over one cluster: python3 load.py NODE1 NODE2 COMMANDS OUT
+"""Load on two storehouse nodes over one cluster: python3 load.py NODE1 NODE2
 
-Writers put blobs and allocations through either node, readers read what was acknowledged through either, and compare every byte. Standard
+Writers put blobs and allocations through each node, readers read what was acknowledged by either through each, and compare every byte. Standard
 input drives it, a line a phase: `phase NAME SECONDS` runs the load for a while and prints what it saw. At the end of input everything that
 was acknowledged is read back through both nodes. Exit status 0 only if nothing was lost and no byte was wrong.
 """
@@ -12,6 +12,7 @@ import statistics
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "http"))
@@ -20,7 +21,8 @@ from node import Node, cid_of, digest_of  # noqa: E402
 
 SPACE = "did:web:example.com"
 CAUSE = cid_of(b"\xa0", 0x71)
-WRITERS, READERS = 4, 4
+# For each node.
+WRITERS, READERS = 2, 2
 
 
 class Wrong(Exception):
@@ -40,12 +42,11 @@ class Load:
             self.serial += 1
             return self.serial
 
-    def write(self, random, seen):
+    def write(self, random, seen, node):
         serial = self.next()
         size = random.choice([1_000, 4_096, 65_536, 262_144, 1_500_000])
         data = random.randbytes(size)
         digest = digest_of(data)
-        node = random.choice(self.nodes)
         if serial % 2:
             if seen.timed("put blob", lambda: node.request("PUT", "/blobs/" + digest, data), (200, 201)):
                 with self.lock:
@@ -58,14 +59,14 @@ class Load:
                 with self.lock:
                     self.records[digest] = record
 
-    def read(self, random, seen):
+    def read(self, random, seen, node):
         with self.lock:
             kind = random.choice(["blob", "record"])
             there = list((self.blobs if kind == "blob" else self.records).keys())[-500:]
         if not there:
             time.sleep(0.01)
             return
-        self.check(kind, random.choice(there), random.choice(self.nodes), random, seen)
+        self.check(kind, random.choice(there), node, random, seen)
 
     def check(self, kind, digest, node, random, seen):
         """Reads one acknowledged thing and compares it. False if the node answered that it cannot."""
@@ -87,8 +88,8 @@ class Load:
 
     def phase(self, name, seconds):
         seen, until = Seen(), time.monotonic() + seconds
-        threads = [threading.Thread(target=self.run, args=(self.write, seen, until)) for _ in range(WRITERS)]
-        threads += [threading.Thread(target=self.run, args=(self.read, seen, until)) for _ in range(READERS)]
+        steps = [self.write] * WRITERS + [self.read] * READERS
+        threads = [threading.Thread(target=self.run, args=(step, node, seen, until)) for node in self.nodes for step in steps]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -97,26 +98,30 @@ class Load:
             raise Wrong(self.wrong)
         return seen.report(name, seconds)
 
-    def run(self, step, seen, until):
+    def run(self, step, node, seen, until):
         source = random.Random()
         try:
             while time.monotonic() < until:
-                step(source, seen)
+                step(source, seen, node)
         except Exception as error:  # noqa: BLE001: reported by the phase
             self.wrong.append(repr(error))
 
     def read_everything(self):
         """Reads all that was acknowledged through both nodes; a node gets some time to say yes."""
-        seen, source = Seen(), random.Random()
-        for node in self.nodes:
-            for kind, there in (("blob", self.blobs), ("record", self.records)):
-                for digest in there:
-                    for _ in range(30):
-                        if self.check(kind, digest, node, source, seen):
-                            break
-                        time.sleep(1)
-                    else:
-                        raise Wrong(f"{kind} {digest} cannot be read through {node.address}")
+        seen = Seen()
+
+        def read(work):
+            kind, digest, node = work
+            for _ in range(30):
+                if self.check(kind, digest, node, random, seen):
+                    return
+                time.sleep(1)
+            raise Wrong(f"{kind} {digest} cannot be read through {node.address}")
+
+        work = [(kind, digest, node) for node in self.nodes for kind, of in (("blob", self.blobs), ("record", self.records)) for digest in of]
+        with ThreadPoolExecutor(4) as readers:
+            for _ in readers.map(read, work):
+                pass
         return len(self.blobs), len(self.records)
 
 

@@ -1,9 +1,10 @@
 # Functions that start and stop the example node; sourced by the scripts that speak HTTP to it. They expect `scratch`, a directory of the caller's.
 
-node=target/release/examples/node
+node=${STOREHOUSE_NODE:-target/release/examples/node}
 
 build_node() {
-  cargo build --locked --quiet --release --example node
+  [ -n "${STOREHOUSE_NODE:-}" ] ||
+    cargo build --locked --quiet --release --example node
 }
 
 # Starts a node with these arguments on a free port; sets node_pid and node_address. Its output goes to $scratch/node-PID.log.
