@@ -112,3 +112,25 @@ fn without_being_asked_for_there_are_none() {
     let (stored, journaled) = receipts(&node.stop().path().join("data"));
     assert_eq!((stored.len(), journaled.len()), (0, 0));
 }
+
+#[test]
+fn a_full_disk_holds_no_retrieval_up_and_harms_no_receipt() {
+    let mut node = Node::start_with_small_files(1024, &["--receipts", "--shutdown-timeout", "1"]);
+    let digest = node.store(b"hello");
+    let mut stream = node.connect();
+    for _ in 0..2000 {
+        send(&mut stream, &format!("GET /blobs/{digest} HTTP/1.1"), b"");
+        assert_eq!(Answer::read(&mut stream, false).body, b"hello");
+    }
+    node.wait_for_log("could not be written; trying again");
+    drop(stream);
+    node.signal(rustix::process::Signal::TERM);
+    assert!(node.wait().success());
+    // It says so, and what there was room for is whole.
+    node.wait_for_log("receipts are lost");
+    let (stored, journaled) = receipts(&node.data_dir());
+    for receipts in [stored, journaled] {
+        assert!(!receipts.is_empty() && receipts.len() < 2000, "{}", receipts.len());
+        receipts.iter().for_each(|receipt| assert_eq!(retrieved(receipt).0, digest.as_bytes()));
+    }
+}
