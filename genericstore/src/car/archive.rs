@@ -21,7 +21,8 @@ impl Archive {
         let mut at = 0;
         let size = section(&bytes, &mut at, limits.header)?.ok_or(CarError { offset: 0, problem: CarProblem::Truncated })?;
         let roots = parse_header(&bytes[size.clone()]).map_err(|problem| CarError { offset: 0, problem })?;
-        let mut blocks = Vec::new();
+        // Room for exactly as many as there are: where blocks are tiny, a vector that grows would take twice as much.
+        let mut blocks = Vec::with_capacity(sections(&bytes, at, limits));
         loop {
             let offset = at as u64;
             let wrong = |problem| CarError { offset, problem };
@@ -95,6 +96,15 @@ impl Archive {
     pub fn block(&self, cid: &Cid) -> Option<&Bytes> {
         self.blocks.iter().find(|(known, _)| known == cid).map(|(_, data)| data)
     }
+}
+
+/// How many sections there are from `at` on, as far as they can be told apart.
+fn sections(bytes: &Bytes, mut at: usize, limits: CarLimits) -> usize {
+    let mut count = 0;
+    while count < limits.blocks && matches!(section(bytes, &mut at, limits.section), Ok(Some(_))) {
+        count += 1;
+    }
+    count
 }
 
 /// The range of the section that begins at `at`, which moves behind it; `None` at the end.

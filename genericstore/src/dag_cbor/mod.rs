@@ -7,6 +7,7 @@
 
 mod error;
 mod reader;
+mod walk;
 mod writer;
 
 pub use error::{DecodeError, Problem};

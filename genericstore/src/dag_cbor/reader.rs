@@ -51,9 +51,9 @@ type Result<T> = std::result::Result<T, DecodeError>;
 /// Reads dag-cbor value by value, from a slice and without copying.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    all: &'a [u8],
-    at: usize,
-    depth: usize,
+    pub(super) all: &'a [u8],
+    pub(super) at: usize,
+    pub(super) depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -194,13 +194,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of the next value, whatever it is, checked all the way down.
+    /// The bytes of the next value, whatever it is, checked all the way down: of them [`Reader::ipld`] makes a value. Nothing is kept of it,
+    /// so that this takes no memory but for the keys of the maps that lie around one place.
     ///
     /// # Errors
     /// [`DecodeError`] if it is not dag-cbor.
     pub fn raw(&mut self) -> Result<&'a [u8]> {
         let start = self.at;
-        self.ipld()?;
+        super::walk::walk(self)?;
         Ok(&self.all[start..self.at])
     }
 
@@ -247,12 +248,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn deeper(&mut self, start: usize) -> Result<()> {
+    pub(super) fn deeper(&mut self, start: usize) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(Self::error_at(start, Problem::Depth)) } else { Ok(()) }
     }
 
-    fn simple(&mut self) -> Result<Ipld> {
+    pub(super) fn simple(&mut self) -> Result<Ipld> {
         let start = self.at;
         self.at += 1;
         Ok(match self.all[start] {
@@ -274,7 +275,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A head of this major type, and its number.
-    fn head(&mut self, major: u8, wanted: &'static str) -> Result<u64> {
+    pub(super) fn head(&mut self, major: u8, wanted: &'static str) -> Result<u64> {
         let start = self.at;
         let truncated = || Self::error_at(start, Problem::Truncated);
         let first = *self.all.get(start).ok_or_else(truncated)?;

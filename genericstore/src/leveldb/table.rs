@@ -1,5 +1,6 @@
 //! Tables: sorted entries in blocks, an index of the blocks, and a footer that leads to it.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ const FOOTER: u64 = 48;
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 /// The most that a block may have, packed or not, in bytes (inclusive). Writers make them 4 KiB, or as large as one value.
 const MAX_BLOCK: usize = 64 << 20;
+/// The longest key that is read, in bytes (inclusive), with its sequence number: 8 bytes.
+const MAX_KEY: usize = 64 << 10;
 /// kind:u8 checksum:u32, behind a block's data.
 const TRAILER: usize = 5;
 
@@ -27,8 +30,8 @@ pub(super) struct Table {
     size: u64,
     /// The blocks that are still to be read, last first.
     blocks: Vec<Handle>,
-    /// The versions of the block that is being given, last first.
-    block: Vec<Version>,
+    /// What is left of the block that is being given.
+    block: Option<Entries>,
     /// What was given last: user key and sequence number.
     last: Option<(Vec<u8>, u64)>,
 }
@@ -37,18 +40,16 @@ impl Table {
     pub(super) fn open(path: PathBuf) -> Result<Self> {
         let file = File::open(&path).context("open", &path)?;
         let size = file.metadata().context("read", &path)?.len();
-        let mut table = Self { path, file, size, blocks: Vec::new(), block: Vec::new(), last: None };
+        let mut table = Self { path, file, size, blocks: Vec::new(), block: None, last: None };
         let at = size.checked_sub(FOOTER).ok_or(Damage("it is too short for a table")).map_err(|damage| damage.of(&table.path))?;
         let mut footer = [0; FOOTER as usize];
         table.file.read_exact_at(&mut footer, at).context("read", &table.path)?;
         let index = table.in_file(index_handle(&footer))?;
-        let index = table.read_block(index)?;
+        let mut index = table.read_entries(index)?;
         let mut blocks = Vec::new();
-        let parsed = entries(&index, |_, data| {
-            blocks.push(handle(&mut Cursor(data))?);
-            Ok(())
-        });
-        table.in_file(parsed)?;
+        while let Some((_, data)) = table.in_file(index.next())? {
+            blocks.push(table.in_file(handle(&mut Cursor(data)))?);
+        }
         blocks.reverse();
         table.blocks = blocks;
         Ok(table)
@@ -69,29 +70,29 @@ impl Table {
         self.in_file(unpack(stored))
     }
 
-    fn read_next_block(&mut self, handle: Handle) -> Result<()> {
-        let data = self.read_block(handle)?;
-        let mut block = Vec::new();
-        let last = &mut self.last;
-        let parsed = entries(&data, |key, value| {
-            let version = version(key, value)?;
-            // Smaller keys first, and of one key newer versions first.
-            let in_order = |(key, sequence): &(Vec<u8>, u64)| match key.cmp(&version.key) {
-                std::cmp::Ordering::Less => true,
-                std::cmp::Ordering::Equal => *sequence > version.sequence,
-                std::cmp::Ordering::Greater => false,
-            };
-            if !last.as_ref().is_none_or(in_order) {
-                return Err(Damage("its keys are not in order"));
+    fn read_entries(&self, handle: Handle) -> Result<Entries> {
+        self.in_file(Entries::of(self.read_block(handle)?))
+    }
+
+    /// The next version, once it is made sure that it comes after the last one.
+    fn next_version(&mut self) -> Result<Option<Version>> {
+        loop {
+            let next = self.block.as_mut().map_or(Ok(None), |block| Ok(block.next()?.map(|(key, value)| version(key, value))));
+            if let Some(version) = self.in_file(next)? {
+                let version = self.in_file(version)?;
+                // Smaller keys first, and of one key newer versions first.
+                let in_order = self.last.as_ref().is_none_or(|(key, sequence)| match key.cmp(&version.key) {
+                    Ordering::Less => true,
+                    Ordering::Equal => *sequence > version.sequence,
+                    Ordering::Greater => false,
+                });
+                self.in_file(if in_order { Ok(()) } else { Err(Damage("its keys are not in order")) })?;
+                self.last = Some((version.key.clone(), version.sequence));
+                return Ok(Some(version));
             }
-            *last = Some((version.key.clone(), version.sequence));
-            block.push(version);
-            Ok(())
-        });
-        self.in_file(parsed)?;
-        block.reverse();
-        self.block = block;
-        Ok(())
+            let Some(handle) = self.blocks.pop() else { return Ok(None) };
+            self.block = Some(self.read_entries(handle)?);
+        }
     }
 }
 
@@ -99,16 +100,11 @@ impl Iterator for Table {
     type Item = Result<Version>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(version) = self.block.pop() {
-                return Some(Ok(version));
-            }
-            let handle = self.blocks.pop()?;
-            if let Err(e) = self.read_next_block(handle) {
-                self.blocks.clear();
-                return Some(Err(e));
-            }
+        let next = self.next_version().transpose();
+        if matches!(next, Some(Err(_))) {
+            (self.block, self.blocks) = (None, Vec::new());
         }
+        next
     }
 }
 
@@ -144,7 +140,8 @@ fn unpack(mut stored: Zeroizing<Vec<u8>>) -> Parsed<Zeroizing<Vec<u8>>> {
         1 => {
             let cannot = |_| Damage("a block cannot be unpacked");
             let size = snap::raw::decompress_len(data).map_err(cannot)?;
-            if size > MAX_BLOCK {
+            // No three bytes unpack to more than 64, so a size beyond that is a lie, for which no memory is set aside.
+            if size > MAX_BLOCK || size / 32 > data.len() {
                 return Err(Damage("a block is too large"));
             }
             let mut unpacked = Zeroizing::new(vec![0; size]);
@@ -155,24 +152,43 @@ fn unpack(mut stored: Zeroizing<Vec<u8>>) -> Parsed<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// Calls `each` with key and value of each entry: shared, unshared and value length, the unshared end of the key, the value. Behind them the restarts and
-/// their count, 4 bytes each.
-fn entries(block: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Parsed<()>) -> Parsed<()> {
-    let short = Damage("a block is too short");
-    let (rest, restarts) = block.split_last_chunk().ok_or(short)?;
-    let restarts = (u32::from_le_bytes(*restarts) as usize).checked_mul(4).and_then(|size| rest.len().checked_sub(size));
-    let mut entries = Cursor(&rest[..restarts.ok_or(short)?]);
-    let mut key = Vec::new();
-    while !entries.is_empty() {
+/// The entries of a block, one after the other: shared, unshared and value length, the unshared end of the key, the value. Behind them are the restarts and
+/// their count, 4 bytes each. One key is in memory at a time: a block of many long ones that share almost all would unpack to far more than it has.
+struct Entries {
+    block: Zeroizing<Vec<u8>>,
+    at: usize,
+    end: usize,
+    key: Vec<u8>,
+}
+
+impl Entries {
+    fn of(block: Zeroizing<Vec<u8>>) -> Parsed<Self> {
+        let short = Damage("a block is too short");
+        let (rest, restarts) = block.split_last_chunk().ok_or(short)?;
+        let restarts = (u32::from_le_bytes(*restarts) as usize).checked_mul(4).and_then(|size| rest.len().checked_sub(size));
+        let end = restarts.ok_or(short)?;
+        Ok(Self { block, at: 0, end, key: Vec::new() })
+    }
+
+    /// Key and value of the next one.
+    fn next(&mut self) -> Parsed<Option<(&[u8], &[u8])>> {
+        let mut entries = Cursor(&self.block[self.at..self.end]);
+        if entries.is_empty() {
+            return Ok(None);
+        }
         let (shared, unshared, value) = (entries.size()?, entries.size()?, entries.size()?);
-        if shared > key.len() {
+        if shared > self.key.len() {
             return Err(Damage("a key shares more than there is"));
         }
-        key.truncate(shared);
-        key.extend_from_slice(entries.take(unshared)?);
-        each(&key, entries.take(value)?)?;
+        if unshared > MAX_KEY - shared {
+            return Err(Damage("a key is too long"));
+        }
+        self.key.truncate(shared);
+        self.key.extend_from_slice(entries.take(unshared)?);
+        let value = entries.take(value)?;
+        self.at = self.end - entries.0.len();
+        Ok(Some((&self.key, value)))
     }
-    Ok(())
 }
 
 /// A table's entry, whose key ends with sequence number and kind.

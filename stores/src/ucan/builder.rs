@@ -11,7 +11,7 @@ use storehouse_genericstore::car::{Archive, dag_cbor_cid_of};
 use storehouse_genericstore::dag_cbor::Writer;
 
 use super::archive::variant_block;
-use super::payload::Payload;
+use super::payload::{Claims, Payload};
 use super::{Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature, delegation};
 use crate::{Did, Result};
 
@@ -63,6 +63,7 @@ impl fmt::Debug for Signer {
 #[derive(Clone, Debug)]
 pub struct DelegationBuilder {
     payload: Payload,
+    claims: Claims,
     blocks: Vec<(Cid, Bytes)>,
 }
 
@@ -74,14 +75,12 @@ impl DelegationBuilder {
             // The signer's, when it is signed.
             issuer: audience.clone(),
             audience,
-            capabilities,
             expiration: None,
             not_before: None,
             nonce: None,
-            facts: None,
             proofs: Vec::new(),
         };
-        Self { payload, blocks: Vec::new() }
+        Self { payload, claims: Claims { capabilities, facts: None }, blocks: Vec::new() }
     }
 
     /// Expires then, in seconds since the start of 1970, UTC.
@@ -108,7 +107,7 @@ impl DelegationBuilder {
     /// With a fact more.
     #[must_use]
     pub fn fact(mut self, fact: BTreeMap<String, Ipld>) -> Self {
-        self.payload.facts.get_or_insert_default().push(Ipld::Map(fact));
+        self.claims.facts.get_or_insert_default().push(Ipld::Map(fact));
         self
     }
 
@@ -141,7 +140,7 @@ impl DelegationBuilder {
     /// As [`Delegation::decode`], for values that the format cannot say.
     pub fn sign(mut self, signer: &Signer) -> Result<Delegation> {
         self.payload.issuer = signer.did.clone();
-        let block = self.payload.write(&signer.sign(self.payload.signed().as_bytes()));
+        let block = self.payload.write(&self.claims, &signer.sign(self.payload.signed(&self.claims).as_bytes()));
         let cid = dag_cbor_cid_of(&block);
         let variant = variant_block(delegation::TAG, &cid);
         let root = variant.0;

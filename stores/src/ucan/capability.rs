@@ -12,21 +12,28 @@ pub struct Capability {
     pub nb: Option<Ipld>,
 }
 
-impl Capability {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+/// A capability as it lies in its block.
+pub(super) struct RawCapability<'a> {
+    can: &'a str,
+    with: &'a str,
+    nb: Option<&'a [u8]>,
+}
+
+impl<'a> RawCapability<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let (mut can, mut with, mut nb) = (None, None, None);
         reader.fields(|reader, key| {
             match key {
                 b"can" => {
-                    let text = reader.text()?.to_owned();
+                    let text = reader.text()?;
                     reader.set("can", &mut can, text)?;
                 }
                 b"with" => {
-                    let text = reader.text()?.to_owned();
+                    let text = reader.text()?;
                     reader.set("with", &mut with, text)?;
                 }
                 b"nb" => {
-                    let value = reader.ipld()?;
+                    let value = reader.raw()?;
                     reader.set("nb", &mut nb, value)?;
                 }
                 _ => return Ok(false),
@@ -36,7 +43,16 @@ impl Capability {
         let missing = |name| Reader::error_at(reader.offset(), Problem::MissingField(name));
         Ok(Self { can: can.ok_or_else(|| missing("can"))?, with: with.ok_or_else(|| missing("with"))?, nb })
     }
+}
 
+impl From<RawCapability<'_>> for Capability {
+    fn from(raw: RawCapability<'_>) -> Self {
+        let nb = raw.nb.and_then(|nb| Reader::new(nb).ipld().ok());
+        Self { can: raw.can.to_owned(), with: raw.with.to_owned(), nb }
+    }
+}
+
+impl Capability {
     /// As a map of what is there.
     pub(super) fn to_ipld(&self) -> Ipld {
         let fields =

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use storehouse_genericstore::car::{Archive, CAR_CODEC, write_varint};
 
 use super::archive::{parse, root, variant};
-use super::payload::Payload;
+use super::lazy::Lazy;
+use super::payload::{Claims, Payload};
 use super::signature::varint;
 use super::{Capability, Signature, SignatureError};
 use crate::{Did, Error, Result};
@@ -29,6 +30,7 @@ struct Parts {
     archive: Archive,
     cid: Cid,
     payload: Payload,
+    claims: Lazy<Claims>,
     signature: Signature,
 }
 
@@ -48,7 +50,8 @@ impl Delegation {
     pub(super) fn at(archive: Archive, cid: Cid) -> Result<Self> {
         let block = archive.block(&cid).ok_or(Error::Archive { what: WHAT, reason: "the block that its root links to is not in it" })?;
         let (payload, signature) = Payload::read(block).map_err(|source| Error::DagCbor { what: "a UCAN", source })?;
-        Ok(Self(Arc::new(Parts { archive, cid, payload, signature })))
+        let claims = Lazy::new(block.clone(), |block| Claims::read(block).unwrap_or_default());
+        Ok(Self(Arc::new(Parts { archive, cid, payload, claims, signature })))
     }
 
     /// The archive, byte for byte as it came.
@@ -81,10 +84,10 @@ impl Delegation {
         &self.0.payload.audience
     }
 
-    /// What it allows, or invokes.
+    /// What it allows, or invokes. Decoded when first asked for, as facts are: values may take some 200 times the room of their bytes.
     #[must_use]
     pub fn capabilities(&self) -> &[Capability] {
-        &self.0.payload.capabilities
+        &self.0.claims.get().capabilities
     }
 
     /// When it expires, in seconds since the start of 1970, UTC; `None` if it never does.
@@ -108,7 +111,7 @@ impl Delegation {
     /// Facts, each a map.
     #[must_use]
     pub fn facts(&self) -> &[Ipld] {
-        self.0.payload.facts.as_deref().unwrap_or_default()
+        self.0.claims.get().facts.as_deref().unwrap_or_default()
     }
 
     /// The delegations that it rests on, whether or not they are in the archive.
@@ -140,7 +143,7 @@ impl Delegation {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
-        self.0.signature.verify(Some(self.issuer()), key, self.0.payload.signed().as_bytes())
+        self.0.signature.verify(Some(self.issuer()), key, self.0.payload.signed(self.0.claims.get()).as_bytes())
     }
 
     /// The text form: `m` and the base64 of a CIDv1 with the codec of CAR and an identity multihash, which holds the archive.
@@ -188,7 +191,12 @@ impl fmt::Display for Delegation {
 
 impl fmt::Debug for Delegation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delegation").field("cid", &self.0.cid.to_string()).field("payload", &self.0.payload).finish_non_exhaustive()
+        let Parts { cid, payload, claims, .. } = &*self.0;
+        f.debug_struct("Delegation")
+            .field("cid", &cid.to_string())
+            .field("payload", payload)
+            .field("claims", claims)
+            .finish_non_exhaustive()
     }
 }
 

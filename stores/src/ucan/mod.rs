@@ -5,6 +5,7 @@ mod builder;
 mod capability;
 mod dag_json;
 mod delegation;
+mod lazy;
 mod payload;
 mod receipt;
 mod receipt_form;

@@ -6,26 +6,32 @@ use bytes::Bytes;
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 use multibase::Base;
-use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader, Writer};
+use storehouse_genericstore::dag_cbor::{DecodeError, Kind, Problem, Reader, Writer};
 
+use super::capability::RawCapability;
 use super::{Capability, Signature, dag_json};
 use crate::Did;
 
 /// The version that is written, and the only one that is read.
 pub(super) const VERSION: &str = "0.9.1";
 
-/// What a delegation says, without its signature.
-#[derive(Clone, Debug, PartialEq)]
+/// What a delegation says, without its signature and its claims.
+#[derive(Clone, Debug)]
 pub(super) struct Payload {
     pub(super) issuer: Did,
     pub(super) audience: Did,
-    pub(super) capabilities: Vec<Capability>,
     pub(super) expiration: Option<u64>,
     pub(super) not_before: Option<u64>,
     pub(super) nonce: Option<String>,
+    pub(super) proofs: Vec<Cid>,
+}
+
+/// The part of it that is made of any values, and in memory may take many times the room of its bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims {
+    pub(super) capabilities: Vec<Capability>,
     /// `None` where the field is absent, which is not the same bytes as an empty list.
     pub(super) facts: Option<Vec<Ipld>>,
-    pub(super) proofs: Vec<Cid>,
 }
 
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
@@ -46,7 +52,7 @@ fn list<'a, T>(reader: &mut Reader<'a>, mut item: impl FnMut(&mut Reader<'a>) ->
 }
 
 impl Payload {
-    /// Reads a block. Fields in any order; `prf` may be missing, and those that are optional.
+    /// Reads a block, all of which is checked. Fields in any order; `prf` may be missing, and those that are optional.
     pub(super) fn read(block: &Bytes) -> Result<(Self, Signature), DecodeError> {
         let mut reader = Reader::new(block);
         let (mut signature, mut version, mut capabilities, mut audience, mut expiration) = (None, None, None, None, None);
@@ -67,8 +73,10 @@ impl Payload {
                     reader.set("v", &mut version, ())?;
                 }
                 b"att" => {
-                    let items = list(reader, Capability::read)?;
-                    reader.set("att", &mut capabilities, items)?;
+                    for _ in 0..reader.list()? {
+                        RawCapability::read(reader)?;
+                    }
+                    reader.set("att", &mut capabilities, ())?;
                 }
                 b"aud" => {
                     let value = did(reader, "aud")?;
@@ -91,11 +99,13 @@ impl Payload {
                     reader.set("nnc", &mut nonce, value)?;
                 }
                 b"fct" => {
-                    let items = list(reader, |reader| match reader.ipld()? {
-                        fact @ Ipld::Map(_) => Ok(fact),
-                        _ => Err(invalid(start, "fct", "a fact is a map")),
-                    })?;
-                    reader.set("fct", &mut facts, items)?;
+                    for _ in 0..reader.list()? {
+                        if reader.kind()? != Kind::Map {
+                            return Err(invalid(start, "fct", "a fact is a map"));
+                        }
+                        reader.raw()?;
+                    }
+                    reader.set("fct", &mut facts, ())?;
                 }
                 b"prf" => {
                     let items = list(reader, Reader::link)?;
@@ -108,22 +118,21 @@ impl Payload {
         reader.finish()?;
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
         version.ok_or_else(|| missing("v"))?;
+        capabilities.ok_or_else(|| missing("att"))?;
         let payload = Self {
             issuer: issuer.ok_or_else(|| missing("iss"))?,
             audience: audience.ok_or_else(|| missing("aud"))?,
-            capabilities: capabilities.ok_or_else(|| missing("att"))?,
             expiration: expiration.ok_or_else(|| missing("exp"))?,
             not_before,
             nonce,
-            facts,
             proofs: proofs.unwrap_or_default(),
         };
         Ok((payload, signature.ok_or_else(|| missing("s"))?))
     }
 
-    /// The block, with this signature.
-    pub(super) fn write(&self, signature: &Signature) -> Bytes {
-        let optional = [self.facts.is_some(), self.not_before.is_some(), self.nonce.is_some()];
+    /// The block, with these claims and this signature.
+    pub(super) fn write(&self, claims: &Claims, signature: &Signature) -> Bytes {
+        let optional = [claims.facts.is_some(), self.not_before.is_some(), self.nonce.is_some()];
         let mut writer = Writer::with_capacity(512);
         writer.map(7 + optional.iter().filter(|there| **there).count());
         writer.text("s");
@@ -131,8 +140,8 @@ impl Payload {
         writer.text("v");
         writer.text(VERSION);
         writer.text("att");
-        writer.list(self.capabilities.len());
-        for capability in &self.capabilities {
+        writer.list(claims.capabilities.len());
+        for capability in &claims.capabilities {
             writer.ipld(&capability.to_ipld());
         }
         writer.text("aud");
@@ -142,7 +151,7 @@ impl Payload {
             Some(seconds) => writer.uint(seconds),
             None => writer.null(),
         }
-        if let Some(facts) = &self.facts {
+        if let Some(facts) = &claims.facts {
             writer.text("fct");
             writer.list(facts.len());
             for fact in facts {
@@ -168,14 +177,14 @@ impl Payload {
     }
 
     /// What is signed: base64url of the header, a point, base64url of the payload, both as dag-json.
-    pub(super) fn signed(&self) -> String {
+    pub(super) fn signed(&self, claims: &Claims) -> String {
         let text = |text: &dyn ToString| Ipld::String(text.to_string());
         let number = |number: u64| Ipld::Integer(number.into());
         let fields = [
-            ("att", Some(Ipld::List(self.capabilities.iter().map(Capability::to_ipld).collect()))),
+            ("att", Some(Ipld::List(claims.capabilities.iter().map(Capability::to_ipld).collect()))),
             ("aud", Some(text(&self.audience))),
             ("exp", Some(self.expiration.map_or(Ipld::Null, number))),
-            ("fct", self.facts.clone().map(Ipld::List)),
+            ("fct", claims.facts.clone().map(Ipld::List)),
             ("iss", Some(text(&self.issuer))),
             ("nbf", self.not_before.map(number)),
             ("nnc", self.nonce.clone().map(Ipld::String)),
@@ -186,5 +195,21 @@ impl Payload {
         dag_json::write(&mut payload, &Ipld::Map(fields));
         let header = format!(r#"{{"alg":"EdDSA","typ":"JWT","ucv":"{VERSION}"}}"#);
         format!("{}.{}", Base::Base64Url.encode(header), Base::Base64Url.encode(payload))
+    }
+}
+
+impl Claims {
+    /// Those of a block that [`Payload::read`] has taken.
+    pub(super) fn read(block: &[u8]) -> Result<Self, DecodeError> {
+        let mut claims = Self::default();
+        Reader::new(block).fields(|reader, key| {
+            match key {
+                b"att" => claims.capabilities = list(reader, |reader| RawCapability::read(reader).map(Capability::from))?,
+                b"fct" => claims.facts = Some(list(reader, Reader::ipld)?),
+                _ => drop(reader.raw()?),
+            }
+            Ok(true)
+        })?;
+        Ok(claims)
     }
 }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 use storehouse_genericstore::car::Archive;
-use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader};
+use storehouse_genericstore::dag_cbor::{DecodeError, Kind, Problem, Reader};
 
 use super::archive::{parse, root, variant};
+use super::lazy::Lazy;
 use super::{Delegation, ReceiptForm, Signature, SignatureError};
 use crate::{Did, Error, Result};
 
@@ -61,11 +62,12 @@ struct Body {
     signature: Signature,
     signed: Bytes,
     ran: Cid,
-    outcome: Outcome,
+    ok: bool,
+    outcome: Lazy<Outcome>,
     effects: Effects,
     issuer: Option<Did>,
     proofs: Vec<Cid>,
-    meta: BTreeMap<String, Ipld>,
+    meta: Lazy<BTreeMap<String, Ipld>>,
 }
 
 impl Receipt {
@@ -138,10 +140,16 @@ impl Receipt {
         }
     }
 
-    /// How it went.
+    /// Whether it went well.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.0.body.ok
+    }
+
+    /// How it went. Decoded when first asked for: the value may take some 200 times the room of its bytes.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
-        &self.0.body.outcome
+        self.0.body.outcome.get()
     }
 
     /// What is to be done as a consequence.
@@ -162,10 +170,10 @@ impl Receipt {
         &self.0.body.proofs
     }
 
-    /// What else it says.
+    /// What else it says. Decoded when first asked for, as the outcome is.
     #[must_use]
     pub fn meta(&self) -> &BTreeMap<String, Ipld> {
-        &self.0.body.meta
+        self.0.body.meta.get()
     }
 
     /// The signature.
@@ -225,12 +233,13 @@ impl Body {
                     reader.set("iss", &mut issuer, did)?;
                 }
                 b"out" => {
-                    let value = match (reader.map()?, reader.text()?) {
-                        (1, "ok") => Outcome::Ok(reader.ipld()?),
-                        (1, "error") => Outcome::Error(reader.ipld()?),
+                    let ok = match (reader.map()?, reader.text()?) {
+                        (1, "ok") => true,
+                        (1, "error") => false,
                         _ => return Err(invalid(start, "out", "neither just \"ok\" nor just \"error\"")),
                     };
-                    reader.set("out", &mut out, value)?;
+                    let value = signed.slice_ref(reader.raw()?);
+                    reader.set("out", &mut out, (ok, value))?;
                 }
                 b"prf" => {
                     let items = (0..reader.list()?).map(|_| reader.link()).collect::<Result<_, _>>()?;
@@ -241,8 +250,11 @@ impl Body {
                     reader.set("ran", &mut ran, link)?;
                 }
                 b"meta" => {
-                    let Ipld::Map(map) = reader.ipld()? else { return Err(invalid(start, "meta", "not a map")) };
-                    reader.set("meta", &mut meta, map)?;
+                    if reader.kind()? != Kind::Map {
+                        return Err(invalid(start, "meta", "not a map"));
+                    }
+                    let value = signed.slice_ref(reader.raw()?);
+                    reader.set("meta", &mut meta, value)?;
                 }
                 _ => return Ok(false),
             }
@@ -250,13 +262,18 @@ impl Body {
         })?;
         reader.finish()?;
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
+        let (ok, out) = out.ok_or_else(|| missing("out"))?;
         Ok(Self {
             ran: ran.ok_or_else(|| missing("ran"))?,
-            outcome: out.ok_or_else(|| missing("out"))?,
+            ok,
+            outcome: Lazy::new(out, if ok { |value| Outcome::Ok(any(value)) } else { |value| Outcome::Error(any(value)) }),
             effects: effects.ok_or_else(|| missing("fx"))?,
             issuer,
             proofs: proofs.ok_or_else(|| missing("prf"))?,
-            meta: meta.ok_or_else(|| missing("meta"))?,
+            meta: Lazy::new(meta.ok_or_else(|| missing("meta"))?, |value| match any(value) {
+                Ipld::Map(map) => map,
+                _ => BTreeMap::new(),
+            }),
             signature,
             signed,
         })
@@ -285,6 +302,11 @@ impl Effects {
     }
 }
 
+/// A value that was checked, of any kind.
+fn any(value: &[u8]) -> Ipld {
+    Reader::new(value).ipld().unwrap_or(Ipld::Null)
+}
+
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
     Reader::error_at(start, Problem::Field { field, reason: reason.into() })
 }
@@ -292,7 +314,7 @@ fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> Deco
 impl fmt::Display for Receipt {
     /// One line: CID, outcome, what ran, issuer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = if self.outcome().is_ok() { "ok" } else { "error" };
+        let outcome = if self.is_ok() { "ok" } else { "error" };
         write!(f, "{} {outcome} ran={} issuer=", self.cid(), self.ran())?;
         match self.issuer() {
             Some(issuer) => write!(f, "{issuer}"),

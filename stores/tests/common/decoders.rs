@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use storehouse_genericstore::car::{Archive, CarLimits, CarReader, dag_cbor_cid_of};
-use storehouse_genericstore::dag_cbor::{Reader, Writer};
+use storehouse_genericstore::dag_cbor::{Problem, Reader, Writer};
 use storehouse_genericstore::leveldb::Database;
 use storehouse_genericstore::{Cbor, Codec, DagCbor, Json};
 use storehouse_stores::{Acceptance, Allocation, Consolidation, Delegation, Did, Ipld, Receipt, ReceiptForm};
@@ -11,7 +11,7 @@ use storehouse_stores::{Acceptance, Allocation, Consolidation, Delegation, Did, 
 pub(crate) type Decoder = (&'static str, fn(&[u8]));
 
 /// All of them. Each panics if what must hold does not.
-pub(crate) const DECODERS: [Decoder; 15] = [
+pub(crate) const DECODERS: [Decoder; 17] = [
     ("did_bytes", did_bytes),
     ("did_text", did_text),
     ("dag_cbor", dag_cbor),
@@ -27,6 +27,8 @@ pub(crate) const DECODERS: [Decoder; 15] = [
     ("codecs", codecs),
     ("leveldb_log", leveldb_log),
     ("leveldb_table", leveldb_table),
+    ("leveldb_record", leveldb_record),
+    ("leveldb_block", leveldb_block),
 ];
 
 fn did_bytes(data: &[u8]) {
@@ -51,10 +53,20 @@ fn same_did(did: &Did) {
     assert!(!text.contains('/') && storehouse_objectstore::Key::new(&text).is_ok(), "{text}");
 }
 
-/// Decoded and written again it is canonical: read again it is the same, and written once more the same bytes.
+/// Decoded and written again it is canonical: read again it is the same, and written once more the same bytes. What is passed over is judged alike.
 fn dag_cbor(data: &[u8]) {
-    let mut reader = Reader::new(data);
-    let Ok(value) = reader.ipld() else { return };
+    let (mut reader, mut passed) = (Reader::new(data), Reader::new(data));
+    let value = match (reader.ipld(), passed.raw()) {
+        (Ok(value), Ok(_)) => value,
+        (Err(one), Err(other)) => {
+            // A key that comes twice is noticed by one before what follows it is read, and by the other after.
+            let twice = [&one, &other].iter().any(|e| matches!(e.problem, Problem::Duplicate(_)));
+            assert!(one == other || twice, "{one:?} {other:?}");
+            return;
+        }
+        (a, b) => panic!("{a:?} {b:?}"),
+    };
+    assert_eq!(reader.offset(), passed.offset());
     if reader.finish().is_err() {
         return;
     }
@@ -107,8 +119,13 @@ fn delegation(data: &[u8]) {
     let _ = format!("{record:?}");
 }
 
-/// The bytes as a UCAN's block, in an archive whose hashes are right: else hardly any would come that far.
+/// The bytes as a UCAN's block.
 fn ucan_block(data: &[u8]) {
+    delegation(&ucan_archive(data));
+}
+
+/// An archive of a UCAN with this block, whose hashes are right: else hardly any bytes would come that far.
+pub(crate) fn ucan_archive(data: &[u8]) -> Bytes {
     let block = (dag_cbor_cid_of(data), Bytes::copy_from_slice(data));
     let mut writer = Writer::default();
     writer.map(1);
@@ -116,13 +133,18 @@ fn ucan_block(data: &[u8]) {
     writer.link(&block.0);
     let variant = Bytes::from(writer.into_bytes());
     let root = dag_cbor_cid_of(&variant);
-    delegation(Archive::build(vec![root], vec![block, (root, variant)]).as_bytes());
+    Archive::build(vec![root], vec![block, (root, variant)]).as_bytes().clone()
 }
 
 /// The same for a receipt's block.
 fn receipt_block(data: &[u8]) {
+    receipt(&receipt_archive(data));
+}
+
+/// An archive of a receipt with this block.
+pub(crate) fn receipt_archive(data: &[u8]) -> Bytes {
     let cid = dag_cbor_cid_of(data);
-    receipt(Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))]).as_bytes());
+    Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))]).as_bytes().clone()
 }
 
 fn delegation_text(data: &[u8]) {
@@ -191,32 +213,70 @@ fn leveldb_table(data: &[u8]) {
     database(&[], data, "000005.ldb");
 }
 
-/// A database with `data` as its log or as its table, and as its manifest.
+/// The bytes as a record, of a log and of a manifest, with the right checksum.
+fn leveldb_record(data: &[u8]) {
+    // What fits into the first block, behind a head of 7 bytes.
+    database(&chunk(&data[..data.len().min((32 << 10) - 7)]), &[], "000003.record");
+}
+
+/// The bytes as a block of a table, and as its index, with the right checksums.
+fn leveldb_block(data: &[u8]) {
+    database(&[], &table(0, data), "000005.block");
+}
+
+/// Writes a database with this log and table into `dir`.
+pub(crate) fn write_database(dir: &std::path::Path, log: &[u8], table: &[u8]) {
+    std::fs::create_dir_all(dir).unwrap();
+    // A manifest that names log 3 and the table 5 in level 0.
+    let edit =
+        [&[1, 26][..], b"leveldb.BytewiseComparator", &[2, 3, 9, 0], if table.is_empty() { &[] } else { &[7, 0, 5, 9, 1, b'a', 1, b'z'] }]
+            .concat();
+    std::fs::write(dir.join("CURRENT"), "MANIFEST-000001\n").unwrap();
+    std::fs::write(dir.join("MANIFEST-000001"), chunk(&edit)).unwrap();
+    std::fs::write(dir.join("000003.log"), log).unwrap();
+    std::fs::write(dir.join("000005.ldb"), table).unwrap();
+}
+
+/// A database with this log and this table, and then with that log as its manifest.
 fn database(log: &[u8], table: &[u8], name: &str) {
     thread_local! {
         static DIR: tempfile::TempDir = tempfile::tempdir().unwrap();
     }
     DIR.with(|dir| {
         let dir = dir.path().join(name);
-        std::fs::create_dir_all(&dir).unwrap();
-        // A manifest that names log 3 and the table 5 in level 0.
-        let edit = [
-            &[1, 26][..],
-            b"leveldb.BytewiseComparator",
-            &[2, 3, 9, 0],
-            if table.is_empty() { &[] } else { &[7, 0, 5, 9, 1, b'a', 1, b'z'] },
-        ]
-        .concat();
-        std::fs::write(dir.join("CURRENT"), "MANIFEST-000001\n").unwrap();
-        std::fs::write(dir.join("MANIFEST-000001"), chunk(&edit)).unwrap();
-        std::fs::write(dir.join("000003.log"), log).unwrap();
-        std::fs::write(dir.join("000005.ldb"), table).unwrap();
+        write_database(&dir, log, table);
         read_all(&dir);
         if !log.is_empty() {
             std::fs::write(dir.join("MANIFEST-000001"), log).unwrap();
             read_all(&dir);
         }
     });
+}
+
+/// A table of one block, packed or not as `kind` says, whose footer leads to an index of it.
+pub(crate) fn table(kind: u8, block: &[u8]) -> Vec<u8> {
+    fn varint(mut value: usize, out: &mut Vec<u8>) {
+        while value >= 0x80 {
+            out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    }
+    let handle = |at: usize, size: usize| {
+        let mut handle = Vec::new();
+        varint(at, &mut handle);
+        varint(size, &mut handle);
+        handle
+    };
+    let trailer = |kind: u8, block: &[u8]| [&[kind][..], &masked_crc([block, &[kind]]).to_le_bytes()].concat();
+    let handle_of_block = handle(0, block.len());
+    // One entry, for all keys up to "zzz", and one restart.
+    let head = [0, 11, handle_of_block.len() as u8];
+    let index = [&head[..], b"zzz", &[1, 1, 0, 0, 0, 0, 0, 0], &handle_of_block, &[0, 0, 0, 0, 1, 0, 0, 0]].concat();
+    let mut footer = [vec![0, 0], handle(block.len() + 5, index.len())].concat();
+    footer.resize(40, 0);
+    footer.extend_from_slice(&0xdb47_7524_8b80_fb57_u64.to_le_bytes());
+    [block, &trailer(kind, block), &index, &trailer(0, &index), &footer].concat()
 }
 
 fn read_all(dir: &std::path::Path) {
@@ -228,13 +288,16 @@ fn read_all(dir: &std::path::Path) {
 
 /// A record of a log in one chunk, with its checksum.
 fn chunk(record: &[u8]) -> Vec<u8> {
+    [&masked_crc([&[1], record]).to_le_bytes()[..], &(record.len() as u16).to_le_bytes(), &[1], record].concat()
+}
+
+fn masked_crc(parts: [&[u8]; 2]) -> u32 {
     let mut crc = !0_u32;
-    for byte in std::iter::once(&1).chain(record) {
-        crc ^= u32::from(*byte);
+    for byte in parts.concat() {
+        crc ^= u32::from(byte);
         for _ in 0..8 {
             crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0x82f6_3b78 };
         }
     }
-    let masked = (!crc).rotate_right(15).wrapping_add(0xa282_ead8);
-    [&masked.to_le_bytes()[..], &(record.len() as u16).to_le_bytes(), &[1], record].concat()
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -48,6 +48,17 @@ pub(crate) fn seeds(dir: &Path, decoder: &str) -> Vec<Vec<u8>> {
                 .concat()
         }
         "leveldb_table" => [one("data_dir/claim/000005.ldb"), one("data_dir/acceptance/000002.ldb")].concat(),
+        // Two records of which one is deleted; and an edit that adds, removes and points to tables.
+        "leveldb_record" => vec![
+            b"\x07\0\0\0\0\0\0\0\x03\0\0\0\x01\x01a\x03one\x01\x01b\x03two\x00\x01a".to_vec(),
+            b"\x01\x1aleveldb.BytewiseComparator\x02\x03\x09\x00\x03\x09\x04\x07\x05\x00\x01a\x07\x00\x05\x09\x01a\x01z\x06\x00\x05"
+                .to_vec(),
+        ],
+        // Two versions of a key and another one that shares its beginning.
+        "leveldb_block" => vec![
+            b"\x00\x0a\x03ab\x01\x09\0\0\0\0\0\0new\x03\x07\x03\x08\0\0\0\0\0\0old\x01\x09\x00c\x00\x01\0\0\0\0\0\0\0\0\0\0\x01\0\0\0"
+                .to_vec(),
+        ],
         other => panic!("no seeds for {other}"),
     }
 }
