@@ -18,7 +18,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// A blob under a legacy key is listed where that key stands, unless it is under its own key too; finding that out takes one head for each such
     /// blob. After an error the listing ends; it can be resumed after the key of the last blob it gave.
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
-        let entries = self.store().list(ListOptions { prefix: options.prefix, start_after: options.after, limit: None });
+        let entries = self.store().list(ListOptions { prefix: options.prefix, start_after: options.after, ..ListOptions::default() });
         let this = self.clone();
         let blobs = entries
             .map(move |entry| {
@@ -32,7 +32,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     }
 
     /// The blob of an entry, unless it is none, or one that is listed elsewhere.
-    async fn blob_of(&self, Entry { key, metadata }: Entry) -> objectstore::Result<Option<BlobInfo>> {
+    async fn blob_of(&self, Entry { key, metadata, .. }: Entry) -> objectstore::Result<Option<BlobInfo>> {
         let Some(digest) = self.keys().decode(&key) else { return Ok(None) };
         let legacy = self.keys().encode_legacy(&digest)?;
         if legacy.as_ref() == Some(&key) && self.store().exists(&self.keys().encode(&digest)?).await? {

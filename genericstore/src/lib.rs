@@ -32,6 +32,7 @@
 
 mod error;
 mod namespace;
+mod read_ahead;
 mod scan;
 mod store;
 

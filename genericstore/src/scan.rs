@@ -1,9 +1,12 @@
 //! Reading many records.
 
+use bytes::Bytes;
+use futures_core::Stream;
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, future};
-use storehouse_objectstore::{Key, ListOptions, ObjectStore};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
+use storehouse_objectstore::{ETag, Entry, Key, ListOptions, ObjectStore, Result as StoreResult};
 
+use crate::read_ahead::{ReadAhead, Step};
 use crate::{Codec, Error, GenericStore, Record, Result};
 
 /// Options of [`GenericStore::scan`]: public fields, with defaults.
@@ -35,17 +38,23 @@ where
     C: Codec<T>,
     S: ObjectStore,
 {
-    /// The records, in the order in which the object store lists their keys, fetched a bounded number ahead.
+    /// The records, in the order in which the object store lists their keys. Where they lie beside their keys, the listing brings them along; elsewhere they are
+    /// fetched a bounded number ahead.
     ///
     /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`], [`Error::is_record`]) in its place, and
     /// the rest goes on; after another error the scan may end. A record deleted while the scan runs may be left out.
     pub fn scan(&self, options: ScanOptions) -> BoxStream<'_, Result<Record<T>>> {
-        self.fetch(self.object_keys(options, None))
+        self.fetch(options, None, |key, value, etag| Record { key: key.to_owned(), value, etag }).boxed()
+    }
+
+    /// The records alone, without their keys and tags; otherwise as [`scan`](Self::scan).
+    pub fn values(&self, options: ScanOptions) -> impl Stream<Item = Result<T>> + Send + '_ {
+        self.fetch(options, None, |_, value, _| value)
     }
 
     /// The records' keys, in the object store's order, without reading the records.
     pub fn keys(&self, options: ScanOptions) -> BoxStream<'_, Result<String>> {
-        self.object_keys(options, None).map_ok(|key| self.record_key(&key).unwrap_or_default().to_owned()).boxed()
+        self.entries(options, None, false).map_ok(|entry| self.record_key(&entry.key).unwrap_or_default().to_owned()).boxed()
     }
 
     /// How many records there are whose keys start with `prefix`.
@@ -53,7 +62,7 @@ where
     /// # Errors
     /// [`Error::Store`].
     pub async fn count(&self, prefix: &str) -> Result<u64> {
-        self.object_keys(ScanOptions::prefix(prefix), None).try_fold(0, |count, _| future::ok(count + 1)).await
+        self.entries(ScanOptions::prefix(prefix), None, false).try_fold(0, |count, _| future::ok(count + 1)).await
     }
 
     /// Whether there is a record whose key starts with `prefix`. One list request of one key, unless objects lie there that are no records.
@@ -61,31 +70,27 @@ where
     /// # Errors
     /// [`Error::Store`].
     pub async fn exists_prefix(&self, prefix: &str) -> Result<bool> {
-        Ok(self.first_key(prefix).await?.is_some())
+        Ok(self.first_entry(prefix, false).await?.is_some())
     }
 
     /// The first record, in the object store's order, whose key starts with `prefix` and that `matches`.
     ///
-    /// If the very first one does, that took one list request of one key and one get. A record that cannot be decoded is passed over if a later one
+    /// If the very first one does, that took one list request of one key and at most one get. A record that cannot be decoded is passed over if a later one
     /// matches.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Decode`] or [`Error::TooLarge`] of the first such record, if no other matches.
     pub async fn first(&self, prefix: &str, mut matches: impl FnMut(&T) -> bool + Send) -> Result<Option<Record<T>>> {
-        let Some(first) = self.first_key(prefix).await? else { return Ok(None) };
+        let Some(first) = self.first_entry(prefix, true).await? else { return Ok(None) };
         let mut failed = None;
-        match self.read(&first).await {
-            Ok((value, etag)) if matches(&value) => {
-                let key = self.record_key(&first).unwrap_or_default().to_owned();
-                return Ok(Some(Record { key, value, etag }));
-            }
+        let after = first.key.clone();
+        match self.record(first).await {
+            Ok(Some(record)) if matches(&record.value) => return Ok(Some(record)),
             Ok(_) => {}
-            // Deleted since it was listed.
-            Err(e) if e.is_not_found() => {}
             Err(e) if e.is_record() => failed = Some(e),
             Err(e) => return Err(e),
         }
-        let mut rest = self.fetch(self.object_keys(ScanOptions::prefix(prefix), Some(first)));
+        let mut rest = self.fetch(ScanOptions::prefix(prefix), Some(after), |key, value, etag| Record { key: key.to_owned(), value, etag });
         while let Some(record) = rest.next().await {
             match record {
                 Ok(record) if matches(&record.value) => return Ok(Some(record)),
@@ -97,12 +102,13 @@ where
         failed.map_or(Ok(None), Err)
     }
 
-    async fn first_key(&self, prefix: &str) -> Result<Option<Key>> {
-        let listed = ListOptions::default().prefix(self.listed(prefix)).limit(1);
+    async fn first_entry(&self, prefix: &str, values: bool) -> Result<Option<Entry>> {
+        let listed =
+            ListOptions { prefix: self.listed(prefix), start_after: None, limit: Some(1), values_up_to: values.then_some(self.limit) };
         match self.store.list(listed).try_next().await? {
             None => Ok(None),
-            Some(entry) if self.record_key(&entry.key).is_some() => Ok(Some(entry.key)),
-            Some(other) => self.object_keys(ScanOptions::prefix(prefix), Some(other.key)).try_next().await,
+            Some(entry) if self.record_key(&entry.key).is_some() => Ok(Some(entry)),
+            Some(other) => self.entries(ScanOptions::prefix(prefix), Some(other.key), values).try_next().await,
         }
     }
 
@@ -110,30 +116,69 @@ where
         format!("{}{prefix}", self.namespace().prefix())
     }
 
-    fn object_keys(&self, options: ScanOptions, after: Option<Key>) -> BoxStream<'_, Result<Key>> {
-        let after = match options.start_after.map(|key| self.namespace().object_key(&key)).transpose() {
-            Ok(start_after) => after.or(start_after),
-            Err(e) => return futures_util::stream::once(future::err(e)).boxed(),
-        };
-        let listed = ListOptions { prefix: self.listed(&options.prefix), start_after: after, limit: None };
-        self.store
-            .list(listed)
-            .map_err(Error::from)
-            .try_filter_map(|e| future::ok(self.record_key(&e.key).is_some().then_some(e.key)))
-            .boxed()
+    /// The listing of what may be records, with their bytes where the object store has them at hand and `values` are asked for.
+    fn list(&self, options: ScanOptions, after: Option<Key>, values: bool) -> Result<BoxStream<'static, StoreResult<Entry>>> {
+        let start_after = options.start_after.map(|key| self.namespace().object_key(&key)).transpose()?;
+        let (prefix, values_up_to) = (self.listed(&options.prefix), values.then_some(self.limit));
+        Ok(self.store.list(ListOptions { prefix, start_after: after.or(start_after), limit: None, values_up_to }))
     }
 
-    fn fetch<'a>(&'a self, keys: BoxStream<'a, Result<Key>>) -> BoxStream<'a, Result<Record<T>>> {
-        keys.map(move |key| async move {
-            let object = key?;
-            match self.read(&object).await {
-                Ok((value, etag)) => Ok(Some(Record { key: self.record_key(&object).unwrap_or_default().to_owned(), value, etag })),
-                Err(e) if e.is_not_found() => Ok(None),
-                Err(e) => Err(e),
+    /// The objects of records.
+    fn entries(&self, options: ScanOptions, after: Option<Key>, values: bool) -> BoxStream<'_, Result<Entry>> {
+        match self.list(options, after, values) {
+            Ok(listed) => listed
+                .map_err(Error::from)
+                .try_filter_map(|entry| future::ready(Ok(self.record_key(&entry.key).is_some().then_some(entry))))
+                .boxed(),
+            Err(e) => stream::once(future::err(e)).boxed(),
+        }
+    }
+
+    /// What `make` makes of each record's key, the record and its tag, in the object store's order.
+    fn fetch<R: Send + 'static>(
+        &self,
+        options: ScanOptions,
+        after: Option<Key>,
+        make: fn(&str, T, ETag) -> R,
+    ) -> impl Stream<Item = Result<R>> + Send + Unpin + '_ {
+        let listed = self.list(options, after, true);
+        // In the place of a listing, the error that there is none.
+        let (listed, failed) = listed.map_or_else(|e| (stream::empty().boxed(), Some(e)), |listed| (listed, None));
+        let made = move |key: &Key, bytes: &Bytes, etag| Ok(make(self.record_key(key).unwrap_or_default(), self.decode(key, bytes)?, etag));
+        let step = move |mut entry: Entry| {
+            if self.record_key(&entry.key).is_none() {
+                return Step::PassOver;
             }
-        })
-        .buffered(self.read_ahead)
-        .filter_map(|record| future::ready(record.transpose()))
-        .boxed()
+            if let Some(value) = entry.value.take() {
+                return Step::Done(made(&entry.key, &value, entry.metadata.etag));
+            }
+            Step::Wait(
+                async move {
+                    match self.read_bytes(&entry.key).await {
+                        Ok((bytes, etag)) => Some(made(&entry.key, &bytes, etag)),
+                        Err(e) if e.is_not_found() => None,
+                        Err(e) => Some(Err(e)),
+                    }
+                }
+                .boxed(),
+            )
+        };
+        stream::iter(failed.map(Err)).chain(ReadAhead::new(listed, step, self.read_ahead))
+    }
+
+    /// The record of a listed object; `None` if it is gone.
+    async fn record(&self, mut entry: Entry) -> Result<Option<Record<T>>> {
+        let read = match entry.value.take() {
+            Some(value) => Ok((value, entry.metadata.etag)),
+            None => self.read_bytes(&entry.key).await,
+        };
+        match read {
+            Ok((bytes, etag)) => {
+                let value = self.decode(&entry.key, &bytes)?;
+                Ok(Some(Record { key: self.record_key(&entry.key).unwrap_or_default().to_owned(), value, etag }))
+            }
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 }

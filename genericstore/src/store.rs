@@ -22,7 +22,7 @@ pub struct GenericStore<T, C, S> {
     pub(crate) store: S,
     codec: Arc<C>,
     namespace: Namespace,
-    limit: u64,
+    pub(crate) limit: u64,
     pub(crate) read_ahead: usize,
     pub(crate) indexes: Arc<Indexes<T>>,
     records: PhantomData<fn() -> T>,

@@ -142,6 +142,33 @@ async fn requests_of_the_first() {
     assert_eq!(plain.requests(), (0, 1));
 }
 
+/// What a listing brings along is not fetched again, and what is too large is not brought along.
+#[tokio::test]
+async fn values_of_a_listing() {
+    let plain = Plain::new().listing_values();
+    let store = numbers(plain.clone(), "", "").with_limit(3);
+    let large = numbers(plain.clone(), "", "");
+    for n in 0..100 {
+        store.put(&format!("x/{n:03}"), &n).await.unwrap();
+    }
+    large.put("x/050", &12345).await.unwrap();
+    plain.requests();
+    let scanned: Vec<_> = store.scan(ScanOptions::default()).collect().await;
+    assert_eq!(plain.requests(), (1, 1));
+    for (n, record) in scanned.iter().enumerate() {
+        match record {
+            Ok(record) => assert_eq!((&record.key, record.value), (&format!("x/{n:03}"), n as u64)),
+            Err(e) => assert!(n == 50 && matches!(e, Error::TooLarge { size: 5, limit: 3, .. }), "{n}: {e}"),
+        }
+    }
+    assert_eq!(scanned.len(), 100);
+    plain.requests();
+    assert_eq!(store.first("x/", |_| true).await.unwrap().unwrap().value, 0);
+    assert_eq!(plain.requests(), (0, 1));
+    let etag = scanned[7].as_ref().unwrap().etag.clone();
+    store.replace_if_unchanged("x/007", &8, etag).await.unwrap();
+}
+
 /// A scan fetches ahead, so many at once and no more, and gives records in order.
 #[tokio::test]
 async fn read_ahead() {

@@ -57,14 +57,33 @@ fn flaw(text: &str) -> Option<&'static str> {
     if text.len() > Key::MAX_LEN {
         return Some("a key has at most 1024 bytes");
     }
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Some("a key has no control characters");
+    }
+    if has_plain_segments(text.as_bytes()) {
+        return None;
     }
     text.split('/').find_map(|segment| match segment {
         "" => Some("a key has no empty segment, so no '/' at its start, at its end, or next to another '/'"),
         "." | ".." => Some("a key has no segment '.' or '..'"),
         _ => None,
     })
+}
+
+/// Listings check a key for each record, so both of these look at all bytes alike, many at a time.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().fold(false, |found, byte| found | byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
+}
+
+/// Whether no segment is empty or begins with a point. If not, they must be looked at one by one.
+fn has_plain_segments(text: &[u8]) -> bool {
+    let begins = |byte: u8| byte != b'/' && byte != b'.';
+    let pairs = text.iter().zip(&text[1..]).fold(true, |plain, (before, byte)| plain & (*before != b'/' || begins(*byte)));
+    pairs && begins(text[0]) && !text.ends_with(b"/")
 }
 
 impl fmt::Display for Key {

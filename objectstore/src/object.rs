@@ -1,9 +1,12 @@
 //! What a store says about an object.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use bytes::Bytes;
 
 use crate::{Body, Key};
 
@@ -11,31 +14,66 @@ use crate::{Body, Key};
 ///
 /// Tags of different backends, or of different keys, say nothing about each other. The text is the backend's own; one from an S3
 /// server is kept as it came, quotes included.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ETag(Arc<str>);
+#[derive(Clone)]
+pub struct ETag(Text);
+
+/// A listing of a million records makes a million tags: short ones take no memory of their own.
+#[derive(Clone)]
+enum Text {
+    Short { len: u8, bytes: [u8; SHORT] },
+    Long(Arc<str>),
+}
+
+const SHORT: usize = 30;
 
 impl ETag {
     /// A tag with this text.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        let mut bytes = [0; SHORT];
+        Self(match bytes.get_mut(..text.len()) {
+            Some(short) => {
+                short.copy_from_slice(text.as_bytes());
+                Text::Short { len: text.len() as u8, bytes }
+            }
+            None => Text::Long(text.into()),
+        })
     }
 
     /// The tag's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // It came from text.
+            Text::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
+            Text::Long(text) => text,
+        }
+    }
+}
+
+impl PartialEq for ETag {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ETag {}
+
+impl Hash for ETag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Debug for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -57,6 +95,9 @@ pub struct Entry {
     pub key: Key,
     /// What is known of the object. A listing may see another version than a get that follows it.
     pub metadata: Metadata,
+    /// All bytes of the version that `metadata` is of, if they were [asked for](crate::ListOptions::values_up_to) and the store had them at hand: where records
+    /// lie beside their keys, in memory or in an embedded database. `None` says nothing, and a get will tell.
+    pub value: Option<Bytes>,
 }
 
 /// An object, or the range of it that was asked for. Metadata and body come from one version.
@@ -83,4 +124,18 @@ impl Object {
 pub struct PutResult {
     /// The tag of the version that was written, for a later [`PutMode::Replace`](crate::PutMode::Replace).
     pub etag: ETag,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_their_text() {
+        for text in ["", "a", "\"d41d8cd98f00b204e9800998ecf8427e-12\"", &"é".repeat(15), &"é".repeat(16), &"x".repeat(31)] {
+            let tag = ETag::new(text);
+            assert_eq!((tag.as_str(), &tag.to_string()[..], &tag), (text, text, &ETag::new(String::from(text))));
+            assert_ne!(tag, ETag::new(format!("{text} ")));
+        }
+    }
 }

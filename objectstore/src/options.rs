@@ -62,6 +62,9 @@ pub struct ListOptions {
     pub start_after: Option<Key>,
     /// At most this many keys. All of them if `None`; none if `Some(0)`.
     pub limit: Option<usize>,
+    /// Also give the objects' bytes, of those that have at most so many (inclusive), if the store has them at hand anyway; none if `None`. See
+    /// [`Entry::value`](crate::Entry::value).
+    pub values_up_to: Option<u64>,
 }
 
 macro_rules! setters {
@@ -104,6 +107,8 @@ setters! { ListOptions:
     start_after(Key) => |key| Some(key);
     /// At most this many.
     limit(usize) => |limit| Some(limit);
+    /// With the bytes of objects that have at most so many (inclusive), where they are at hand.
+    values_up_to(u64) => |bytes| Some(bytes);
 }
 
 impl PutMode {

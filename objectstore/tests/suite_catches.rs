@@ -45,6 +45,8 @@ enum Flaw {
     ListsByPath,
     ResumesAtTheKey,
     ForgetsLimits,
+    ListsLargeValues,
+    ListsOtherValues,
     FailsToDeleteTheMissing,
     DropsSomeDeletes,
     TakesAllKeysFirst,
@@ -254,6 +256,11 @@ impl ObjectStore for Broken {
                 self.inner.list(options).try_filter(move |entry| std::future::ready(from(entry))).boxed()
             }
             Flaw::ForgetsLimits => self.inner.list(ListOptions { limit: options.limit.filter(|limit| *limit != 2), ..options }),
+            Flaw::ListsLargeValues => self.inner.list(ListOptions { values_up_to: Some(u64::MAX), ..options }),
+            Flaw::ListsOtherValues => {
+                let cut = |value: Bytes| value.slice(value.len().min(1)..);
+                self.inner.list(options).map_ok(move |entry| Entry { value: entry.value.map(cut), ..entry }).boxed()
+            }
             _ => self.inner.list(options),
         }
     }
@@ -366,6 +373,8 @@ catches! {
         ResumesAtTheKey is 11 in "list::resume_at_every_key";
         ForgetsLimits is 11 in "list::limits";
         ListsTwice is 11 in "list::while_writing";
+        ListsLargeValues is 11 in "list::values";
+        ListsOtherValues is 7 in "list::values";
     }
     cancelling {
         LeavesLitter is 12 in "cancel::put_at_every_await";

@@ -20,11 +20,17 @@ pub(crate) struct Plain {
     left: Arc<AtomicUsize>,
     gets: Arc<AtomicUsize>,
     lists: Arc<AtomicUsize>,
+    /// Whether listings bring values along, as those of a server do not.
+    values: bool,
 }
 
 impl Plain {
     pub(crate) fn new() -> Self {
-        Self { memory: Memory::new(), left: Arc::new(usize::MAX.into()), gets: Arc::default(), lists: Arc::default() }
+        Self { memory: Memory::new(), left: Arc::new(usize::MAX.into()), gets: Arc::default(), lists: Arc::default(), values: false }
+    }
+
+    pub(crate) fn listing_values(self) -> Self {
+        Self { values: true, ..self }
     }
 
     pub(crate) fn fail_after(&self, writes: usize) {
@@ -96,7 +102,7 @@ impl ObjectStore for Plain {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
-        self.memory.list(options)
+        self.memory.list(ListOptions { values_up_to: options.values_up_to.filter(|_| self.values), ..options })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -126,6 +126,7 @@ macro_rules! __for_each_conformance_case {
                 limits [11] "a limit of none, one, all but one, all, more; and a walk in steps";
                 more_than_a_page [11] "more keys than a page holds, each once";
                 left_unread [11, 13] "a listing that is not read on holds nothing up, and can be read on or dropped";
+                values [7, 11] "a listing gives bytes only if asked, up to the size asked for, and then those of the version that it names";
                 while_writing [11] "objects that stay are listed once, in order, while others come and go";
             }
             waiting {

@@ -31,9 +31,16 @@ pub(super) struct Memory {
 /// Some records of a listing.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// Where the next page starts, if there is one.
     pub(super) next: Option<Bytes>,
+}
+
+/// Has the processor fetch records, which lie anywhere in memory, side by side, and not one after the other as each is looked at.
+fn fetch(entries: &VecDeque<Entry>) {
+    const LINE: usize = 64;
+    let lines = entries.iter().flat_map(|entry| entry.raw().iter().step_by(LINE));
+    std::hint::black_box(lines.fold(0, |all, byte| all ^ byte));
 }
 
 impl Core {
@@ -65,6 +72,8 @@ impl Core {
             (some(&memory.active), memory.frozen.clone(), Arc::clone(&memory.tables))
         };
         let frozen = frozen.as_deref().map(some).unwrap_or_default();
+        fetch(&active);
+        fetch(&frozen);
         // Beyond the last entry taken from memory there may be others.
         let horizon =
             [&active, &frozen].into_iter().filter(|taken| taken.len() > limit).filter_map(|taken| taken.back()).map(Entry::key_bytes).min();
@@ -73,26 +82,29 @@ impl Core {
             sources.push(Source::Table(table.seek(start, Some(&self.cache), wait)?));
         }
         let mut merge = Merge::new(sources, Some(&self.cache), wait)?;
-        let mut page = Page { entries: VecDeque::new(), next: None };
-        let mut bytes = 0;
+        let mut entries = Vec::new();
+        let (mut bytes, mut last) = (0, None);
         // Deletions count too, so that a page of many of them ends.
         for _ in 0..limit {
-            let Some(entry) = merge.next()?.filter(|entry| entry.key().starts_with(prefix)) else { return Ok(page) };
-            let key = entry.key_bytes();
-            if horizon.as_ref().is_some_and(|horizon| key >= *horizon) {
-                page.next = Some(key);
-                return Ok(page);
+            let Some(entry) = merge.next()?.filter(|entry| entry.key().starts_with(prefix)) else {
+                return Ok(Page { entries, next: None });
+            };
+            if horizon.as_ref().is_some_and(|horizon| entry.key() >= &horizon[..]) {
+                return Ok(Page { entries, next: Some(entry.key_bytes()) });
             }
-            // The least text behind the key.
-            page.next = Some([&key[..], b"\0"].concat().into());
             bytes += entry.raw().len();
-            if !entry.is_deletion() {
-                page.entries.push_back(entry);
+            if entry.is_deletion() {
+                last = Some(entry);
+            } else {
+                last = None;
+                entries.push(entry);
             }
             if bytes >= PAGE_BYTES {
                 break;
             }
         }
-        Ok(page)
+        // The least text behind the last key.
+        let next = last.as_ref().or(entries.last()).map(|last| [last.key(), b"\0"].concat().into());
+        Ok(Page { entries, next })
     }
 }

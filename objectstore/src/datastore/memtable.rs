@@ -1,6 +1,6 @@
 //! Records in memory that are in the log and not yet in a table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
 
@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::entry::Entry;
 
-/// The newest entry of each key. A hash map for reads, which come by the million, and the keys once more in order for listings.
+/// The newest entry of each key. A hash map for reads, which come by the million, and all once more in order for listings.
 #[derive(Default)]
 pub(super) struct Memtable {
     entries: HashMap<Bytes, Entry>,
-    keys: BTreeSet<Bytes>,
+    sorted: BTreeMap<Bytes, Entry>,
     /// Bytes of all entries that were put in, also of those replaced since: they share memory with their neighbours.
     bytes: usize,
 }
@@ -21,9 +21,8 @@ impl Memtable {
     pub(super) fn insert(&mut self, entry: Entry) {
         self.bytes += entry.raw().len();
         let key = entry.key_bytes();
-        if self.entries.insert(key.clone(), entry).is_none() {
-            self.keys.insert(key);
-        }
+        self.entries.insert(key.clone(), entry.clone());
+        self.sorted.insert(key, entry);
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
@@ -40,7 +39,7 @@ impl Memtable {
 
     /// The entries from `start` on, in order.
     pub(super) fn range<'a>(&'a self, start: Bound<&'a [u8]>) -> impl Iterator<Item = &'a Entry> {
-        self.keys.range::<[u8], _>((start, Bound::Unbounded)).filter_map(|key| self.entries.get(key))
+        self.sorted.range::<[u8], _>((start, Bound::Unbounded)).map(|(_, entry)| entry)
     }
 }
 

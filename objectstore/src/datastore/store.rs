@@ -8,6 +8,7 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 
 use super::compact::{self, compact};
 use super::entry::{Entry, Tag};
@@ -212,8 +213,13 @@ impl Datastore {
 pub(super) async fn off_thread<T: Send + 'static>(operation: Operation, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(e) => Err(Error::io(operation, None, "the work was cut off", std::io::Error::other(e))),
+        Err(e) => Err(cut_off(operation, e)),
     }
+}
+
+/// What becomes of work on the blocking pool when the runtime shuts down.
+pub(super) fn cut_off(operation: Operation, e: JoinError) -> Error {
+    Error::io(operation, None, "the work was cut off", std::io::Error::other(e))
 }
 
 #[deny(clippy::missing_trait_methods)]

@@ -210,7 +210,7 @@ fn entry(dir: &File, name: &str) -> Result<Option<Entry>> {
         return Ok(None);
     }
     let key = Key::new(name.strip_suffix(EXTENSION).unwrap_or(name))?;
-    Ok(Some(Entry { key, metadata: stamp::metadata(&stat) }))
+    Ok(Some(Entry { key, metadata: stamp::metadata(&stat), value: None }))
 }
 
 fn list_failed(message: &str, source: std::io::Error) -> Error {

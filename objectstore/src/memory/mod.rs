@@ -102,7 +102,10 @@ impl Shared {
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|(key, _)| key.as_str().starts_with(&options.prefix))
             .take(limit)
-            .map(|(key, stored)| Entry { key: key.clone(), metadata: stored.metadata() })
+            .map(|(key, stored)| {
+                let value = options.values_up_to.filter(|most| stored.bytes.len() as u64 <= *most).map(|_| stored.bytes.clone());
+                Entry { key: key.clone(), metadata: stored.metadata(), value }
+            })
             .collect()
     }
 }

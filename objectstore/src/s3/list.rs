@@ -109,7 +109,7 @@ impl Listing {
                 }
                 continue;
             }
-            entries.push(Entry { key, metadata });
+            entries.push(Entry { key, metadata, value: None });
         }
         entries.truncate(self.left);
         self.left -= entries.len();

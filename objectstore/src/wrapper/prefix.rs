@@ -167,6 +167,7 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
             prefix: format!("{prefix}{}", options.prefix),
             start_after,
             limit: options.limit.filter(|limit| exact || *limit == 0),
+            values_up_to: options.values_up_to,
         };
         let entries = self.inner.list(inner).filter_map(move |entry| {
             future::ready(match entry {

@@ -64,6 +64,6 @@ where
 
     pub(super) fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<T>> {
         let options = digest.map_or_else(ScanOptions::default, |digest| ScanOptions::prefix(prefix(digest, 0)));
-        self.0.scan(options).map_ok(|record| record.value).err_into().boxed()
+        self.0.values(options).err_into().boxed()
     }
 }

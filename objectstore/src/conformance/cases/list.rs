@@ -1,15 +1,17 @@
 //! Rule 11: listings, in the store's order, by a prefix that is text, from any key on.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
 use super::super::Fixture;
-use super::super::check::{OrFail, ensure, ensure_eq};
+use super::super::check::{OrFail, brief, ensure, ensure_eq};
+use super::super::content::stamped;
 use super::super::names;
-use crate::{Key, ListOptions};
+use crate::{Entry, Key, ListOptions};
 
 /// Writes an object of its own length under each name that the store takes, and gives the keys in the store's order.
 async fn filled(fixture: &Fixture) -> Vec<Key> {
@@ -155,6 +157,52 @@ pub(in super::super) async fn left_unread(fixture: Fixture) {
         let rest: Vec<_> = listing.map_ok(|entry| entry.key).try_collect().await.or_fail(11, "reading on");
         let rest: Vec<_> = rest.into_iter().filter(|key| *key != late).collect();
         ensure_eq!(11, rest, keys[1..].to_vec(), "the rest of a listing that was left unread for a while");
+    }
+}
+
+pub(in super::super) async fn values(fixture: Fixture) {
+    let keys = names::accepted(&fixture, names::RELATED);
+    let puts = Mutex::new(HashMap::new());
+    let put = async |key: &Key, bytes: Bytes| {
+        let put = fixture.put(11, key, bytes.clone()).await;
+        puts.lock().unwrap_or_else(PoisonError::into_inner).insert((key.clone(), put.etag), bytes);
+    };
+    for (number, key) in keys.iter().enumerate() {
+        put(key, stamped(number as u64, 8 * number)).await;
+    }
+    for entry in fixture.list(11, ListOptions::default()).await {
+        ensure!(11, entry.value.is_none(), "bytes were listed for {:?} though nobody asked for them", entry.key);
+    }
+    let mut listed = Vec::new();
+    for most in [0, 64, 65, u64::MAX] {
+        for entry in fixture.list(11, ListOptions::default().values_up_to(most)).await {
+            ensure!(11, entry.value.is_none() || entry.metadata.size <= most, "bytes of {:?}, which has more than {most}", entry.key);
+            listed.push(entry);
+        }
+    }
+    // While other versions come.
+    let listing = async {
+        for limit in [1, keys.len(), usize::MAX] {
+            listed.extend(fixture.list(11, ListOptions::default().values_up_to(u64::MAX).limit(limit)).await);
+        }
+    };
+    let writing = async {
+        for (number, key) in keys.iter().enumerate() {
+            put(key, stamped(1000 + number as u64, 8 * number + 100)).await;
+        }
+    };
+    futures_util::join!(listing, writing);
+    let puts = puts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for Entry { key, metadata, value } in listed {
+        let Some(value) = value else { continue };
+        let written = puts.get(&(key.clone(), metadata.etag.clone()));
+        ensure!(
+            7,
+            written == Some(&value) && value.len() as u64 == metadata.size,
+            "{} listed for {key:?} with {metadata:?}, which is {}",
+            brief(Some(&value)),
+            brief(written)
+        );
     }
 }
 

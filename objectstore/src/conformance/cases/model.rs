@@ -146,7 +146,7 @@ impl Pair {
             Op::DeleteMany { ref keys } => self.delete_many(keys.iter().map(|key| self.key(*key)).collect()).await,
             Op::List { prefix, start_after, limit } => {
                 let start_after = start_after.map(|key| self.key(key));
-                self.list(ListOptions { prefix: PREFIXES[prefix].into(), start_after, limit }).await
+                self.list(ListOptions { prefix: PREFIXES[prefix].into(), start_after, limit, values_up_to: None }).await
             }
             Op::Reopen => {
                 self.fixture.reopen().await;
