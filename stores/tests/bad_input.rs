@@ -1,9 +1,13 @@
 //! What must be refused, with a sentence that says why; and what is read although it is not written so.
 
 mod common;
+#[path = "common/decoders.rs"]
+#[allow(dead_code)]
+mod decoders;
 
 use bytes::Bytes;
 use common::records;
+use decoders::{receipt_archive, ucan_archive};
 use storehouse_genericstore::car::{Archive, dag_cbor_cid_of};
 use storehouse_genericstore::dag_cbor::Writer;
 use storehouse_objectstore::{Memory, ObjectStoreExt};
@@ -80,6 +84,76 @@ fn fields_unknown_missing_twice_or_of_another_type() {
             assert!(refused.contains("1 bytes follow"), "{refused}");
         }
     }
+}
+
+/// The same for the blocks of UCANs and receipts, whose archives are made anew around them.
+#[test]
+fn fields_of_blocks_in_archives() {
+    let ucan = |fields: &[(String, Ipld)], more: &[u8]| {
+        let block = [&map(fields)[..], more].concat();
+        Delegation::decode(ucan_archive(&block)).map(|delegation| delegation.issuer().clone()).map_err(|e| story(&e))
+    };
+    for (good, _) in records("delegation") {
+        let good = Delegation::decode(good).unwrap();
+        let (_, block) = good.blocks().iter().find(|(cid, _)| *cid == good.cid()).unwrap();
+        refuses(&fields(block), &["fct", "nbf", "nnc", "prf"], ucan);
+    }
+    for (good, _) in records("receipt-store") {
+        let good = Receipt::decode(good).unwrap();
+        let (_, block) = good.blocks().iter().find(|(cid, _)| *cid == good.cid()).unwrap();
+        let outer = fields(block);
+        let [(_, ocm @ Ipld::Map(_)), (_, sig)] = &outer[..] else { panic!("{outer:?}") };
+        let mut writer = Writer::default();
+        writer.ipld(ocm);
+        let receipt = |inner: &[(String, Ipld)], more: &[u8]| {
+            let mut writer = Writer::default();
+            writer.map(2);
+            writer.text("ocm");
+            writer.raw(&map(inner));
+            writer.text("sig");
+            writer.ipld(sig);
+            let block = [&writer.into_bytes()[..], more].concat();
+            Receipt::decode(receipt_archive(&block)).map(|receipt| receipt.ran()).map_err(|e| story(&e))
+        };
+        refuses(&fields(&writer.into_bytes()), &["iss"], receipt);
+        let whole = |fields: &[(String, Ipld)], more: &[u8]| {
+            let block = [&map(fields)[..], more].concat();
+            Receipt::decode(receipt_archive(&block)).map(|receipt| receipt.ran()).map_err(|e| story(&e))
+        };
+        refuses(&outer, &[], whole);
+    }
+}
+
+/// Unknown, missing and repeated fields are refused, those of another type, and what follows; any order is read.
+fn refuses<T: PartialEq + std::fmt::Debug>(
+    all: &[(String, Ipld)],
+    optional: &[&str],
+    decode: impl Fn(&[(String, Ipld)], &[u8]) -> Result<T, String>,
+) {
+    let good = decode(all, &[]).unwrap();
+    let reversed: Vec<_> = all.iter().rev().cloned().collect();
+    assert_eq!(decode(&reversed, &[]).unwrap(), good);
+    for (n, (name, value)) in all.iter().enumerate() {
+        let mut fields = all.to_vec();
+        fields.remove(n);
+        match decode(&fields, &[]) {
+            Ok(_) => assert!(optional.contains(&&name[..]), "{name:?} was not missed"),
+            Err(refused) => assert!(refused.contains(&format!("the field {name:?} is missing")), "{refused}"),
+        }
+        for wrong in [Ipld::Null, Ipld::Bool(true), Ipld::Integer(-1), Ipld::Float(1.0), Ipld::List(vec![Ipld::Null])] {
+            let mut fields = all.to_vec();
+            fields[n].1 = wrong.clone();
+            let decoded = decode(&fields, &[]);
+            assert!(decoded.is_err() || (name == "exp" && wrong == Ipld::Null), "{name:?} as {wrong:?} instead of {value:?}");
+        }
+        let refused = decode(&[all, &all[n..=n]].concat(), &[]).unwrap_err();
+        assert!(refused.contains("occurs twice"), "{refused}");
+    }
+    let unknown = ("x".to_owned(), Ipld::Integer(1));
+    let refused = decode(&[all, &[unknown]].concat(), &[]).unwrap_err();
+    assert!(refused.contains("there is no field \"x\""), "{refused}");
+    let refused = decode(all, &[0]).unwrap_err();
+    assert!(refused.contains("1 bytes follow"), "{refused}");
 }
 
 /// The example of the format's own page, changed at one place.

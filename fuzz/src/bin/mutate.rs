@@ -1,4 +1,4 @@
-//! Mutated inputs for every decoder, without libFuzzer: `cargo run --release --no-default-features --bin mutate -- [INPUTS] [SEED] [DECODER…]`.
+//! Mutated inputs for every decoder, without libFuzzer: `cargo run --release --no-default-features --features mutate --bin mutate -- [INPUTS] [SEED] [DECODER…]`.
 //! With `--corpus` instead, it writes the good inputs into `corpus/DECODER`.
 
 fn main() -> std::io::Result<()> {

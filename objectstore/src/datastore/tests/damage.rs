@@ -78,6 +78,70 @@ fn a_flipped_bit_anywhere() {
     });
 }
 
+/// Every byte of a small database of a table, and of the log of one that is open.
+#[test]
+fn a_flipped_bit_of_every_byte() {
+    runtime().block_on(async {
+        let few = 12;
+        let disk = Arc::new(SimDisk::default());
+        let store = open(&disk, SMALL).unwrap();
+        for number in 0..few {
+            store.write(&key(number), value(number).slice(..100)).await.unwrap();
+        }
+        assert!(store.check().await.unwrap().is_sound());
+        let (log, _) = disk.sizes().into_iter().find(|(name, _)| name.ends_with(".log")).unwrap();
+        let mut written = 0;
+        disk.change(&log, |bytes| written = bytes.iter().rposition(|byte| *byte != 0).unwrap());
+        for place in 0..=written {
+            let flip = |bytes: &mut Vec<u8>| bytes[place] ^= 1 << (place % 8);
+            disk.change(&log, flip);
+            assert!(!store.check().await.unwrap().is_sound(), "byte {place} of {log}");
+            disk.change(&log, flip);
+        }
+        store.close().await.unwrap();
+
+        let sizes: Vec<_> = disk.sizes().into_iter().filter(|(name, _)| name != "LOCK").collect();
+        assert_eq!(sizes.iter().filter(|(name, _)| name.ends_with(".table")).count(), 1, "{sizes:?}");
+        for (name, size) in &sizes {
+            for place in 0..*size {
+                let copy = Arc::new(disk.copy());
+                let store = open(&copy, SMALL).unwrap();
+                copy.change(name, |bytes| bytes[place] ^= 1 << (place % 8));
+                // While it is open, and when it is opened.
+                assert!(!store.check().await.unwrap().is_sound(), "byte {place} of {name}");
+                store.close().await.unwrap();
+                if name == "MANIFEST" {
+                    continue;
+                }
+                let store = open(&copy, SMALL).unwrap();
+                assert!(!store.check().await.unwrap().is_sound(), "byte {place} of {name}, opened again");
+                for number in 0..few {
+                    match store.read(&key(number), 1 << 20).await {
+                        Ok(there) => assert_eq!(there, value(number).slice(..100)),
+                        Err(e) => assert!(!e.is_not_found(), "byte {place} of {name}: record {number} seems never to have been there"),
+                    }
+                }
+                store.close().await.unwrap();
+            }
+        }
+    });
+}
+
+/// A manifest that is cut off anywhere is refused, and never taken for that of an empty store.
+#[test]
+fn a_cut_manifest() {
+    runtime().block_on(async {
+        let sound = closed().await;
+        let (_, size) = sound.sizes().into_iter().find(|(name, _)| name == "MANIFEST").unwrap();
+        for len in 0..size {
+            let disk = Arc::new(sound.copy());
+            disk.change("MANIFEST", |bytes| bytes.truncate(len));
+            let fault = open(&disk, SMALL).map(drop).unwrap_err();
+            assert!(matches!(&fault, Fault::Damaged(damage) if damage.file == "MANIFEST"), "{len}: {fault:?}");
+        }
+    });
+}
+
 /// The manifest's copies, one of them damaged while the store is open: found. Both: the store is not opened, and says why.
 #[test]
 fn a_damaged_manifest() {
