@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, TableDefinition};
+use storehouse_blobstore::{Digest, HashFunction};
+use storehouse_genericstore::car::dag_cbor_cid_of;
 use storehouse_objectstore::{Batch, Datastore, DatastoreOptions, Key};
+use storehouse_stores::{Allocation, Blob, Did, Layout};
 use tokio::runtime::Runtime;
 
 /// Bytes of a value: those of an allocation.
@@ -46,12 +49,37 @@ pub(crate) fn value(number: u64) -> Bytes {
     value.into()
 }
 
+/// The allocation with this number: 160 bytes or so under a key of 115.
+pub(crate) fn allocation(number: u64) -> Allocation {
+    let noise = key(number);
+    let blob = Blob { digest: Digest::of(HashFunction::Sha2_256, noise.as_bytes()), size: 1 << 20 };
+    let mut space = [0; 32];
+    space.copy_from_slice(&noise.as_bytes()[..32]);
+    Allocation { space: Did::from_ed25519(&space), blob, expires: 1_700_000_000 + number, cause: dag_cbor_cid_of(noise.as_bytes()) }
+}
+
+/// The key of an allocation in a database, and its bytes.
+pub(crate) fn allocation_record(number: u64) -> (String, Bytes) {
+    let allocation = allocation(number);
+    let key = format!("{}/{}", allocation.blob.digest, allocation.space);
+    let key = Layout::database().allocations.object_key(&key).expect("a key");
+    (key.to_string(), allocation.encode())
+}
+
+fn record(number: u64) -> (String, Bytes) {
+    (key(number), value(number))
+}
+
 pub(crate) fn datastore(runtime: &Runtime, dir: &Path, records: u64) -> Arc<Datastore> {
+    datastore_of(runtime, dir, records, record)
+}
+
+pub(crate) fn datastore_of(runtime: &Runtime, dir: &Path, records: u64, record: fn(u64) -> (String, Bytes)) -> Arc<Datastore> {
     runtime.block_on(async {
         let store = Datastore::open(dir, DatastoreOptions::default()).await.expect("a datastore");
         for start in (0..records).step_by(BATCH as usize) {
-            let put = |batch: Batch, number| batch.put(Key::new(key(number)).expect("a key"), value(number));
-            let batch = (start..(start + BATCH).min(records)).fold(Batch::new(), put);
+            let put = |batch: Batch, (key, value)| batch.put(Key::new(key).expect("a key"), value);
+            let batch = (start..(start + BATCH).min(records)).map(record).fold(Batch::new(), put);
             store.batch(batch).await.expect("a batch");
         }
         Arc::new(store)
@@ -59,14 +87,18 @@ pub(crate) fn datastore(runtime: &Runtime, dir: &Path, records: u64) -> Arc<Data
 }
 
 pub(crate) fn redb(dir: &Path, records: u64) -> Arc<Database> {
+    redb_of(dir, records, record)
+}
+
+pub(crate) fn redb_of(dir: &Path, records: u64, record: fn(u64) -> (String, Bytes)) -> Arc<Database> {
     let database = Database::create(dir.join("redb")).expect("a database");
     let writing = database.begin_write().expect("a transaction");
     {
         let mut table = writing.open_table(REDB).expect("a table");
-        let mut sorted: Vec<_> = (0..records).map(|number| (key(number), number)).collect();
+        let mut sorted: Vec<_> = (0..records).map(record).collect();
         sorted.sort();
-        for (key, number) in sorted {
-            table.insert(key.as_bytes(), &value(number)[..]).expect("an insert");
+        for (key, value) in sorted {
+            table.insert(key.as_bytes(), &value[..]).expect("an insert");
         }
     }
     writing.commit().expect("a commit");

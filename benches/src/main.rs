@@ -3,7 +3,9 @@
 //! `cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]` runs one benchmark: storehouse, its peers and a raw loop take turns, round
 //! after round, so that whatever else the machine does hits all of them. `-- list` names the benchmarks.
 
+mod codec;
 mod cold_gets;
+mod delay;
 mod filled;
 mod get;
 mod harness;
@@ -13,6 +15,7 @@ mod memory;
 mod peers;
 mod ranges;
 mod records;
+mod s3_scan;
 mod scan;
 mod small_puts;
 mod stream;
@@ -34,7 +37,9 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("journal", "receipts appended to the journal, synced each and not synced", journal::run),
     ("records", "durable puts of small records among 1,000,000", records::run),
     ("get", "one small record among 1,000 and 1,000,000", get::run),
-    ("scan", "listing 100,000 small records", scan::run),
+    ("scan", "reading all of 100,000 allocations", scan::run),
+    ("s3-scan", "reading all allocations of an S3 server that is 5 ms away", s3_scan::run),
+    ("codec", "an allocation's bytes, made and read", codec::run),
     ("cold-gets", "what gets that wait for the disk do to other tasks", cold_gets::run),
 ];
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::harness::{Contender, Options, Report, Table};
 
 pub(crate) use child::run as child;
-pub(crate) use server::run as server;
+pub(crate) use server::{run as server, support};
 
 /// What a child does; its name on the command line.
 const OPERATIONS: &[(&str, &str, f64)] = &[

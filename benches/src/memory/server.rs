@@ -9,7 +9,7 @@ use storehouse_objectstore::s3::{Credentials, S3Options};
 use crate::harness::runtime;
 
 #[path = "../../../objectstore/tests/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 const VARIABLES: [&str; 4] = ["ENDPOINT", "REGION", "ACCESS_KEY", "SECRET_KEY"];
 
