@@ -9,6 +9,7 @@ mod delay;
 mod filled;
 mod get;
 mod harness;
+mod http;
 mod journal;
 mod listing;
 mod memory;
@@ -40,6 +41,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("scan", "reading all of 100,000 allocations", scan::run),
     ("s3-scan", "reading all allocations of an S3 server that is 5 ms away", s3_scan::run),
     ("codec", "an allocation's bytes, made and read", codec::run),
+    ("http", "ranges of a hot blob over HTTP, against nginx", http::run),
     ("cold-gets", "what gets that wait for the disk do to other tasks", cold_gets::run),
 ];
 
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     let mut name = None;
     let mut options = Options::default();
     let mut args = std::env::args().skip(1).peekable();
-    // What `memory` measures runs in processes of its own.
+    // What `memory` and `http` measure runs in processes of its own.
     match args.peek().map(String::as_str) {
         Some("child") => {
             memory::child(&args.skip(1).collect::<Vec<_>>());
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
         }
         Some("server") => {
             memory::server();
+            return ExitCode::SUCCESS;
+        }
+        Some("http-child") => {
+            http::child(&args.skip(1).collect::<Vec<_>>());
             return ExitCode::SUCCESS;
         }
         _ => {}
