@@ -14,6 +14,8 @@ mod connection;
 mod failure;
 #[path = "node/health.rs"]
 mod health;
+#[path = "node/lanes.rs"]
+mod lanes;
 #[path = "node/listing.rs"]
 mod listing;
 #[path = "node/media.rs"]
@@ -45,6 +47,7 @@ use storehouse::Stores;
 use tokio::net::TcpListener;
 
 use args::Args;
+use lanes::Lanes;
 use receipts::Receipts;
 use state::Node;
 
@@ -80,6 +83,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
         node.retrievals.get_or_init(|| receipts.retrievals());
     }
     let stop = server::stop_signal()?;
+    let lanes = Lanes::start()?;
 
     // The first line is for programs, and stays as it is.
     let url = format!("http://{}", listener.local_addr()?);
@@ -87,7 +91,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("blobs are in: {backend}");
     println!("try: curl -T README.md \"{url}/blobs/sha2-256:$(sha256sum README.md | cut -c1-64)\"");
 
-    server::serve(listener, &node, stop).await;
+    server::serve(listener, lanes, &node, stop).await;
     if let Some(receipts) = receipts {
         receipts.stop(&node, args.limits.shutdown_timeout).await;
     }

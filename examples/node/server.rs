@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
+use crate::lanes::Lanes;
 use crate::metrics::Requests;
 use crate::routes::routes;
 use crate::state::Node;
@@ -44,24 +45,32 @@ pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
 }
 
 /// Serves until `stop`, then finishes what is in flight, up to the limit.
-pub(crate) async fn serve(listener: TcpListener, node: &Arc<Node>, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, mut lanes: Lanes, node: &Arc<Node>, stop: CancellationToken) {
     let service = routes(Arc::clone(node));
     let (room, connections) = (Arc::new(Semaphore::new(node.limits.connections)), TaskTracker::new());
     let (cut, requests) = (CancellationToken::new(), Arc::new(Requests::new()));
     let accepting = async {
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            // From here to the lane it belongs to no runtime.
+            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => {
                     let (service, limits, stop, cut) = (service.clone(), node.limits, stop.clone(), cut.clone());
                     let requests = Arc::clone(&requests);
-                    connections.spawn(async move {
+                    let connection = async move {
+                        match TcpStream::from_std(stream) {
+                            Ok(stream) => connection::serve(stream, service, limits, &requests, stop).await,
+                            Err(e) => tracing::warn!("a connection cannot be served: {e}"),
+                        }
+                    };
+                    let connection = async move {
                         tokio::select! {
-                            () = connection::serve(stream, service, limits, &requests, stop) => {}
+                            () = connection => {}
                             () = cut.cancelled() => {}
                         }
                         drop(place);
-                    });
+                    };
+                    connections.spawn_on(connection, lanes.next());
                 }
                 Err(e) => {
                     tracing::warn!("a connection cannot be accepted: {e}");
