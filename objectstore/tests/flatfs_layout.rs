@@ -95,6 +95,9 @@ async fn writes_what_go_writes() {
         let store = open(&path, calls).await.unwrap();
         let hello = Key::new("ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja").unwrap();
         store.write(&hello, "hello").await.unwrap();
+        drop(store);
+        // Waits until the one before has closed, which takes its log along.
+        drop(open(&path, calls).await.unwrap());
         let mut written = files(&path);
         assert_eq!(written.remove(".lock"), Some(Vec::new()));
         let go = files(Path::new(GO));
@@ -122,6 +125,7 @@ async fn every_shard_function_is_written_found_again_and_held_to() {
         let options = FlatFsOptions { shard, ..FlatFsOptions::default() };
         let key = Key::new("abcdef").unwrap();
         FlatFs::open(dir.path(), options).await.unwrap().write(&key, "x").await.unwrap();
+        drop(FlatFs::open(dir.path(), options).await.unwrap());
         assert_eq!(fs::read_to_string(dir.path().join("SHARDING")).unwrap(), id);
         assert_eq!(fs::read_to_string(dir.path().join(place)).unwrap(), "x");
         assert_eq!(dir.path().join("_README").exists(), shard == ShardFunction::default());

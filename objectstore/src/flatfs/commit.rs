@@ -1,8 +1,7 @@
 //! Group commit: puts that wait at the same time are made durable together.
 //!
-//! A group goes through five steps: every file is written (unless it was already), all files are synced, each is renamed into place, the directories that
-//! changed are synced, and everybody is told. Syncing is what takes time, and it takes little more for many files than for one. While a group syncs, the
-//! next one gathers.
+//! All files of a group are written first. Then the small ones go through the log: their bytes are appended to it, it is synced, and each file is renamed into place. Where
+//! there is no log, the files are synced, renamed, and the directories that changed are synced. While a group syncs, the next one gathers.
 
 use std::fs::File;
 use std::io;
@@ -10,15 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, fstat, statat};
-use rustix::io::Errno;
+use rustix::fs::fstat;
 use tokio::sync::oneshot;
 
 use super::Store;
-use super::changed::Changed;
-use super::files::failed;
+use super::files::{again, failed};
 use super::layout::Lock;
-use super::shard::EXTENSION;
 use super::stamp::{self, Clock};
 use super::sync::sync_all;
 use super::temp::{self, Temp};
@@ -44,16 +40,18 @@ pub(super) enum Payload {
 
 /// A whole file that only needs its name, with the tag that it will have.
 pub(super) struct Version {
-    temp: Temp,
-    etag: ETag,
+    pub(super) temp: Temp,
+    pub(super) etag: ETag,
+    /// Its modification time, in ns since 1970.
+    pub(super) nanos: u64,
 }
 
 impl Version {
     /// Stamps a file to which everything was written.
     pub(super) fn new(temp: Temp, clock: &Clock) -> io::Result<Self> {
-        clock.stamp(temp.file())?;
+        let nanos = clock.stamp(temp.file())?;
         let etag = stamp::etag(&fstat(temp.file())?);
-        Ok(Self { temp, etag })
+        Ok(Self { temp, etag, nanos })
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -85,71 +83,91 @@ impl Drop for Claim {
 }
 
 impl Claimed {
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire) == CANCELLED
     }
 
     /// Whether the caller still wants it; from here on it cannot change its mind.
-    fn take(&self) -> bool {
+    pub(super) fn take(&self) -> bool {
         self.0.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
 /// A put in its group, written.
-struct Member {
-    key: Key,
-    mode: PutMode,
-    durability: Durability,
-    claimed: Claimed,
+pub(super) struct Member {
+    pub(super) key: Key,
+    pub(super) mode: PutMode,
+    pub(super) durability: Durability,
+    pub(super) claimed: Claimed,
+    pub(super) version: Version,
+    /// What was written, if it is short enough for the log.
+    pub(super) pieces: Option<Vec<Bytes>>,
+    /// Whether the file is synced.
+    pub(super) synced: bool,
     reply: oneshot::Sender<Result<PutResult>>,
-    version: Version,
-    synced: bool,
 }
 
 impl Member {
-    fn answer(self, result: Result<PutResult>) {
+    pub(super) fn answer(self, result: Result<PutResult>) {
         // What was not renamed is removed before the caller hears of it.
         drop(self.version);
         // Nobody may be listening any more.
         let _ = self.reply.send(result);
+    }
+
+    pub(super) fn fail(self, message: &str, source: io::Error) {
+        let error = put_failed(&self.key, message, source);
+        self.answer(Err(error));
+    }
+
+    pub(super) fn done(&self) -> Result<PutResult> {
+        Ok(PutResult { etag: self.version.etag.clone() })
+    }
+
+    /// Whether only the log can make it durable as it is.
+    pub(super) fn needs_log(&self) -> bool {
+        self.durability == Durability::Durable && !self.synced
     }
 }
 
 impl Store {
     /// Takes a group of puts from written (or not even that) to visible and durable, and answers each. Blocks.
     pub(super) fn commit_group(&self, jobs: Vec<Job>) {
+        let durable = jobs.iter().any(|job| job.durability == Durability::Durable);
+        let log = if durable { self.log.ready() } else { Ok(true) };
+        let all_logged = matches!(log, Ok(true)) && jobs.iter().all(|job| matches!(job.payload, Payload::Pieces(_)));
         // Before the first byte of the group is written, so that no failure to write one is missed.
-        let file_system = self.files.reopen().ok();
-        let sync = |files: &[&File]| sync_all(&*self.files.sys, file_system.as_ref(), files);
-
+        let file_system = if all_logged { None } else { self.files.reopen().ok() };
         let mut members: Vec<Member> = jobs.into_iter().filter_map(|job| self.write(job)).collect();
-        let (unsynced, synced): (Vec<Member>, Vec<Member>) = members.into_iter().partition(|member| !member.synced);
-        let results = sync(&unsynced.iter().map(|member| &**member.version.temp.file()).collect::<Vec<_>>());
-        members = synced;
-        for (member, result) in unsynced.into_iter().zip(results) {
-            match result {
-                Ok(()) => members.push(member),
-                Err(e) => {
-                    let error = put_failed(&member.key, "the temporary file cannot be synced", e);
-                    member.answer(Err(error));
+        match log {
+            Ok(true) => {}
+            Ok(false) => members = self.sync_members(members, file_system.as_ref()),
+            Err(e) => {
+                for member in members.extract_if(.., |member| member.needs_log()).collect::<Vec<_>>() {
+                    member.fail("the log cannot be written", again(&e));
                 }
             }
         }
+        while !members.is_empty() {
+            members = self.publish(members, file_system.as_ref());
+        }
+    }
 
-        let mut changed = Changed::default();
-        let mut done = Vec::with_capacity(members.len());
-        for mut member in members {
-            if let Some((result, shard)) = self.publish(&mut member, &mut changed) {
-                done.push((member, result, shard));
+    /// Syncs the files of those that are to be durable and are not synced yet.
+    pub(super) fn sync_members(&self, members: Vec<Member>, file_system: Option<&File>) -> Vec<Member> {
+        let (unsynced, mut members): (Vec<Member>, Vec<Member>) = members.into_iter().partition(Member::needs_log);
+        let files = unsynced.iter().map(|member| &**member.version.temp.file()).collect::<Vec<_>>();
+        let results = sync_all(&*self.files.sys, file_system, &files);
+        for (mut member, result) in unsynced.into_iter().zip(results) {
+            match result {
+                Ok(()) => {
+                    member.synced = true;
+                    members.push(member);
+                }
+                Err(e) => member.fail("the temporary file cannot be synced", e),
             }
         }
-        let failures = changed.sync(self, sync);
-        for (member, mut result, shard) in done {
-            if let (Some(message), Durability::Durable) = (failures.get(&shard), member.durability) {
-                result = Err(put_failed(&member.key, "the directory cannot be synced", io::Error::other(message.clone())));
-            }
-            member.answer(result);
-        }
+        members
     }
 
     /// Writes the file of a put, unless it was; `None` once the put is over.
@@ -158,14 +176,14 @@ impl Store {
         if claimed.is_cancelled() {
             return None;
         }
-        let (written, synced) = match payload {
-            Payload::Written(version) => (Ok(version), true),
-            Payload::Pieces(pieces) => (self.write_pieces(&pieces, &lock), durability == Durability::Relaxed),
+        let (written, pieces, synced) = match payload {
+            Payload::Written(version) => (Ok(version), None, durability == Durability::Durable),
+            Payload::Pieces(pieces) => (self.write_pieces(&pieces, &lock), Some(pieces), false),
         };
         // From here on the file holds the lock.
         drop(lock);
         match written {
-            Ok(version) => Some(Member { key, mode, durability, claimed, reply, version, synced }),
+            Ok(version) => Some(Member { key, mode, durability, claimed, reply, version, pieces, synced }),
             Err(e) => {
                 let _ = reply.send(Err(put_failed(&key, "the temporary file cannot be written", e)));
                 None
@@ -178,67 +196,8 @@ impl Store {
         temp::write(temp.file(), pieces, 0)?;
         Version::new(temp, &self.clock)
     }
-
-    /// Makes a put visible, if its mode allows it, and notes what must be synced for it. `None` if it was cancelled.
-    fn publish(&self, member: &mut Member, changed: &mut Changed) -> Option<(Result<PutResult>, String)> {
-        let shard = self.options.shard.shard(member.key.as_str());
-        let name = format!("{}{EXTENSION}", member.key);
-        let dir = match changed.shard(self, &shard) {
-            Ok(dir) => dir,
-            Err(e) => return Some((Err(put_failed(&member.key, "the shard's directory cannot be used", e)), shard)),
-        };
-        let lock = self.locks.lock(&member.key);
-        if !member.claimed.take() {
-            return None;
-        }
-        let renamed = match &member.mode {
-            PutMode::Overwrite => member.version.temp.rename(&dir, &name),
-            PutMode::Create => member.version.temp.rename_new(&dir, &name),
-            PutMode::Replace(etag) => match current(&dir, &name) {
-                Ok(Some(there)) if there == *etag => member.version.temp.rename(&dir, &name),
-                Ok(_) => return Some((Err(Error::Precondition { operation: Operation::Put, key: member.key.clone() }), shard)),
-                Err(e) => Err(e),
-            },
-        };
-        drop(lock);
-        let result = match renamed {
-            Ok(()) => Ok(PutResult { etag: member.version.etag.clone() }),
-            Err(e) if member.mode == PutMode::Create && e.kind() == io::ErrorKind::AlreadyExists => {
-                // Whoever hears this will rely on the object that is there: it must be as durable as its own would have been.
-                if member.durability == Durability::Durable
-                    && let Err(e) = self.sync_object(&shard, &name)
-                {
-                    return Some((Err(put_failed(&member.key, "the object that is there cannot be synced", e)), shard));
-                }
-                Err(Error::AlreadyExists { key: member.key.clone() })
-            }
-            Err(e) => return Some((Err(put_failed(&member.key, "the file cannot be renamed into place", e)), shard)),
-        };
-        if member.durability == Durability::Durable {
-            changed.note(&shard);
-        }
-        Some((result, shard))
-    }
-
-    fn sync_object(&self, shard: &str, name: &str) -> io::Result<()> {
-        match self.files.sys.open(&self.files.dir, &format!("{shard}/{name}")) {
-            Ok(file) => file.sync_all(),
-            // Deleted since.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
-        }
-    }
 }
 
-/// The tag of the object that is there, if one is.
-fn current(dir: &File, name: &str) -> io::Result<Option<ETag>> {
-    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(stamp::is_object(&stat).then(|| stamp::etag(&stat))),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn put_failed(key: &Key, message: &str, source: io::Error) -> Error {
+pub(super) fn put_failed(key: &Key, message: &str, source: io::Error) -> Error {
     failed(Operation::Put, Some(key), message, source)
 }

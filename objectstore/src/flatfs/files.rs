@@ -68,3 +68,8 @@ pub(super) fn failed(operation: Operation, key: Option<&Key>, message: &str, sou
     }
     error
 }
+
+/// The same error for one more caller.
+pub(super) fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+}

@@ -4,7 +4,9 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::log::{self, Log};
 use super::shard::ShardFunction;
 use super::sys::Sys;
 use crate::{Error, Result};
@@ -40,14 +42,33 @@ pub(super) struct Layout {
 /// Keeps other stores out for as long as it lives.
 ///
 /// Held by the store's handles and by every change under way, and given up by the latter before its caller hears of the end: whoever drops a store after all its
-/// operations came back can open the directory again at once.
+/// operations came back can open the directory again at once. What the log still holds is made durable first, on a thread of its own, for which whoever opens the
+/// directory again in this process waits.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(super) struct Lock {
+    file: Option<File>,
+    log: Option<Arc<Log>>,
+}
+
+impl Lock {
+    /// From here on the lock is given up when the log is empty.
+    pub(super) fn with_log(mut self, log: Arc<Log>) -> Self {
+        self.log = Some(log);
+        self
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        let Some(mut file) = self.file.take() else { return };
+        if let Some(log) = &self.log {
+            match log.close(file) {
+                Some(back) => file = back,
+                None => return,
+            }
+        }
         // Closing alone would not do: a process that is being started elsewhere in this one shares the open file, and with it the lock, until it runs.
-        let _ = self.0.unlock();
+        let _ = file.unlock();
     }
 }
 
@@ -173,10 +194,15 @@ fn check_empty(path: &Path) -> Result<()> {
 fn lock(path: &Path) -> Result<Lock> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).clone();
     let file = options.open(path.join(LOCK)).map_err(|e| unwritable(path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(e)) => Err(refuse(path, "cannot be locked", e)),
+    loop {
+        // A store that closes right now is waited for; asked first, so that it is not taken for another's once it is done.
+        let closing = log::is_closing(&file);
+        return match file.try_lock() {
+            Ok(()) => Ok(Lock { file: Some(file), log: None }),
+            Err(TryLockError::WouldBlock) if closing || log::is_closing(&file) => continue,
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(refuse(path, "cannot be locked", e)),
+        };
     }
 }
 

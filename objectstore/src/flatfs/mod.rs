@@ -1,7 +1,7 @@
 //! The flatfs backend: one file an object, in a directory that Go's flatfs (Piri, IPFS) reads and writes too.
 //!
-//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read` and `pieces` get; `put`, `temp`, `queue`, `commit` and
-//! `changed` put; `delete` and `list` do that; `stamp` tells versions apart; `sys` holds what Linux alone has, and its portable twin.
+//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read` and `pieces` get; `put`, `temp`, `queue`, `commit`, `publish` and
+//! `changed` put, through the `log` if they are small; `delete` and `list` do that; `stamp` tells versions apart; `sys` holds what Linux alone has, and its portable twin.
 
 mod buffers;
 mod changed;
@@ -10,8 +10,9 @@ mod delete;
 mod files;
 mod layout;
 mod list;
-mod locks;
+mod log;
 mod pieces;
+mod publish;
 mod put;
 mod queue;
 mod read;
@@ -36,7 +37,7 @@ pub use self::shard::ShardFunction;
 use self::changed::Young;
 use self::files::{Files, failed, off_thread};
 use self::layout::Lock;
-use self::locks::Locks;
+use self::log::Log;
 use self::queue::Queue;
 use self::stamp::Clock;
 use self::sys::Sys;
@@ -86,7 +87,7 @@ struct Store {
     capabilities: Capabilities,
     clock: Clock,
     names: Names,
-    locks: Locks,
+    log: Arc<Log>,
     young: Young,
     queue: Queue,
 }
@@ -106,6 +107,8 @@ impl FlatFs {
         off_thread(Operation::Open, None, move || {
             let layout = layout::open(&path, shard, &*sys)?;
             let files = Arc::new(Files { dir: layout.dir, sys, buffers: buffers::Buffers::default() });
+            log::recover(&files, shard)?;
+            let log = Arc::new(Log::new(Arc::clone(&files), shard));
             let store = Store {
                 path,
                 options,
@@ -113,11 +116,11 @@ impl FlatFs {
                 capabilities: capabilities(shard),
                 clock: Clock::default(),
                 names: Names::default(),
-                locks: Locks::default(),
+                log: Arc::clone(&log),
                 young: Young::default(),
                 queue: Queue::default(),
             };
-            Ok(Self { store: Arc::new(store), lock: Arc::new(layout.lock) })
+            Ok(Self { store: Arc::new(store), lock: Arc::new(layout.lock.with_log(log)) })
         })
         .await
     }

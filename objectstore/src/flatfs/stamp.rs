@@ -23,15 +23,16 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Stamps a file that is written but not visible yet.
-    pub(super) fn stamp(&self, file: &File) -> io::Result<()> {
+    /// Stamps a file that is written but not visible yet; gives back the time, in ns since 1970.
+    pub(super) fn stamp(&self, file: &File) -> io::Result<u64> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
         let next = |last: u64| now.max(last.saturating_add(1));
         // `update` of an atomic is not stable at the minimum version; the closure never gives up, so both arms hold the old value.
         let (Ok(last) | Err(last)) = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         let nanos = next(last);
         let time = Timespec { tv_sec: (nanos / 1_000_000_000) as _, tv_nsec: (nanos % 1_000_000_000) as _ };
-        Ok(futimens(file, &Timestamps { last_access: time, last_modification: time })?)
+        futimens(file, &Timestamps { last_access: time, last_modification: time })?;
+        Ok(nanos)
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, fadvise, fstatfs, linkat, openat, openat2, renameat_with, syncfs,
+    Advice, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, fadvise, fstatfs, linkat, openat, openat2, renameat_with,
+    statx, syncfs,
 };
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
@@ -29,6 +30,9 @@ const PAUSE: u32 = 16;
 /// File systems whose `syncfs` is known to sync data, metadata and the disk's cache: ext2 to ext4, XFS, Btrfs, F2FS. (That of FUSE, for one, reaches
 /// no further than the kernel.)
 const TRUSTED_SYNCFS: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+
+/// `STATX_MNT_ID_UNIQUE`, since Linux 6.8: a mount's number that no other one gets while the machine runs.
+const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// What was refused once for good (an old kernel, a file system, a sandbox) is not tried again.
 #[derive(Debug, Default)]
@@ -102,8 +106,7 @@ impl Sys for Linux {
         if self.pause.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until) {
             return None;
         }
-        let kind = fstatfs(dir).ok()?.f_type;
-        if !TRUSTED_SYNCFS.contains(&(kind as u64)) || dirty_kib()? > MAX_DIRTY_KIB {
+        if !self.can_sync_file_system(dir) || dirty_kib()? > MAX_DIRTY_KIB {
             return None;
         }
         // The kernel reports a failed write once per open directory, counted from its opening: hence the caller opens one for each group.
@@ -113,6 +116,21 @@ impl Sys for Linux {
             *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = now.checked_add(took * PAUSE);
         }
         Some(result)
+    }
+
+    fn can_sync_file_system(&self, dir: &File) -> bool {
+        fstatfs(dir).is_ok_and(|fs| TRUSTED_SYNCFS.contains(&(fs.f_type as u64)))
+    }
+
+    fn sync_whole_file_system(&self, dir: &File) -> io::Result<()> {
+        Ok(syncfs(dir)?)
+    }
+
+    fn instance(&self, dir: &File) -> Option<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        // The mount too: a file system that was lost and mounted again has what its disk had.
+        let mount = statx(dir, "", AtFlags::EMPTY_PATH, UNIQUE_MOUNT).ok().filter(|found| found.stx_mask & UNIQUE_MOUNT.bits() != 0)?;
+        Some(format!("{} {:x}", boot.trim(), mount.stx_mnt_id))
     }
 
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {

@@ -41,6 +41,16 @@ pub(super) trait Sys: Debug + Send + Sync + 'static {
     /// syncing so many files one by one; `None` if not. After an error any of the files may be damaged: sync each to know.
     fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>>;
 
+    /// Whether [`sync_whole_file_system`](Self::sync_whole_file_system) is sound here.
+    fn can_sync_file_system(&self, dir: &File) -> bool;
+
+    /// Makes everything on the file system of `dir` durable that was written since `dir` was opened, however long that takes.
+    fn sync_whole_file_system(&self, dir: &File) -> io::Result<()>;
+
+    /// Names this run of the machine together with this mount of the file system of `dir`. While it stays the same, what was written is there, synced or
+    /// not. `None` if that cannot be told.
+    fn instance(&self, dir: &File) -> Option<String>;
+
     /// Creates the file `name` with this content: all of it at once where that can be done.
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()>;
 }

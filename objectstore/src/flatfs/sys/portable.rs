@@ -42,6 +42,18 @@ impl Sys for Portable {
         None
     }
 
+    fn can_sync_file_system(&self, _dir: &File) -> bool {
+        false
+    }
+
+    fn sync_whole_file_system(&self, _dir: &File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn instance(&self, _dir: &File) -> Option<String> {
+        None
+    }
+
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(dir, name, flags, Mode::from_raw_mode(mode as _))?);

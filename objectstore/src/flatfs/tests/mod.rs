@@ -1,4 +1,6 @@
-//! What only a disk that waits for us can show: that nobody else waits with it.
+//! What only a disk that waits for us can show: that nobody else waits with it. And what only a disk that forgets can: see `power`.
+
+mod power;
 
 use std::fs::File;
 use std::io;
@@ -19,9 +21,15 @@ struct SlowDisk {
     changed: Condvar,
     /// How many calls have come to wait.
     waiting: AtomicU64,
+    /// Names this run of the machine.
+    instance: &'static str,
 }
 
 impl SlowDisk {
+    fn new(calls: SystemCalls, instance: &'static str) -> Arc<Self> {
+        Arc::new(Self { sys: pick(calls), still: Mutex::new(false), changed: Condvar::new(), waiting: AtomicU64::new(0), instance })
+    }
+
     fn set(&self, still: bool) {
         *self.still.lock().unwrap() = still;
         self.changed.notify_all();
@@ -73,6 +81,21 @@ impl Sys for SlowDisk {
         self.sys.sync_file_system(dir, files)
     }
 
+    /// Whatever the file system that the tests run on: this is no real machine's disk.
+    fn can_sync_file_system(&self, _dir: &File) -> bool {
+        true
+    }
+
+    fn sync_whole_file_system(&self, dir: &File) -> io::Result<()> {
+        self.wait();
+        rustix::fs::fsync(dir)?;
+        Ok(())
+    }
+
+    fn instance(&self, _dir: &File) -> Option<String> {
+        Some(self.instance.to_owned())
+    }
+
     fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         self.sys.create_whole(dir, name, content, mode)
     }
@@ -117,8 +140,7 @@ fn a_slow_read_leaves_a_ticking_task_undisturbed() {
 
 async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
     let dir = tempfile::tempdir().unwrap();
-    let sys = pick(system_calls);
-    let disk = Arc::new(SlowDisk { sys, still: Mutex::new(false), changed: Condvar::new(), waiting: AtomicU64::new(0) });
+    let disk = SlowDisk::new(system_calls, "here");
     let store = FlatFs::open_with(dir.path().to_owned(), FlatFsOptions::default(), Arc::clone(&disk) as Arc<dyn Sys>).await?;
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     let key = Key::new("object")?;
