@@ -59,9 +59,10 @@ impl Changed {
         self.changed.insert(shard.to_owned());
     }
 
-    /// Syncs what was noted. What failed, by shard.
-    pub(super) fn sync(self, store: &Store, sync: impl Fn(&[&File]) -> Vec<io::Result<()>>) -> HashMap<String, String> {
-        let shards: Vec<(&String, &Arc<File>)> = self.changed.iter().filter_map(|shard| self.open.get_key_value(shard)).collect();
+    /// Syncs what was noted, and forgets it. What failed, by shard.
+    pub(super) fn sync(&mut self, store: &Store, sync: impl Fn(&[&File]) -> Vec<io::Result<()>>) -> HashMap<String, String> {
+        let changed = std::mem::take(&mut self.changed);
+        let shards: Vec<(&String, &Arc<File>)> = changed.iter().filter_map(|shard| self.open.get_key_value(shard)).collect();
         // Their names exist by now, so that one sync of the directory above covers them.
         let young: Vec<&String> =
             store.young.with(|young| shards.iter().map(|(shard, _)| *shard).filter(|shard| young.contains(*shard)).collect());

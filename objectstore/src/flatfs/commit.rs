@@ -13,6 +13,7 @@ use rustix::fs::fstat;
 use tokio::sync::oneshot;
 
 use super::Store;
+use super::changed::Changed;
 use super::files::{again, failed};
 use super::layout::Lock;
 use super::stamp::{self, Clock};
@@ -138,7 +139,8 @@ impl Store {
         let all_logged = matches!(log, Ok(true)) && jobs.iter().all(|job| matches!(job.payload, Payload::Pieces(_)));
         // Before the first byte of the group is written, so that no failure to write one is missed.
         let file_system = if all_logged { None } else { self.files.reopen().ok() };
-        let mut members: Vec<Member> = jobs.into_iter().filter_map(|job| self.write(job)).collect();
+        let (logged, mut changed) = (durable && matches!(log, Ok(true)), Changed::default());
+        let mut members: Vec<Member> = jobs.into_iter().filter_map(|job| self.write(job, logged.then_some(&mut changed))).collect();
         match log {
             Ok(true) => {}
             Ok(false) => members = self.sync_members(members, file_system.as_ref()),
@@ -149,17 +151,19 @@ impl Store {
             }
         }
         while !members.is_empty() {
-            members = self.publish(members, file_system.as_ref());
+            members = self.publish(members, &mut changed, file_system.as_ref());
         }
     }
 
     /// Syncs the files of those that are to be durable and are not synced yet.
     pub(super) fn sync_members(&self, members: Vec<Member>, file_system: Option<&File>) -> Vec<Member> {
-        let (unsynced, mut members): (Vec<Member>, Vec<Member>) = members.into_iter().partition(Member::needs_log);
+        let (mut unsynced, mut members): (Vec<Member>, Vec<Member>) = members.into_iter().partition(Member::needs_log);
+        // With a name first: getting one changes the file, too.
+        let named: Vec<io::Result<()>> = unsynced.iter_mut().map(|member| member.version.temp.settle()).collect();
         let files = unsynced.iter().map(|member| &**member.version.temp.file()).collect::<Vec<_>>();
         let results = sync_all(&*self.files.sys, file_system, &files);
-        for (mut member, result) in unsynced.into_iter().zip(results) {
-            match result {
+        for ((mut member, named), result) in unsynced.into_iter().zip(named).zip(results) {
+            match named.and(result) {
                 Ok(()) => {
                     member.synced = true;
                     members.push(member);
@@ -170,15 +174,15 @@ impl Store {
         members
     }
 
-    /// Writes the file of a put, unless it was; `None` once the put is over.
-    fn write(&self, job: Job) -> Option<Member> {
+    /// Writes the file of a put, unless it was; `None` once the put is over. With `shards` if it is to go through the log.
+    fn write(&self, job: Job, shards: Option<&mut Changed>) -> Option<Member> {
         let Job { key, mode, durability, payload, claimed, reply, lock } = job;
         if claimed.is_cancelled() {
             return None;
         }
         let (written, pieces, synced) = match payload {
             Payload::Written(version) => (Ok(version), None, durability == Durability::Durable),
-            Payload::Pieces(pieces) => (self.write_pieces(&pieces, &lock), Some(pieces), false),
+            Payload::Pieces(pieces) => (self.write_pieces(&key, &pieces, shards, &lock), Some(pieces), false),
         };
         // From here on the file holds the lock.
         drop(lock);
@@ -191,8 +195,13 @@ impl Store {
         }
     }
 
-    fn write_pieces(&self, pieces: &[Bytes], lock: &Arc<Lock>) -> io::Result<Version> {
-        let temp = Temp::create(&self.files, &self.names, lock)?;
+    fn write_pieces(&self, key: &Key, pieces: &[Bytes], shards: Option<&mut Changed>, lock: &Arc<Lock>) -> io::Result<Version> {
+        // A shard that cannot be opened is told later.
+        let shard = shards.and_then(|shards| shards.shard(self, &self.options.shard.shard(key.as_str())).ok());
+        let temp = match shard.and_then(|dir| Temp::unnamed(&self.files, &self.names, lock, &dir)) {
+            Some(temp) => temp,
+            None => Temp::create(&self.files, &self.names, lock)?,
+        };
         temp::write(temp.file(), pieces, 0)?;
         Version::new(temp, &self.clock)
     }

@@ -52,9 +52,8 @@ enum Outcome {
 
 impl Store {
     /// Takes a turn with these puts: makes them visible and durable, and answers them. Gives back those that must wait for another turn.
-    pub(super) fn publish(&self, members: Vec<Member>, file_system: Option<&File>) -> Vec<Member> {
-        let mut changed = Changed::default();
-        let located = members.into_iter().filter_map(|member| match self.locate(&member.key, &mut changed) {
+    pub(super) fn publish(&self, members: Vec<Member>, changed: &mut Changed, file_system: Option<&File>) -> Vec<Member> {
+        let located = members.into_iter().filter_map(|member| match self.locate(&member.key, changed) {
             Ok(place) => Some((member, place)),
             Err(e) => {
                 member.fail("the shard's directory cannot be used", e);
@@ -107,7 +106,7 @@ impl Store {
             ticket => Ok(ticket),
         });
         match logged {
-            Ok(ticket) => self.rename_logged(&mut judged, ticket, &mut changed),
+            Ok(ticket) => self.rename_logged(&mut judged, ticket, changed),
             Err(e) => fail(&mut judged, "the log cannot be written", &e, |put| put.recorded),
         }
         for put in &mut judged {

@@ -5,7 +5,7 @@ use std::io::{self, IoSliceMut, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
@@ -34,12 +34,17 @@ const TRUSTED_SYNCFS: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010]
 /// `STATX_MNT_ID_UNIQUE`, since Linux 6.8: a mount's number that no other one gets while the machine runs.
 const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
+/// Where open files have names.
+const OPEN_FILES: &str = "/proc/self/fd";
+
 /// What was refused once for good (an old kernel, a file system, a sandbox) is not tried again.
 #[derive(Debug, Default)]
 pub(super) struct Linux {
     no_cached_open: AtomicBool,
     no_cached_read: AtomicBool,
     no_rename_new: AtomicBool,
+    no_unnamed: AtomicBool,
+    has_proc: OnceLock<bool>,
     /// Until when `syncfs` is not worth it.
     pause: Mutex<Option<Instant>>,
 }
@@ -101,6 +106,26 @@ impl Sys for Linux {
         Portable.rename_new(dir, from, to_dir, to)
     }
 
+    fn create_unnamed(&self, dir: &File) -> Option<File> {
+        // Naming it takes /proc.
+        if self.no_unnamed.load(Ordering::Relaxed) || !*self.has_proc.get_or_init(|| std::path::Path::new(OPEN_FILES).exists()) {
+            return None;
+        }
+        match openat(dir, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => Some(File::from(file)),
+            Err(e) => {
+                if refused(e) || e == Errno::ISDIR {
+                    self.no_unnamed.store(true, Ordering::Relaxed);
+                }
+                None
+            }
+        }
+    }
+
+    fn name(&self, file: &File, dir: &File, name: &str) -> io::Result<()> {
+        Ok(linkat(CWD, format!("{OPEN_FILES}/{}", file.as_raw_fd()), dir, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
     fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>> {
         let now = Instant::now();
         if self.pause.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until) {
@@ -139,7 +164,7 @@ impl Sys for Linux {
                 let mut file = File::from(file);
                 file.write_all(content)?;
                 file.sync_all()?;
-                match linkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), dir, name, AtFlags::SYMLINK_FOLLOW) {
+                match linkat(CWD, format!("{OPEN_FILES}/{}", file.as_raw_fd()), dir, name, AtFlags::SYMLINK_FOLLOW) {
                     // Without /proc.
                     Err(Errno::NOENT) => Portable.create_whole(dir, name, content, mode),
                     done => Ok(done?),

@@ -37,6 +37,12 @@ pub(super) trait Sys: Debug + Send + Sync + 'static {
     /// Renames the file `from` below `dir` to the name `to` in `to_dir`, atomically, unless that exists. Leaves no `from` behind when it succeeds.
     fn rename_new(&self, dir: &File, from: &str, to_dir: &File, to: &str) -> io::Result<()>;
 
+    /// Makes a file that has no name yet, as if in `dir`; `None` if that cannot be done here.
+    fn create_unnamed(&self, dir: &File) -> Option<File>;
+
+    /// Gives a file of [`create_unnamed`](Self::create_unnamed) its name, unless that exists.
+    fn name(&self, file: &File, dir: &File, name: &str) -> io::Result<()>;
+
     /// Makes everything on the file system of `dir` durable that was written since `dir` was opened, if that is sound here and likely to cost less than
     /// syncing so many files one by one; `None` if not. After an error any of the files may be damaged: sync each to know.
     fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>>;

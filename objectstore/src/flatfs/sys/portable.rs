@@ -38,6 +38,14 @@ impl Sys for Portable {
         Ok(())
     }
 
+    fn create_unnamed(&self, _dir: &File) -> Option<File> {
+        None
+    }
+
+    fn name(&self, _file: &File, _dir: &File, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn sync_file_system(&self, _dir: &File, _files: u32) -> Option<io::Result<()>> {
         None
     }

@@ -76,6 +76,15 @@ impl Sys for SlowDisk {
         self.sys.rename_new(dir, from, to_dir, to)
     }
 
+    fn create_unnamed(&self, dir: &File) -> Option<File> {
+        self.wait();
+        self.sys.create_unnamed(dir)
+    }
+
+    fn name(&self, file: &File, dir: &File, name: &str) -> io::Result<()> {
+        self.sys.name(file, dir, name)
+    }
+
     fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>> {
         self.wait();
         self.sys.sync_file_system(dir, files)
