@@ -13,6 +13,7 @@ mod http;
 mod journal;
 mod listing;
 mod memory;
+mod node_memory;
 mod peers;
 mod ranges;
 mod records;
@@ -42,6 +43,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("s3-scan", "reading all allocations of an S3 server that is 5 ms away", s3_scan::run),
     ("codec", "an allocation's bytes, made and read", codec::run),
     ("http", "ranges of a hot blob over HTTP, against nginx", http::run),
+    ("node-memory", "a node under 1,000 slow readers, and 32 uploads and downloads of 256 MiB", node_memory::run),
     ("cold-gets", "what gets that wait for the disk do to other tasks", cold_gets::run),
 ];
 

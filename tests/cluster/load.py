@@ -124,6 +124,21 @@ class Load:
                 pass
         return len(self.blobs), len(self.records)
 
+    def list_everything(self):
+        """Each node lists every acknowledged blob, once, with its size. Gives how many blobs a node lists in a second."""
+        rates = []
+        for node in self.nodes:
+            start = time.monotonic()
+            lines = node.request("GET", "/blobs").lines()
+            rates.append(round(len(lines) / (time.monotonic() - start)))
+            listed = {line["digest"]: line["size"] for line in lines}
+            if len(listed) != len(lines):
+                raise Wrong(f"{node.address} lists a blob twice")
+            for digest, data in self.blobs.items():
+                if listed.get(digest) != len(data):
+                    raise Wrong(f"{node.address} lists {digest} with {listed.get(digest)} bytes of {len(data)}")
+        return rates
+
 
 class Seen:
     """What a phase saw: times of what went well, counts of what did not."""
@@ -173,7 +188,8 @@ def main():
         _, name, seconds = line.split()
         print(json.dumps(load.phase(name, float(seconds))), flush=True)
     blobs, records = load.read_everything()
-    print(json.dumps({"acknowledged": {"blobs": blobs, "records": records}, "lost": 0, "wrong": 0}), flush=True)
+    rates = load.list_everything()
+    print(json.dumps({"acknowledged": {"blobs": blobs, "records": records}, "lost": 0, "wrong": 0, "listed_per_second": rates}), flush=True)
     assert blobs and records, "there was no load"
 
 

@@ -4,7 +4,7 @@
 
 mod child;
 mod nginx;
-mod server;
+pub(crate) mod server;
 mod wrk;
 
 use std::net::SocketAddr;

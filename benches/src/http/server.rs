@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A server that runs until it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
     /// The example of that name, as it is now, over a data directory.
-    pub(super) fn node(data_dir: &Path) -> Self {
+    pub(crate) fn node(data_dir: &Path) -> Self {
         let this = std::env::current_exe().expect("this program's path");
         let target = this.ancestors().nth(2).expect("the target directory");
         let mut cargo = Command::new(env!("CARGO"));
@@ -31,9 +31,16 @@ impl Server {
     }
 
     /// One that answers from memory, with so many bytes.
-    pub(super) fn bare(len: usize) -> Self {
+    pub(crate) fn bare(len: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program's path"));
         Self::start(command.args(["http-child", &len.to_string()]))
+    }
+
+    /// The high-water mark of its resident memory, in MiB, as the system accounts it.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server's accounts");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        kib.expect("its peak") / 1024.0
     }
 
     /// Starts what says in its first line where it listens.
