@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Report {
             .iter()
             .map(|&(operation, name, _)| Contender::new(name, || measure(backend, operation, mib, dir.path(), &server)))
             .collect();
-        let table = Table::measure("MiB over idle", options.pick(3, 1), contenders);
+        let table = Table::measure("MiB over idle", 1, contenders);
         for &(_, name, bound) in OPERATIONS {
             report.at_most(&format!("{title}: {name}, MiB"), table.most(name), bound);
         }
