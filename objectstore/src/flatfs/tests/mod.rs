@@ -19,7 +19,7 @@ struct SlowDisk {
     sys: Arc<dyn Sys>,
     still: Mutex<bool>,
     changed: Condvar,
-    /// How many calls have come to wait.
+    /// How often a call has come to wait.
     waiting: AtomicU64,
     /// Names this run of the machine.
     instance: &'static str,
@@ -37,8 +37,9 @@ impl SlowDisk {
 
     fn wait(&self) {
         let mut still = self.still.lock().unwrap();
-        self.waiting.fetch_add(u64::from(*still), Ordering::SeqCst);
         while *still {
+            // Each time that it finds the disk standing still: it may have been let go and come too late.
+            self.waiting.fetch_add(1, Ordering::SeqCst);
             still = self.changed.wait(still).unwrap();
         }
     }
@@ -113,8 +114,9 @@ impl Sys for SlowDisk {
 /// Runs `slow` on the one thread there is, next to a task that ticks. The disk is let go only once that has ticked a thousand times *after* a call came to wait for
 /// the disk: if the call waited on the async thread, there would never be another tick.
 async fn undisturbed<T, F: Future<Output = T>>(disk: &Arc<SlowDisk>, slow: impl FnOnce() -> F) -> T {
-    disk.set(true);
+    // Counted first: what reads ahead may come to wait as soon as the disk stands still, and then nothing else comes.
     let (before, done) = (disk.waiting.load(Ordering::SeqCst), Arc::new(AtomicBool::new(false)));
+    disk.set(true);
     let ticking = tokio::spawn({
         let (disk, done) = (Arc::clone(disk), Arc::clone(&done));
         async move {
@@ -172,8 +174,8 @@ async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
 
 /// A piece, with the disk standing still unless the piece was read ahead already.
 async fn undisturbed_piece(disk: &Arc<SlowDisk>, body: &mut crate::Body) -> Result<usize> {
-    disk.set(true);
     let before = disk.waiting.load(Ordering::SeqCst);
+    disk.set(true);
     let letting_go = tokio::spawn({
         let disk = Arc::clone(disk);
         async move {
