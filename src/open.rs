@@ -161,7 +161,8 @@ fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
     use storehouse_objectstore::Error as Store;
     match error {
         Store::Config { setting, reason, source } => {
-            let setting = if section.ends_with(setting) { section.to_owned() } else { format!("{section}.{setting}") };
+            // A section has settings of its own; a directory is one already, whatever name it was put there under.
+            let setting = if section.ends_with("s3") { format!("{section}.{setting}") } else { section.to_owned() };
             Error::setting(setting, reason).caused_by(source)
         }
         other => {

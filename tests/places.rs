@@ -256,6 +256,29 @@ async fn combinations_that_cannot_be_are_one_sentence_each() {
     assert!(!Path::new("/x").exists(), "nothing is created before everything is checked");
 }
 
+/// What is wrong with a directory or a server is told by the setting that put a store there.
+#[tokio::test]
+async fn a_place_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, foreign) = (dir.path().join("file"), dir.path().join("foreign"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("something"), "").unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = |endpoint: &str| format!("[repo.stores.receipts.s3]\nbucket_prefix = 'b-'\ninsecure = true\nendpoint = {endpoint:?}");
+    for (text, expected) in [
+        (format!("[repo.stores.blobs]\npath = {file:?}"), "repo.stores.blobs.path: "),
+        (format!("[repo.stores.blobs]\npath = {foreign:?}"), "repo.stores.blobs.path: "),
+        (format!("[repo.stores.receipts]\npath = {file:?}"), "repo.stores.receipts.path: "),
+        (format!("[repo.stores.receipts]\npath = {foreign:?}"), "repo.stores.receipts.path: "),
+        (server("https://127.0.0.1:1"), "repo.stores.receipts.s3."),
+        (server(&free.to_string()), "repo.stores.receipts.s3"),
+    ] {
+        let error = refusal(&format!("[repo]\ndata_dir = {:?}\n{text}", dir.path().join("data"))).await;
+        assert!(error.starts_with(expected), "{text}\ngave: {error}");
+    }
+}
+
 /// Nothing kept beyond the process needs no directory, also if each store says so itself.
 #[tokio::test]
 async fn all_in_memory_by_name() {
