@@ -38,6 +38,11 @@ random_hex() {
     od -An -vtx1 -N "$1" /dev/urandom | tr -d ' \n'
 }
 
+# 64 hexadecimal digits, as Garage wants them, and the mark among them.
+garage_secret() {
+    printf '%s%s' "$(printf %s "$mark" | od -An -vtx1 | tr -d ' \n')" "$(random_hex 19)"
+}
+
 # Waits up to 30 s until the server $1 answers HTTP on port $2.
 wait_until_ready() {
     local line
@@ -96,8 +101,7 @@ launch_minio() {
 launch_garage() {
     export STOREHOUSE_TEST_S3_REGION=garage
     STOREHOUSE_TEST_S3_ACCESS_KEY=GK$(random_hex 12)
-    # 64 hexadecimal digits it must be.
-    STOREHOUSE_TEST_S3_SECRET_KEY=$(printf %s "$mark" | od -An -vtx1 | tr -d ' \n')$(random_hex 19)
+    STOREHOUSE_TEST_S3_SECRET_KEY=$(garage_secret)
     export STOREHOUSE_TEST_S3_ACCESS_KEY STOREHOUSE_TEST_S3_SECRET_KEY
     rm -rf "$server_dir/meta" "$server_dir/data"
     cat >"$server_dir/garage.toml" <<EOF

@@ -46,7 +46,7 @@ TOML
   done
   garage_cli 1 layout apply --version 1 > /dev/null
   STOREHOUSE_TEST_S3_ACCESS_KEY=GK$(random_hex 12)
-  STOREHOUSE_TEST_S3_SECRET_KEY=$(random_hex 32)
+  STOREHOUSE_TEST_S3_SECRET_KEY=$(garage_secret)
   export STOREHOUSE_TEST_S3_ACCESS_KEY STOREHOUSE_TEST_S3_SECRET_KEY
   garage_cli 1 key import --yes -n storehouse "$STOREHOUSE_TEST_S3_ACCESS_KEY" "$STOREHOUSE_TEST_S3_SECRET_KEY" > /dev/null
   garage_cli 1 key allow --create-bucket "$STOREHOUSE_TEST_S3_ACCESS_KEY" > /dev/null
