@@ -1,5 +1,6 @@
 # Functions that start and stop the example node; sourced by the scripts that speak HTTP to it. They expect `scratch`, a directory of the caller's.
 
+# STOREHOUSE_NODE is a node that was built already, for scripts that start many and for trying another build.
 node=${STOREHOUSE_NODE:-target/release/examples/node}
 
 build_node() {
