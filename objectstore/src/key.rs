@@ -36,10 +36,20 @@ impl Key {
     /// [`Error::InvalidKey`], which says what is wrong with the text.
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
-        match flaw(text) {
-            None => Ok(Self(Arc::from(text))),
-            Some(reason) => Err(Error::invalid_key(Operation::Key, text, reason)),
-        }
+        Self::check(text)?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// Says what keeps `text` from being a key.
+    pub(crate) fn check(text: &str) -> Result<()> {
+        flaw(text).map_or(Ok(()), |reason| Err(Error::invalid_key(Operation::Key, text, reason)))
+    }
+
+    /// A key of text that [`Key::check`] has let pass.
+    #[cfg(feature = "datastore")]
+    pub(crate) fn from_checked(text: &str) -> Self {
+        debug_assert!(flaw(text).is_none());
+        Self(Arc::from(text))
     }
 
     /// The key's text.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::block::BlockBuilder;
 use super::disk::{Disk, DiskFile};
-use super::entry::Entry;
+use super::entry::EntryRef;
 use super::filter::{self, Filter};
 use super::frame::{self, Kind, Origin};
-use super::index::{self, BlockAt, Index};
+use super::index::{self, BlockAt, IndexBuilder};
 use super::table::{TableId, file_name};
 
 /// How much is written at once, in bytes.
@@ -25,7 +25,7 @@ pub(super) struct TableBuilder {
     block: BlockBuilder,
     first: Vec<u8>,
     last: Vec<u8>,
-    index: Index,
+    index: IndexBuilder,
     hashes: Vec<u32>,
     buffer: Vec<u8>,
     /// Bytes written, those in the buffer not among them.
@@ -41,7 +41,7 @@ impl TableBuilder {
             block: BlockBuilder::default(),
             first: Vec::new(),
             last: Vec::new(),
-            index: Index::default(),
+            index: IndexBuilder::default(),
             hashes: Vec::new(),
             buffer: Vec::with_capacity(WRITE),
             written: 0,
@@ -50,7 +50,7 @@ impl TableBuilder {
     }
 
     /// Adds an entry, whose key must be behind all others.
-    pub(super) fn push(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(super) fn push(&mut self, entry: EntryRef<'_>) -> io::Result<()> {
         if !self.block.fits(entry) {
             self.finish_block()?;
         }
@@ -86,7 +86,7 @@ impl TableBuilder {
         self.block.finish(&mut payload);
         let (at, len) = self.frame(Kind::Block, &payload)?;
         // The first block also has what is before its first key.
-        let separator = if self.index.len() == 0 { &[] } else { &self.first[..] };
+        let separator = if self.index.is_empty() { &[] } else { &self.first[..] };
         self.index.push(separator, BlockAt { at, len });
         Ok(())
     }

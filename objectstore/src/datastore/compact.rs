@@ -93,13 +93,13 @@ pub(super) fn compact(core: &Core, pick: impl FnOnce(&[Arc<Table>]) -> Option<Ra
     }
     let merged = build(core, |builder| {
         let sources = old.iter().map(|table| table.seek(b"", None, Wait::Allowed).map(Source::Table)).collect::<Result<_, _>>()?;
-        let mut merge = Merge::new(sources, None, Wait::Allowed)?;
-        while let Some(entry) = merge.next()? {
+        let mut merge = Merge::new(sources, None, Wait::Allowed);
+        while let Some((entry, _)) = merge.next()? {
             if core.compactor.closing.load(Ordering::Relaxed) {
                 return Err(Fault::Io("the store was closed".into(), std::io::ErrorKind::Interrupted.into()));
             }
             if !(oldest_too && entry.is_deletion()) {
-                builder.push(&entry).map_err(Fault::io("a table cannot be written"))?;
+                builder.push(entry).map_err(Fault::io("a table cannot be written"))?;
             }
         }
         Ok(())

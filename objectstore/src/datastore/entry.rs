@@ -13,7 +13,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::{ETag, Metadata};
 
@@ -24,8 +24,8 @@ const SHARED: usize = 4096;
 const DELETED: u32 = u32::MAX;
 
 /// A record or the deletion of one; its lengths are right, its checksum is checked by [`Entry::verified`].
-#[derive(Clone, Debug)]
-pub(super) struct Entry(Bytes);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<B = Bytes>(B);
 
 /// What an ETag is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,53 +89,81 @@ impl Entry {
         &bytes[at + HEADER..at + HEADER + len]
     }
 
-    /// Whether the record is what was put.
-    pub(super) fn verified(&self) -> bool {
-        crc32c::crc32c(&self.0[4..]) == u32_at(&self.0, 0)
-    }
-
-    pub(super) fn raw(&self) -> &Bytes {
-        &self.0
-    }
-
-    pub(super) fn key(&self) -> &[u8] {
-        Self::key_at(&self.0, 0)
-    }
-
     pub(super) fn key_bytes(&self) -> Bytes {
         self.0.slice(HEADER..self.value_start())
     }
 
+    /// The memory that it lies in.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    pub(super) fn by_ref(&self) -> EntryRef<'_> {
+        Entry(&self.0)
+    }
+
+    /// A range of the value, which must be within it. Shares its memory, as [`EntryRef::detached`] gives it.
+    pub(super) fn into_value(mut self, range: std::ops::Range<usize>) -> Bytes {
+        let value = self.value_start();
+        self.0.advance(value + range.start);
+        self.0.truncate(range.len());
+        self.0
+    }
+}
+
+/// An entry where it lies.
+pub(super) type EntryRef<'a> = Entry<&'a [u8]>;
+
+impl<'a> EntryRef<'a> {
+    /// The entry that starts at `at`; `None` if its lengths reach past the end.
+    pub(super) fn within(bytes: &'a [u8], at: usize) -> Option<Self> {
+        let len = Entry::len_at(bytes, at)?;
+        Some(Self(&bytes[at..at + len]))
+    }
+
+    /// The same entry by itself. `bytes` is what it lies in, whose memory it shares only if it is most of what it would keep alive.
+    pub(super) fn detached(self, bytes: &Bytes) -> Entry {
+        Entry(if self.0.len() > SHARED { bytes.slice_ref(self.0) } else { Bytes::copy_from_slice(self.0) })
+    }
+}
+
+impl<B: AsRef<[u8]>> Entry<B> {
+    /// Whether the record is what was put.
+    pub(super) fn verified(&self) -> bool {
+        crc32c::crc32c(&self.raw()[4..]) == u32_at(self.raw(), 0)
+    }
+
+    pub(super) fn raw(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        Entry::key_at(self.raw(), 0)
+    }
+
     pub(super) fn sequence(&self) -> u64 {
-        u64_at(&self.0, 4)
+        u64_at(self.raw(), 4)
     }
 
     pub(super) fn is_deletion(&self) -> bool {
-        u32_at(&self.0, 20) == DELETED
+        u32_at(self.raw(), 20) == DELETED
     }
 
     pub(super) fn value(&self) -> &[u8] {
-        &self.0[self.value_start()..]
-    }
-
-    /// A range of the value, which must be within it. Shares memory with its neighbours only if it is most of what it would keep alive.
-    pub(super) fn body(&self, range: std::ops::Range<usize>) -> Bytes {
-        let value = self.value_start();
-        let range = range.start + value..range.end + value;
-        if range.len() > SHARED { self.0.slice(range) } else { Bytes::copy_from_slice(&self.0[range]) }
+        &self.raw()[self.value_start()..]
     }
 
     pub(super) fn tag(&self) -> Tag {
-        Tag { sequence: self.sequence(), crc: u32_at(&self.0, 0) }
+        Tag { sequence: self.sequence(), crc: u32_at(self.raw(), 0) }
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(u64_at(&self.0, 12)));
+        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(u64_at(self.raw(), 12)));
         Metadata { size: self.value().len() as u64, etag: self.tag().etag(), last_modified: modified }
     }
 
     fn value_start(&self) -> usize {
-        HEADER + usize::from(u16_at(&self.0, 24))
+        HEADER + usize::from(u16_at(self.raw(), 24))
     }
 }
 

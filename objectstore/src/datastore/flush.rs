@@ -168,7 +168,7 @@ fn flush(core: &Core, job: Job) -> Result<Option<u64>, Fault> {
     let built = if frozen.is_empty() {
         None
     } else {
-        build(core, |builder| frozen.range(Bound::Unbounded).try_for_each(|entry| builder.push(entry).map_err(write_failed())))?
+        build(core, |builder| frozen.range(Bound::Unbounded).try_for_each(|entry| builder.push(entry.by_ref()).map_err(write_failed())))?
     };
     let before = core.install(
         |manifest| {

@@ -12,6 +12,7 @@
 //! as well: what is left of a file's earlier life, a frame in the wrong place and one that somebody put into a record are no frames.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -95,15 +96,15 @@ pub(super) fn read(file: &dyn DiskFile, origin: Origin, at: u64, end: u64) -> io
     }))
 }
 
-/// The payload of the frame of `kind` that `bytes`, read from `at`, must be.
-pub(super) fn payload(bytes: &Bytes, kind: Kind, origin: Origin, at: u64) -> Option<Bytes> {
+/// Where the payload lies of the frame of `kind` that `bytes`, read from `at`, must be.
+pub(super) fn payload(bytes: &[u8], kind: Kind, origin: Origin, at: u64) -> Option<Range<usize>> {
     let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
     let (found, len) = judge(header, origin, at)?;
     if found != kind || padded((HEADER as u64) + u64::from(len)) != bytes.len() as u64 {
         return None;
     }
     whole(header, rest, len)?;
-    Some(bytes.slice(HEADER..HEADER + len as usize))
+    Some(HEADER..HEADER + len as usize)
 }
 
 /// Where the next frame with a good header starts, at `from` or later.

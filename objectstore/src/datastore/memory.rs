@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::filter;
 use super::memtable::Memtable;
 use super::merge::{Merge, Source};
+use super::page::{Page, PageBuilder};
 use super::table::{Table, Wait};
 
 /// The most bytes of records in a page of a listing, unless one alone is larger.
@@ -28,12 +29,9 @@ pub(super) struct Memory {
     pub(super) tables: Arc<Vec<Arc<Table>>>,
 }
 
-/// Some records of a listing.
-#[derive(Debug)]
-pub(super) struct Page {
-    pub(super) entries: Vec<Entry>,
-    /// Where the next page starts, if there is one.
-    pub(super) next: Option<Bytes>,
+/// The least text behind `key`.
+fn after(key: &[u8]) -> Bytes {
+    [key, b"\0"].concat().into()
 }
 
 /// Has the processor fetch records, which lie anywhere in memory, side by side, and not one after the other as each is looked at.
@@ -44,13 +42,13 @@ fn fetch(entries: &VecDeque<Entry>) {
 }
 
 impl Core {
-    /// The record of a key, checked.
+    /// The record of a key, checked, by itself.
     pub(super) fn find(&self, key: &[u8], wait: Wait) -> Result<Option<Entry>, Fault> {
         let tables = {
             let memory = self.memory();
             let newest = memory.active.get(key).or_else(|| memory.frozen.as_ref()?.get(key));
             if let Some(entry) = newest {
-                return Ok(Some(entry.clone()).filter(|entry| !entry.is_deletion()));
+                return Ok((!entry.is_deletion()).then(|| entry.by_ref().detached(entry.bytes())));
             }
             Arc::clone(&memory.tables)
         };
@@ -63,8 +61,38 @@ impl Core {
         Ok(None)
     }
 
-    /// Up to `limit` records from `start` (inclusive) on whose keys begin with `prefix`. `limit` is at least 1.
-    pub(super) fn page(&self, prefix: &[u8], start: &[u8], limit: usize, wait: Wait) -> Result<Page, Fault> {
+    /// The first record from `start` (inclusive) on, by itself, if its key begins with `prefix`. `None` if that cannot be said so quickly: it was deleted.
+    pub(super) fn first(&self, prefix: &[u8], start: &[u8], wait: Wait) -> Result<Option<Option<Entry>>, Fault> {
+        let of = |table: &Memtable| table.range(Bound::Included(start)).next().map(|entry| entry.by_ref().detached(entry.bytes()));
+        let (newest, tables) = {
+            let memory = self.memory();
+            ([of(&memory.active), memory.frozen.as_deref().and_then(of)], Arc::clone(&memory.tables))
+        };
+        let mut first: Option<Entry> = None;
+        let older = tables.iter().map(|table| table.first(start, &self.cache, wait));
+        for entry in newest.into_iter().map(Ok).chain(older) {
+            let Some(entry) = entry? else { continue };
+            // What a newer source has of a key is what is true.
+            if first.as_ref().is_none_or(|first| entry.key() < first.key()) {
+                first = Some(entry);
+            }
+        }
+        let first = first.filter(|entry| entry.key().starts_with(prefix));
+        Ok(if first.as_ref().is_some_and(Entry::is_deletion) { None } else { Some(first) })
+    }
+
+    /// Up to `limit` records from `start` (inclusive) on whose keys begin with `prefix`, with their values as far as those have at most `values_up_to` bytes. `limit` is at least 1.
+    pub(super) fn page(&self, prefix: &[u8], start: &[u8], limit: usize, values_up_to: Option<u64>, wait: Wait) -> Result<Page, Fault> {
+        if limit == 1
+            && let Some(first) = self.first(prefix, start, wait)?
+        {
+            let mut page = PageBuilder::with_capacity(1);
+            let next = first.map(|entry| {
+                page.push(entry.by_ref(), entry.bytes(), values_up_to);
+                after(entry.key())
+            });
+            return Ok(page.finish(next));
+        }
         // One more than fits, to know whether there are more.
         let some = |table: &Memtable| -> VecDeque<Entry> { table.range(Bound::Included(start)).take(limit + 1).cloned().collect() };
         let (active, frozen, tables) = {
@@ -81,30 +109,25 @@ impl Core {
         for table in tables.iter() {
             sources.push(Source::Table(table.seek(start, Some(&self.cache), wait)?));
         }
-        let mut merge = Merge::new(sources, Some(&self.cache), wait)?;
-        let mut entries = Vec::new();
-        let (mut bytes, mut last) = (0, None);
+        let mut merge = Merge::new(sources, Some(&self.cache), wait);
+        let mut page = PageBuilder::with_capacity(limit);
         // Deletions count too, so that a page of many of them ends.
-        for _ in 0..limit {
-            let Some(entry) = merge.next()?.filter(|entry| entry.key().starts_with(prefix)) else {
-                return Ok(Page { entries, next: None });
+        let (mut entries, mut bytes) = (0, 0);
+        loop {
+            let Some((entry, memory)) = merge.next()?.filter(|(entry, _)| entry.key().starts_with(prefix)) else {
+                return Ok(page.finish(None));
             };
             if horizon.as_ref().is_some_and(|horizon| entry.key() >= &horizon[..]) {
-                return Ok(Page { entries, next: Some(entry.key_bytes()) });
+                return Ok(page.finish(Some(Bytes::copy_from_slice(entry.key()))));
             }
-            bytes += entry.raw().len();
-            if entry.is_deletion() {
-                last = Some(entry);
-            } else {
-                last = None;
-                entries.push(entry);
+            if !entry.is_deletion() {
+                page.push(entry, memory, values_up_to);
             }
-            if bytes >= PAGE_BYTES {
-                break;
+            (entries, bytes) = (entries + 1, bytes + entry.raw().len());
+            if entries == limit || bytes >= PAGE_BYTES {
+                let next = after(entry.key());
+                return Ok(page.finish(Some(next)));
             }
         }
-        // The least text behind the last key.
-        let next = last.as_ref().or(entries.last()).map(|last| [last.key(), b"\0"].concat().into());
-        Ok(Page { entries, next })
     }
 }

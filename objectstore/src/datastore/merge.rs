@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::cache::Cache;
-use super::entry::Entry;
+use super::entry::{Entry, EntryRef};
 use super::fault::Fault;
 use super::table::{Cursor, Wait};
 
@@ -14,57 +16,89 @@ pub(super) enum Source {
     Table(Cursor),
 }
 
+impl Source {
+    /// Sees to it that the next entry is at hand, if there is one.
+    fn settle(&mut self, cache: Option<&Cache>, wait: Wait) -> Result<(), Fault> {
+        match self {
+            Self::Entries(_) => Ok(()),
+            Self::Table(cursor) => cursor.settle(cache, wait),
+        }
+    }
+
+    /// The key of the next entry.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Entries(entries) => entries.front().map(Entry::key),
+            Self::Table(cursor) => cursor.key(),
+        }
+    }
+
+    /// The next entry, checked, and what it lies in.
+    fn entry(&self) -> Result<Option<(EntryRef<'_>, &Bytes)>, Fault> {
+        match self {
+            Self::Entries(entries) => Ok(entries.front().map(|entry| (entry.by_ref(), entry.bytes()))),
+            Self::Table(cursor) => cursor.entry(),
+        }
+    }
+
+    fn pass(&mut self) {
+        match self {
+            Self::Entries(entries) => drop(entries.pop_front()),
+            Self::Table(cursor) => cursor.pass(),
+        }
+    }
+}
+
 /// The entries of several sources in order, of each key the one from the first source that has it. Deletions are among them.
 #[derive(Debug)]
 pub(super) struct Merge<'a> {
-    /// Each with its next entry.
-    sources: Vec<(Source, Option<Entry>)>,
+    sources: Vec<Source>,
     cache: Option<&'a Cache>,
     wait: Wait,
+    /// The source of the entry that was given last. It goes on when the next one is asked for: nothing is read that nobody wants.
+    given: Option<usize>,
 }
 
 impl<'a> Merge<'a> {
     /// Merges sources, the newest first.
-    pub(super) fn new(sources: Vec<Source>, cache: Option<&'a Cache>, wait: Wait) -> Result<Self, Fault> {
-        let mut merge = Self { sources: Vec::with_capacity(sources.len()), cache, wait };
-        for mut source in sources {
-            let next = advance(&mut source, cache, wait)?;
-            merge.sources.push((source, next));
-        }
-        Ok(merge)
+    pub(super) fn new(sources: Vec<Source>, cache: Option<&'a Cache>, wait: Wait) -> Self {
+        Self { sources, cache, wait, given: None }
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, Fault> {
-        let mut least: Option<usize> = None;
-        for (i, (_, next)) in self.sources.iter().enumerate() {
-            let Some(entry) = next else { continue };
-            let before = |least: usize| self.sources[least].1.as_ref().is_none_or(|other| entry.key() < other.key());
-            if least.is_none_or(before) {
-                least = Some(i);
+    /// The next entry, checked, and what it lies in.
+    pub(super) fn next(&mut self) -> Result<Option<(EntryRef<'_>, &Bytes)>, Fault> {
+        if let Some(given) = self.given.take() {
+            self.pass(given);
+        }
+        for source in &mut self.sources {
+            source.settle(self.cache, self.wait)?;
+        }
+        self.sources.retain(|source| source.key().is_some());
+        let Some(least) = self.least() else { return Ok(None) };
+        self.given = Some(least);
+        self.sources[least].entry()
+    }
+
+    /// Passes over the entry that was given and what older sources have of the same key, which is no longer true.
+    fn pass(&mut self, given: usize) {
+        let (newer, older) = self.sources.split_at_mut(given + 1);
+        if let Some(given) = newer.last_mut() {
+            for other in older.iter_mut().filter(|other| other.key() == given.key()) {
+                other.pass();
+            }
+            given.pass();
+        }
+    }
+
+    fn least(&self) -> Option<usize> {
+        let mut least = 0;
+        let mut key = self.sources.first()?.key();
+        for (i, other) in self.sources.iter().enumerate().skip(1) {
+            let other = other.key();
+            if other < key {
+                (least, key) = (i, other);
             }
         }
-        let Some(least) = least else { return Ok(None) };
-        let Some(entry) = self.step(least)? else { return Ok(None) };
-        // What older sources have of the same key is no longer true.
-        for other in least + 1..self.sources.len() {
-            if self.sources[other].1.as_ref().is_some_and(|older| older.key() == entry.key()) {
-                self.step(other)?;
-            }
-        }
-        Ok(Some(entry))
-    }
-
-    /// Takes the next entry of a source.
-    fn step(&mut self, source: usize) -> Result<Option<Entry>, Fault> {
-        let (source, next) = &mut self.sources[source];
-        let after = advance(source, self.cache, self.wait)?;
-        Ok(std::mem::replace(next, after))
-    }
-}
-
-fn advance(source: &mut Source, cache: Option<&Cache>, wait: Wait) -> Result<Option<Entry>, Fault> {
-    match source {
-        Source::Entries(entries) => Ok(entries.pop_front()),
-        Source::Table(cursor) => cursor.next(cache, wait),
+        Some(least)
     }
 }

@@ -39,6 +39,7 @@ mod memtable;
 mod merge;
 mod open;
 mod options;
+mod page;
 mod queue;
 mod store;
 mod table;

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 pub struct DatastoreOptions {
     /// The largest record (inclusive), at most 1 GiB: 16 MiB. A put holds its record in memory.
     pub max_size: u64,
-    /// The most memory that the cache of blocks takes up: 256 MiB. What is not in there is read through the system's cache.
+    /// The most memory that the cache of blocks takes up: 384 MiB, which holds a million allocations. It is taken as it is needed. What is not in there is read through the system's cache.
     pub cache: usize,
     /// How many bytes of records are collected in memory before they are written to a table, at least 64 KiB: 64 MiB. Up to twice as many are in memory. Opening after
     /// a crash reads as many from the log.
@@ -19,7 +19,7 @@ pub struct DatastoreOptions {
 
 impl Default for DatastoreOptions {
     fn default() -> Self {
-        Self { max_size: 16 << 20, cache: 256 << 20, write_buffer: 64 << 20, salvage: false }
+        Self { max_size: 16 << 20, cache: 384 << 20, write_buffer: 64 << 20, salvage: false }
     }
 }
 

@@ -110,7 +110,7 @@ impl Datastore {
         options.check_conditions(key, &metadata.etag)?;
         let range = options.resolve_range(key, metadata.size)?;
         // Both ends are at most the length of what is in memory, so they fit.
-        let body = entry.body(range.start as usize..range.end as usize);
+        let body = entry.into_value(range.start as usize..range.end as usize);
         Ok(Object { metadata, range, body: body.into() })
     }
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::Block;
-use super::cache::Cache;
+use super::cache::{Cache, Known};
 use super::disk::{Disk, DiskFile};
-use super::entry::{Entry, u64_at};
+use super::entry::{Entry, EntryRef, u64_at};
 use super::fault::{Damage, Fault};
 use super::filter::Filter;
 use super::frame::{self, Found, Kind, Origin};
-use super::index::{self, BlockAt, Index};
+use super::index::{self, BlockAt, Index, IndexBuilder};
 
 /// Bytes of the footer's payload: places of index and filter, number of records.
 pub(super) const FOOTER: usize = 24;
@@ -44,6 +44,8 @@ pub(super) struct Table {
     file: Arc<dyn DiskFile>,
     origin: Origin,
     index: Index,
+    /// Of each block.
+    known: Box<[Known]>,
     /// `None` if it was damaged: then every key may be there.
     filter: Option<Filter>,
     /// What was found when the table was opened.
@@ -70,45 +72,79 @@ impl Table {
         if end == id.len
             && let Some((index, filter)) = read_ends(file.as_ref(), origin, id).map_err(failed())?
         {
-            return Ok(Self { id, file, origin, index, filter: Some(filter), damage: None });
+            return Ok(Self { id, file, origin, known: known(&index), index, filter: Some(filter), damage: None });
         }
         let what = if end == id.len { "index, filter or footer" } else { "the file has another length than was written" };
         let index = rebuild(file.as_ref(), origin, end.min(id.len)).map_err(failed())?;
-        Ok(Self { id, file, origin, index, filter: None, damage: Some(Damage { file: name, at: end.min(id.len), what }) })
+        let damage = Some(Damage { file: name, at: end.min(id.len), what });
+        Ok(Self { id, file, origin, known: known(&index), index, filter: None, damage })
     }
 
     pub(super) fn may_have(&self, hash: u32) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.may_have(hash))
     }
 
-    /// The entry of `key`, checked.
+    /// The entry of `key`, checked, by itself.
     pub(super) fn get(&self, key: &[u8], cache: &Cache, wait: Wait) -> Result<Option<Entry>, Fault> {
-        let Some(block) = self.block(self.index.find(key), Some(cache), wait)? else { return Ok(None) };
-        match block.find(key) {
-            (place, true) => block.entry(place).map(|entry| self.verify(entry)).transpose(),
+        let number = self.index.find(key);
+        let look = |block: &Block| match block.find(key) {
+            (place, true) => block.entry(place).map(|entry| Ok(self.verify(entry)?.detached(block.bytes()))).transpose(),
             _ => Ok(None),
+        };
+        match self.cached(number, cache, look) {
+            Some(found) => found,
+            None => self.read_block(number, Some(cache), wait)?.map_or(Ok(None), |block| look(&block)),
         }
+    }
+
+    /// The first entry whose key is not before `key`, checked, by itself.
+    pub(super) fn first(&self, key: &[u8], cache: &Cache, wait: Wait) -> Result<Option<Entry>, Fault> {
+        for number in self.index.find(key)..self.index.len() {
+            let look = |block: &Block| {
+                let entry = block.entry(block.find(key).0);
+                entry.map(|entry| Ok(self.verify(entry)?.detached(block.bytes()))).transpose()
+            };
+            let found = match self.cached(number, cache, look) {
+                Some(found) => found?,
+                None => self.read_block(number, Some(cache), wait)?.map_or(Ok(None), |block| look(&block))?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The block with this number, checked; `None` past the last one.
     pub(super) fn block(&self, number: usize, cache: Option<&Cache>, wait: Wait) -> Result<Option<Block>, Fault> {
-        let Some(BlockAt { at, len }) = self.index.block(number) else { return Ok(None) };
-        if let Some(block) = cache.and_then(|cache| cache.get((self.id.number, at))) {
-            return Ok(Some(block));
+        match cache.and_then(|cache| self.cached(number, cache, Block::clone)) {
+            Some(block) => Ok(Some(block)),
+            None => self.read_block(number, cache, wait),
         }
+    }
+
+    fn cached<R>(&self, number: usize, cache: &Cache, look: impl FnOnce(&Block) -> R) -> Option<R> {
+        cache.with(self.known.get(number)?, (self.id.number, number as u32), look)
+    }
+
+    fn read_block(&self, number: usize, cache: Option<&Cache>, wait: Wait) -> Result<Option<Block>, Fault> {
+        let Some(BlockAt { at, len }) = self.index.block(number) else { return Ok(None) };
         if len == 0 || at.saturating_add(u64::from(len)) > self.id.len {
             return Err(self.damaged(at, "no block where one should be"));
         }
-        let mut bytes = vec![0; len as usize];
+        // With room for what a block in memory has behind its payload.
+        let mut bytes = Vec::with_capacity(len as usize + len as usize / 16);
+        bytes.resize(len as usize, 0);
         match wait {
             Wait::Refused => self.file.read_cached(&mut bytes, at).ok_or(Fault::WouldWait)?,
             Wait::Allowed => self.file.read(&mut bytes, at),
         }
         .map_err(|e| self.read_failed(at, e))?;
-        let payload = frame::payload(&bytes.into(), Kind::Block, self.origin, at).ok_or_else(|| self.damaged(at, "a block of records"))?;
-        let block = Block::parse(payload).ok_or_else(|| self.damaged(at, "the records of a block"))?;
-        if let Some(cache) = cache {
-            cache.insert((self.id.number, at), block.clone());
+        let payload = frame::payload(&bytes, Kind::Block, self.origin, at).ok_or_else(|| self.damaged(at, "a block of records"))?;
+        bytes.truncate(payload.end);
+        let block = Block::parse(bytes, payload.start).ok_or_else(|| self.damaged(at, "the records of a block"))?;
+        if let (Some(cache), Some(known)) = (cache, self.known.get(number)) {
+            cache.insert(known, (self.id.number, number as u32), block.clone());
         }
         Ok(Some(block))
     }
@@ -135,7 +171,7 @@ impl Table {
             match frame::read(self.file.as_ref(), self.origin, at, end).map_err(|e| self.read_failed(at, e)) {
                 Ok(Found::Frame(kind, payload, behind)) => {
                     if kind == Kind::Block {
-                        match Block::parse(payload) {
+                        match Block::parse(payload.into(), 0) {
                             Some(block) if next.as_deref().is_none_or(|before| before < block.first_key()) => {
                                 next = Some(block.last_key().to_vec());
                                 entries += block.len() as u64;
@@ -160,7 +196,7 @@ impl Table {
         Ok(entries)
     }
 
-    fn verify(&self, entry: Entry) -> Result<Entry, Fault> {
+    fn verify<'a>(&self, entry: EntryRef<'a>) -> Result<EntryRef<'a>, Fault> {
         if entry.verified() { Ok(entry) } else { Err(self.damaged(0, "a record's checksum")) }
     }
 
@@ -192,18 +228,35 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// The next entry, checked.
-    pub(super) fn next(&mut self, cache: Option<&Cache>, wait: Wait) -> Result<Option<Entry>, Fault> {
-        loop {
-            let Some(block) = &self.block else { return Ok(None) };
-            if let Some(entry) = block.entry(self.place) {
-                self.place += 1;
-                return self.table.verify(entry).map(Some);
-            }
+    /// Sees to it that the next entry is at hand, if there is one.
+    pub(super) fn settle(&mut self, cache: Option<&Cache>, wait: Wait) -> Result<(), Fault> {
+        while self.block.as_ref().is_some_and(|block| self.place >= block.len()) {
             self.block = self.table.block(self.number + 1, cache, wait)?;
             (self.number, self.place) = (self.number + 1, 0);
         }
+        Ok(())
     }
+
+    /// The key of the next entry, if one is at hand.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        self.block.as_ref()?.key(self.place)
+    }
+
+    /// The next entry, checked, and what it lies in.
+    pub(super) fn entry(&self) -> Result<Option<(EntryRef<'_>, &Bytes)>, Fault> {
+        let Some(block) = &self.block else { return Ok(None) };
+        let Some(entry) = block.entry(self.place) else { return Ok(None) };
+        Ok(Some((self.table.verify(entry)?, block.bytes())))
+    }
+
+    pub(super) fn pass(&mut self) {
+        self.place += 1;
+    }
+}
+
+/// Nothing is known of any block yet.
+fn known(index: &Index) -> Box<[Known]> {
+    std::iter::repeat_with(Known::default).take(index.len()).collect()
 }
 
 /// Index and filter by way of the footer; `None` if any of them is damaged.
@@ -223,12 +276,12 @@ fn read_ends(file: &dyn DiskFile, origin: Origin, id: TableId) -> io::Result<Opt
 /// An index of the blocks that can still be found. Between them, where something is missing, it has blocks that cannot be read: a key that
 /// may have been in one of them is not "not found".
 fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
-    let mut index = Index::default();
+    let mut index = IndexBuilder::default();
     let (mut at, mut last, mut gap) = (0, Vec::new(), None);
     while at < end {
         match frame::read(file, origin, at, end)? {
             Found::Frame(Kind::Block, payload, next) => {
-                if let Some(block) = Block::parse(payload) {
+                if let Some(block) = Block::parse(payload.into(), 0) {
                     let separator = match gap.take() {
                         Some(missing) => {
                             index.push(&last, BlockAt { at: missing, len: 0 });
@@ -255,5 +308,5 @@ fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
     if gap.is_some() || at >= end {
         index.push(&last, BlockAt { at: gap.unwrap_or(end), len: 0 });
     }
-    Ok(index)
+    Ok(index.finish())
 }

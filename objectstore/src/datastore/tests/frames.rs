@@ -97,9 +97,28 @@ proptest! {
         prop_assert!(frame::payload(&bytes, Kind::Block, ORIGIN, 0).is_none());
         prop_assert!(Manifest::decode(&bytes).is_none());
         // These have no checksum of their own: anything may come of it but a panic.
-        let _ = Block::parse(bytes.clone()).map(|block| (0..block.len()).filter_map(|i| block.entry(i)).filter(Entry::verified).count());
+        let _ = Block::parse(bytes.to_vec(), 0).map(|block| (0..block.len()).filter_map(|i| block.entry(i)).filter(Entry::verified).count());
         let _ = Index::parse(&bytes).map(|index| index.find(b"key"));
         let _ = Entry::at(&bytes, 0).map(|entry| (entry.verified(), entry.key().len(), entry.value().len(), entry.metadata()));
+    }
+
+    /// A block finds each of its keys, and where others would be: many that begin alike, behind what all share.
+    #[test]
+    fn a_search_in_a_block(
+        shared in prop::collection::vec(prop::sample::select(b"ab".to_vec()), 0..3),
+        texts in prop::collection::btree_set(prop::collection::vec(prop::sample::select(b"\0ab".to_vec()), 1..14), 1..150),
+        others in prop::collection::vec(prop::collection::vec(prop::sample::select(b"\0ab".to_vec()), 0..16), 30),
+    ) {
+        let keys: Vec<Vec<u8>> = texts.iter().map(|text| [&shared[..], text].concat()).collect();
+        let mut builder = BlockBuilder::default();
+        keys.iter().for_each(|key| builder.push(entry(1, key, None).by_ref()));
+        let mut payload = Vec::new();
+        builder.finish(&mut payload);
+        let block = Block::parse(payload, 0).unwrap();
+        for key in others.iter().flat_map(|key| [key.clone(), [&shared[..], key].concat()]).chain(keys.iter().cloned()) {
+            let place = keys.partition_point(|other| *other < key);
+            prop_assert_eq!(block.find(&key), (place, keys.get(place) == Some(&key)), "{:?} among {:?}", key, keys);
+        }
     }
 
     /// A block gives back its entries, and finds each.
@@ -107,10 +126,10 @@ proptest! {
     fn a_block(keys in prop::collection::btree_set(prop::collection::vec(any::<u8>(), 1..20), 1..40)) {
         let mut builder = BlockBuilder::default();
         let entries: Vec<_> = keys.iter().map(|key| entry(1, key, Some(key))).collect();
-        entries.iter().for_each(|entry| builder.push(entry));
+        entries.iter().for_each(|entry| builder.push(entry.by_ref()));
         let mut payload = Vec::new();
         builder.finish(&mut payload);
-        let block = Block::parse(payload.clone().into()).unwrap();
+        let block = Block::parse(payload.clone(), 0).unwrap();
         prop_assert_eq!(block.len(), keys.len());
         for (i, key) in keys.iter().enumerate() {
             prop_assert_eq!(block.find(key), (i, true));
@@ -118,7 +137,7 @@ proptest! {
             prop_assert_eq!(found.key(), &key[..]);
         }
         for cut in 0..payload.len() {
-            prop_assert!(Block::parse(payload[..cut].to_vec().into()).is_none_or(|block| block.len() < keys.len()));
+            prop_assert!(Block::parse(payload[..cut].to_vec(), 0).is_none_or(|block| block.len() < keys.len()));
         }
     }
 
