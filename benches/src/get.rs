@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use redb::{Database, ReadableDatabase};
 use storehouse_objectstore::{Datastore, GetOptions, Key, ListOptions, ObjectStore};
 use storehouse_stores::{Allocation, AllocationStore, Layout};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::filled::{self, REDB, mix};
 use crate::harness::{Contender, Options, Report, Table, runtime};
@@ -28,53 +30,76 @@ const LEAST: usize = 150;
 type Allocations = AllocationStore<Arc<dyn ObjectStore>>;
 
 pub(crate) fn run(options: &Options) -> Report {
-    let mut report = Report::default();
-    let mut tables = Vec::new();
     let runtime = runtime();
-    for records in [1_000, options.pick(1_000_000, 50_000)] {
+    let [few, many] = [1_000, options.pick(1_000_000, 50_000)].map(|records| Filled::new(&runtime, options, records));
+    // All take turns with each other, so that what else the machine does hits few and many alike.
+    let contenders = few.contenders(&runtime).into_iter().chain(many.contenders(&runtime)).collect();
+    let table = Table::measure("µs a read", options.pick(9, 3), contenders);
+    let mut report = Report::default();
+    for filled in [&few, &many] {
+        let among = filled.records;
+        let ratio = |name| table.ratio(&filled.name(name), &filled.name(REDB_GET));
+        report.at_most(&format!("times redb's get, by Arc<dyn>, among {among}"), ratio(THROUGH_DYN), 2.0);
+        for name in [FIRST_BY_PREFIX, GET, GET_ANY, EXISTS] {
+            report.at_most(&format!("times redb's get, {name}, among {among}"), ratio(name), 8.0);
+        }
+    }
+    for name in [GET, GET_ANY, EXISTS] {
+        report.at_most(&format!("times as long as among few, {name}"), table.ratio(&many.name(name), &few.name(name)), 2.0);
+    }
+    report.table(&format!("among {} and among {} records", few.records, many.records), table);
+    report
+}
+
+/// The same records in both databases, and which of them are asked for.
+struct Filled {
+    records: u64,
+    own: Arc<Datastore>,
+    store: Arc<dyn ObjectStore>,
+    allocations: Arc<Allocations>,
+    redb: Arc<Database>,
+    keys: Vec<String>,
+    known: Arc<Vec<Key>>,
+    absent: Arc<Vec<Key>>,
+    asked: Arc<Vec<Allocation>>,
+    _dirs: [TempDir; 2],
+}
+
+impl Filled {
+    fn new(runtime: &Runtime, options: &Options, records: u64) -> Self {
         let dirs = [options.tempdir(), options.tempdir()];
         let record = filled::allocation_record;
-        let own = filled::datastore_of(&runtime, dirs[0].path(), records, record);
+        let own = filled::datastore_of(runtime, dirs[0].path(), records, record);
         runtime.block_on(own.compact()).expect("a merge");
         let store: Arc<dyn ObjectStore> = own.clone();
         let allocations = Arc::new(AllocationStore::new(Arc::clone(&store), &Layout::database()));
-        let database = filled::redb_of(dirs[1].path(), records, record);
-        let count = options.pick(200_000, 20_000);
-        let asked: Arc<Vec<Allocation>> = Arc::new((0..count).map(|i| filled::allocation(mix(i) % records)).collect());
-        let keys = (0..count).map(|i| record(mix(i) % records).0).collect::<Vec<_>>();
-        let known: Arc<Vec<Key>> = Arc::new(keys.iter().map(|key| Key::new(key).expect("a key")).collect());
-        let absent: Arc<Vec<Key>> = Arc::new((0..count).map(|i| Key::new(record(records + i).0).expect("a key")).collect());
-        let table = Table::measure(
-            "µs a read",
-            options.pick(9, 3),
-            vec![
-                Contender::new(REDB_GET, || redb_gets(&database, &keys)),
-                Contender::new(REDB_KEPT, || redb_kept(&database, &keys)),
-                Contender::on(&runtime, THROUGH_DYN, || through_dyn(&store, &known)),
-                Contender::on(&runtime, THROUGH_TYPE, || through_type(&own, &known)),
-                Contender::on(&runtime, MISSING, || missing(&store, &absent)),
-                Contender::on(&runtime, FIRST_BY_PREFIX, || first_by_prefix(&store, &known)),
-                Contender::on(&runtime, GET, || get(&allocations, &asked)),
-                Contender::on(&runtime, GET_ANY, || get_any(&allocations, &asked)),
-                Contender::on(&runtime, EXISTS, || exists(&allocations, &asked)),
-            ],
-        );
-        report.at_most(&format!("times redb's get, by Arc<dyn>, among {records}"), table.ratio(THROUGH_DYN, REDB_GET), 2.0);
-        report.at_most(&format!("times redb's get, first by prefix, among {records}"), table.ratio(FIRST_BY_PREFIX, REDB_GET), 8.0);
-        for name in [GET, GET_ANY, EXISTS] {
-            report.at_most(&format!("times redb's get, {name}, among {records}"), table.ratio(name, REDB_GET), 8.0);
-        }
-        tables.push((format!("among {records} records"), table));
+        let redb = filled::redb_of(dirs[1].path(), records, record);
+        let numbers: Vec<u64> = (0..options.pick(200_000, 20_000)).collect();
+        let keys: Vec<String> = numbers.iter().map(|i| record(mix(*i) % records).0).collect();
+        let key = |text: &String| Key::new(text).expect("a key");
+        let known = Arc::new(keys.iter().map(key).collect());
+        let absent = Arc::new(numbers.iter().map(|i| key(&record(records + i).0)).collect());
+        let asked = Arc::new(numbers.iter().map(|i| filled::allocation(mix(*i) % records)).collect());
+        Self { records, own, store, allocations, redb, keys, known, absent, asked, _dirs: dirs }
     }
-    // One after the other, so that these are ratios of medians.
-    for name in [GET, GET_ANY, EXISTS] {
-        let [few, many] = [0, 1].map(|table: usize| tables[table].1.median(name));
-        report.at_most(&format!("times as long as among few, {name}"), many / few, 2.0);
+
+    fn name(&self, name: &str) -> String {
+        format!("{name}, {}", self.records)
     }
-    for (title, table) in tables {
-        report.table(&title, table);
+
+    fn contenders<'a>(&'a self, runtime: &'a Runtime) -> Vec<Contender<'a>> {
+        vec![
+            Contender::new(self.name(REDB_GET), || redb_gets(&self.redb, &self.keys)),
+            Contender::new(self.name(REDB_KEPT), || redb_kept(&self.redb, &self.keys)),
+            Contender::on(runtime, self.name(THROUGH_DYN), || through_dyn(&self.store, &self.known)),
+            Contender::on(runtime, self.name(THROUGH_TYPE), || through_type(&self.own, &self.known)),
+            Contender::on(runtime, self.name(MISSING), || missing(&self.store, &self.absent)),
+            Contender::on(runtime, self.name(FIRST_BY_PREFIX), || first_by_prefix(&self.store, &self.known)),
+            Contender::on(runtime, self.name(GET), || get(&self.allocations, &self.asked)),
+            Contender::on(runtime, self.name(GET_ANY), || get_any(&self.allocations, &self.asked)),
+            Contender::on(runtime, self.name(EXISTS), || exists(&self.allocations, &self.asked)),
+        ]
     }
-    report
 }
 
 fn per_read(started: Instant, reads: usize) -> f64 {

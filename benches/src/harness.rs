@@ -39,17 +39,17 @@ pub(crate) fn runtime() -> Runtime {
 
 /// Somebody who takes turns. Each round gives one figure.
 pub(crate) struct Contender<'a> {
-    name: &'static str,
+    name: String,
     round: Box<dyn FnMut() -> f64 + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    pub(crate) fn new(name: &'static str, round: impl FnMut() -> f64 + 'a) -> Self {
-        Self { name, round: Box::new(round) }
+    pub(crate) fn new(name: impl Into<String>, round: impl FnMut() -> f64 + 'a) -> Self {
+        Self { name: name.into(), round: Box::new(round) }
     }
 
     /// One whose round is a future, run on a worker of the runtime.
-    pub(crate) fn on(runtime: &'a Runtime, name: &'static str, mut round: impl FnMut() -> BoxFuture<'static, f64> + 'a) -> Self {
+    pub(crate) fn on(runtime: &'a Runtime, name: impl Into<String>, mut round: impl FnMut() -> BoxFuture<'static, f64> + 'a) -> Self {
         Self::new(name, move || runtime.block_on(runtime.spawn(round())).expect("a round"))
     }
 }
@@ -57,13 +57,13 @@ impl<'a> Contender<'a> {
 /// The figures of all who took turns together.
 pub(crate) struct Table {
     unit: &'static str,
-    rows: Vec<(&'static str, Vec<f64>)>,
+    rows: Vec<(String, Vec<f64>)>,
 }
 
 impl Table {
     /// Lets everybody take a turn for practice, then `rounds` that count.
     pub(crate) fn measure(unit: &'static str, rounds: usize, mut contenders: Vec<Contender<'_>>) -> Self {
-        let mut rows: Vec<(&'static str, Vec<f64>)> = contenders.iter().map(|contender| (contender.name, Vec::new())).collect();
+        let mut rows: Vec<(String, Vec<f64>)> = contenders.iter().map(|contender| (contender.name.clone(), Vec::new())).collect();
         for round in 0..=rounds {
             for (contender, (_, figures)) in contenders.iter_mut().zip(&mut rows) {
                 let figure = (contender.round)();
@@ -145,7 +145,7 @@ impl Report {
             println!("\n{title}, {}, median (least to most) of {} rounds", table.unit, table.rows.first().map_or(0, |(_, f)| f.len()));
             for (name, figures) in &table.rows {
                 let (least, most) = figures.iter().fold((f64::MAX, f64::MIN), |(least, most), f| (least.min(*f), most.max(*f)));
-                println!("  {name:<28} {:>12} ({} to {})", short(table.median(name)), short(least), short(most));
+                println!("  {name:<38} {:>12} ({} to {})", short(table.median(name)), short(least), short(most));
             }
         }
         println!();

@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Report {
             script.check(target, *name != BARE);
         }
         let contenders =
-            targets.iter().map(|(name, target)| Contender::new(name, || script.run(target, CONNECTIONS, options.pick(3, 1)))).collect();
+            targets.iter().map(|(name, target)| Contender::new(*name, || script.run(target, CONNECTIONS, options.pick(3, 1)))).collect();
         let table = Table::measure("requests/s", options.pick(9, 1), contenders);
         let (to_nginx, to_bare, bare_to_nginx) = (table.ratio(NODE, NGINX), table.ratio(NODE, BARE), table.ratio(BARE, NGINX));
         if bare_to_nginx < bound && to_nginx < bound {
