@@ -44,11 +44,16 @@ where
     /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`], [`Error::is_record`]) in its place, and
     /// the rest goes on; after another error the scan may end. A record deleted while the scan runs may be left out.
     pub fn scan(&self, options: ScanOptions) -> BoxStream<'_, Result<Record<T>>> {
-        self.fetch(options, None, |key, value, etag| Record { key: key.to_owned(), value, etag }).boxed()
+        self.fetch(options, None, record_of).boxed()
     }
 
     /// The records alone, without their keys and tags; otherwise as [`scan`](Self::scan).
     pub fn values(&self, options: ScanOptions) -> impl Stream<Item = Result<T>> + Send + '_ {
+        self.values_or(options)
+    }
+
+    /// The same with errors of a type that this crate's become: a step less for each record than to turn them into it afterwards.
+    pub fn values_or<E: From<Error> + Send + 'static>(&self, options: ScanOptions) -> impl Stream<Item = Result<T, E>> + Send + '_ {
         self.fetch(options, None, |_, value, _| value)
     }
 
@@ -90,7 +95,7 @@ where
             Err(e) if e.is_record() => failed = Some(e),
             Err(e) => return Err(e),
         }
-        let mut rest = self.fetch(ScanOptions::prefix(prefix), Some(after), |key, value, etag| Record { key: key.to_owned(), value, etag });
+        let mut rest = self.fetch::<_, Error>(ScanOptions::prefix(prefix), Some(after), record_of);
         while let Some(record) = rest.next().await {
             match record {
                 Ok(record) if matches(&record.value) => return Ok(Some(record)),
@@ -135,16 +140,19 @@ where
     }
 
     /// What `make` makes of each record's key, the record and its tag, in the object store's order.
-    fn fetch<R: Send + 'static>(
-        &self,
+    fn fetch<'a, R: Send + 'static, E: From<Error> + Send + 'static>(
+        &'a self,
         options: ScanOptions,
         after: Option<Key>,
-        make: fn(&str, T, ETag) -> R,
-    ) -> impl Stream<Item = Result<R>> + Send + Unpin + '_ {
+        make: impl Fn(&str, T, ETag) -> R + Copy + Send + Sync + 'a,
+    ) -> impl Stream<Item = Result<R, E>> + Send + Unpin + 'a {
         let listed = self.list(options, after, true);
         // In the place of a listing, the error that there is none.
         let (listed, failed) = listed.map_or_else(|e| (stream::empty().boxed(), Some(e)), |listed| (listed, None));
-        let made = move |key: &Key, bytes: &Bytes, etag| Ok(make(self.record_key(key).unwrap_or_default(), self.decode(key, bytes)?, etag));
+        let made = move |key: &Key, bytes: &Bytes, etag| match self.decode(key, bytes) {
+            Ok(value) => Ok(make(self.record_key(key).unwrap_or_default(), value, etag)),
+            Err(e) => Err(e.into()),
+        };
         let step = move |mut entry: Entry| {
             if self.record_key(&entry.key).is_none() {
                 return Step::PassOver;
@@ -157,13 +165,13 @@ where
                     match self.read_bytes(&entry.key).await {
                         Ok((bytes, etag)) => Some(made(&entry.key, &bytes, etag)),
                         Err(e) if e.is_not_found() => None,
-                        Err(e) => Some(Err(e)),
+                        Err(e) => Some(Err(e.into())),
                     }
                 }
                 .boxed(),
             )
         };
-        stream::iter(failed.map(Err)).chain(ReadAhead::new(listed, step, self.read_ahead))
+        stream::iter(failed.map(|e| Err(e.into()))).chain(ReadAhead::new(listed, step, self.read_ahead))
     }
 
     /// The record of a listed object; `None` if it is gone.
@@ -181,4 +189,8 @@ where
             Err(e) => Err(e),
         }
     }
+}
+
+fn record_of<T>(key: &str, value: T, etag: ETag) -> Record<T> {
+    Record { key: key.to_owned(), value, etag }
 }

@@ -45,6 +45,18 @@ impl Key {
         flaw(text).map_or(Ok(()), |reason| Err(Error::invalid_key(Operation::Key, text, reason)))
     }
 
+    /// The same for bytes, which must also be text.
+    #[cfg(feature = "datastore")]
+    pub(crate) fn check_bytes(bytes: &[u8]) -> Result<()> {
+        if bytes.len() <= Self::MAX_LEN && is_plain(bytes) {
+            return Ok(());
+        }
+        Self::check(std::str::from_utf8(bytes).map_err(|e| {
+            let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e);
+            Error::io(Operation::Key, None, "a key is no text", e)
+        })?)
+    }
+
     /// A key of text that [`Key::check`] has let pass.
     #[cfg(feature = "datastore")]
     pub(crate) fn from_checked(text: &str) -> Self {
@@ -67,11 +79,11 @@ fn flaw(text: &str) -> Option<&'static str> {
     if text.len() > Key::MAX_LEN {
         return Some("a key has at most 1024 bytes");
     }
-    if has_control(text) {
-        return Some("a key has no control characters");
-    }
-    if has_plain_segments(text.as_bytes()) {
+    if is_plain(text.as_bytes()) {
         return None;
+    }
+    if text.chars().any(char::is_control) {
+        return Some("a key has no control characters");
     }
     text.split('/').find_map(|segment| match segment {
         "" => Some("a key has no empty segment, so no '/' at its start, at its end, or next to another '/'"),
@@ -80,20 +92,15 @@ fn flaw(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Listings check a key for each record, so both of these look at all bytes alike, many at a time.
-fn has_control(text: &str) -> bool {
-    if text.is_ascii() {
-        text.bytes().fold(false, |found, byte| found | byte.is_ascii_control())
-    } else {
-        text.chars().any(char::is_control)
-    }
-}
-
-/// Whether no segment is empty or begins with a point. If not, they must be looked at one by one.
-fn has_plain_segments(text: &[u8]) -> bool {
+/// Whether this is printable ASCII and no segment is empty or begins with a point, as in nearly all keys.
+///
+/// Listings check a key for each record, so this looks at all bytes alike, which the compiler makes many at a time of.
+fn is_plain(text: &[u8]) -> bool {
     let begins = |byte: u8| byte != b'/' && byte != b'.';
-    let pairs = text.iter().zip(&text[1..]).fold(true, |plain, (before, byte)| plain & (*before != b'/' || begins(*byte)));
-    pairs && begins(text[0]) && !text.ends_with(b"/")
+    let (Some(first), Some(last), Some(following)) = (text.first(), text.last(), text.get(1..)) else { return false };
+    let printable = text.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 0x7f - b' '));
+    let segments = text.iter().zip(following).fold(true, |plain, (before, byte)| plain & ((*before != b'/') | begins(*byte)));
+    printable && segments && begins(*first) && *last != b'/'
 }
 
 impl fmt::Display for Key {
@@ -173,6 +180,23 @@ mod tests {
         ] {
             let message = Key::new(text).unwrap_err().to_string();
             assert!(message.contains(why), "{text:?}: {message}");
+        }
+    }
+
+    proptest::proptest! {
+        /// The quick look at 8 bytes at a time against the rules, one by one.
+        #[test]
+        fn is_what_the_rules_say(text in "[a/.\u{0}\u{1f}\u{7f}\u{80}\u{9f}\u{a0}~ \u{ff0f}]{0,40}", place in 0..40_usize, byte in 0..=0x7f_u8) {
+            let is_key = |text: &str| {
+                !text.is_empty()
+                    && !text.chars().any(char::is_control)
+                    && text.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+            };
+            proptest::prop_assert_eq!(Key::new(&text).is_ok(), is_key(&text), "{:?}", text);
+            // Any one byte, anywhere in a long key.
+            let mut long = "k".repeat(40);
+            long.replace_range(place..=place, &char::from(byte).to_string());
+            proptest::prop_assert_eq!(Key::new(&long).is_ok(), is_key(&long), "{:?}", long);
         }
     }
 

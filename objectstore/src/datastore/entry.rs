@@ -38,13 +38,13 @@ pub(super) struct Tag {
 impl Tag {
     pub(super) fn etag(self) -> ETag {
         // By hand: listings make one for each record, and formatting takes longer than all else of it.
-        let mut text = [b'-'; 25];
         let digits = (16 - self.sequence.leading_zeros() as usize / 4).max(1);
-        for (number, at, digits) in [(self.sequence, 0, digits), (self.crc.into(), digits + 1, 8)] {
-            for digit in 0..digits {
-                text[at + digit] = b"0123456789abcdef"[(number >> (4 * (digits - 1 - digit)) & 0xf) as usize];
-            }
-        }
+        let mut all = [0; 16];
+        all[..8].copy_from_slice(&hexadecimal((self.sequence >> 32) as u32));
+        all[8..].copy_from_slice(&hexadecimal(self.sequence as u32));
+        let mut text = [b'-'; 25];
+        text[..digits].copy_from_slice(&all[16 - digits..]);
+        text[digits + 1..digits + 9].copy_from_slice(&hexadecimal(self.crc));
         ETag::new(str::from_utf8(&text[..digits + 9]).unwrap_or_default())
     }
 }
@@ -165,6 +165,18 @@ impl<B: AsRef<[u8]>> Entry<B> {
     fn value_start(&self) -> usize {
         HEADER + usize::from(u16_at(self.raw(), 24))
     }
+}
+
+/// A number's 8 digits, all at once: each byte of a word is one.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut digits = u64::from(number);
+    digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff;
+    digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits << 4 | digits) & (EACH * 0x0f);
+    // 1 in the bytes of the digits a to f.
+    let letters = ((digits + EACH * 6) >> 4) & EACH;
+    (digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 /// Microseconds since 1970, for an entry.

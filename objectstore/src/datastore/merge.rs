@@ -25,6 +25,13 @@ impl Source {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Entries(entries) => entries.is_empty(),
+            Self::Table(cursor) => cursor.is_empty(),
+        }
+    }
+
     /// The key of the next entry.
     fn key(&self) -> Option<&[u8]> {
         match self {
@@ -73,7 +80,7 @@ impl<'a> Merge<'a> {
         for source in &mut self.sources {
             source.settle(self.cache, self.wait)?;
         }
-        self.sources.retain(|source| source.key().is_some());
+        self.sources.retain(|source| !source.is_empty());
         let Some(least) = self.least() else { return Ok(None) };
         self.given = Some(least);
         self.sources[least].entry()
@@ -82,16 +89,19 @@ impl<'a> Merge<'a> {
     /// Passes over the entry that was given and what older sources have of the same key, which is no longer true.
     fn pass(&mut self, given: usize) {
         let (newer, older) = self.sources.split_at_mut(given + 1);
-        if let Some(given) = newer.last_mut() {
-            for other in older.iter_mut().filter(|other| other.key() == given.key()) {
-                other.pass();
-            }
-            given.pass();
+        let Some(given) = newer.last_mut() else { return };
+        if !older.is_empty() {
+            let key = given.key();
+            older.iter_mut().filter(|other| other.key() == key).for_each(Source::pass);
         }
+        given.pass();
     }
 
     fn least(&self) -> Option<usize> {
         let mut least = 0;
+        if self.sources.len() < 2 {
+            return self.sources.first().map(|_| least);
+        }
         let mut key = self.sources.first()?.key();
         for (i, other) in self.sources.iter().enumerate().skip(1) {
             let other = other.key();

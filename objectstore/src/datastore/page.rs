@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::entry::EntryRef;
-use crate::{Entry as Listed, Error, Key, Metadata, Operation, Result};
+use crate::{Entry as Listed, Error, Key, Metadata, Result};
 
 /// How many bytes of values lie together at most: so much a value keeps in memory for as long as somebody holds it.
 const TOGETHER: usize = 32 * 1024;
@@ -48,7 +48,8 @@ enum Value {
 /// Collects a page.
 #[derive(Debug, Default)]
 pub(super) struct PageBuilder {
-    keys: String,
+    /// Each of them is text.
+    keys: Vec<u8>,
     items: Vec<Item>,
     values: VecDeque<Bytes>,
     together: Vec<u8>,
@@ -62,10 +63,11 @@ impl PageBuilder {
 
     /// Adds a record that lies in `bytes`, with its value if that has at most `values_up_to` bytes.
     pub(super) fn push(&mut self, entry: EntryRef<'_>, bytes: &Bytes, values_up_to: Option<u64>) {
-        let key = match checked(&entry) {
-            Ok(key) => {
-                self.keys.push_str(key);
-                key.len()
+        // It was a key when it was put, and the record was checked.
+        let key = match Key::check_bytes(entry.key()) {
+            Ok(()) => {
+                self.keys.extend_from_slice(entry.key());
+                entry.key().len()
             }
             Err(e) => {
                 self.flaws.push_back(e);
@@ -92,7 +94,8 @@ impl PageBuilder {
 
     pub(super) fn finish(mut self, next: Option<Bytes>) -> Page {
         self.values.push_back(self.together.into());
-        Page { keys: self.keys, key_at: 0, items: self.items.into_iter(), values: self.values, flaws: self.flaws, next }
+        let keys = String::from_utf8(self.keys).unwrap_or_default();
+        Page { keys, key_at: 0, items: self.items.into_iter(), values: self.values, flaws: self.flaws, next }
     }
 }
 
@@ -113,9 +116,9 @@ impl Iterator for Page {
             Value::Alone(value) => Some(value),
             Value::Together(len) => Some(self.take(len)),
         };
-        let text = &self.keys[self.key_at..self.key_at + key];
+        let text = self.keys.get(self.key_at..self.key_at + key).unwrap_or_default();
         self.key_at += key;
-        if key == 0
+        if text.is_empty()
             && let Some(flaw) = self.flaws.pop_front()
         {
             return Some(Err(flaw));
@@ -132,13 +135,4 @@ impl Page {
         }
         self.values.front_mut().map(|values| values.split_to(len)).unwrap_or_default()
     }
-}
-
-/// The key of a record that was checked, so that it was a key when it was put.
-fn checked<'a>(entry: &'a EntryRef<'_>) -> Result<&'a str> {
-    let text = std::str::from_utf8(entry.key()).map_err(|e| {
-        let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e);
-        Error::io(Operation::List, None, "a record's key is no text", e)
-    })?;
-    Key::check(text).map(|()| text)
 }

@@ -237,6 +237,11 @@ impl Cursor {
         Ok(())
     }
 
+    /// Whether no entry is at hand.
+    pub(super) fn is_empty(&self) -> bool {
+        self.block.as_ref().is_none_or(|block| self.place >= block.len())
+    }
+
     /// The key of the next entry, if one is at hand.
     pub(super) fn key(&self) -> Option<&[u8]> {
         self.block.as_ref()?.key(self.place)

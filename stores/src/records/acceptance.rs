@@ -149,6 +149,7 @@ impl Acceptance {
     ///
     /// # Errors
     /// [`Error::DagCbor`]; [`Error::Invalid`] as [`new`](Self::new).
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         read(bytes).map_err(|source| Error::DagCbor { what: "an acceptance", source })?.try_into()
     }

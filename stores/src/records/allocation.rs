@@ -51,6 +51,7 @@ impl Allocation {
     ///
     /// # Errors
     /// [`Error::DagCbor`].
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         read(bytes).map_err(|source| Error::DagCbor { what: "an allocation", source })
     }

@@ -16,6 +16,7 @@ macro_rules! codecs {
                 Ok(encode(record))
             }
 
+            #[inline]
             fn decode(&self, bytes: &Bytes) -> Result<$record, CodecError> {
                 let decode: fn(&Bytes) -> crate::Result<$record> = $decode;
                 decode(bytes).map_err(|e| CodecError::new($format, e))
