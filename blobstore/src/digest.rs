@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use multibase::Base;
-use storehouse_objectstore::Body;
+use storehouse_objectstore::{Body, SmallBytes};
 
 use crate::pipeline::Pipeline;
 use crate::{Error, HashFunction, Operation, Result};
@@ -15,7 +14,7 @@ use crate::{Error, HashFunction, Operation, Result};
 /// Code and length are unsigned varints in their shortest form, and the hash has just that length, at most
 /// [`Digest::MAX_HASH_LEN`]. The function need not be one that this crate can compute: such blobs can be read and listed, but not
 /// put or verified ([`Digest::function`] tells). The text form is `z` and the base58btc of the whole multihash; parsing takes any multibase.
-/// Digests compare in byte order. Cloning is cheap (the bytes are shared).
+/// Digests compare in byte order. Cloning is cheap.
 ///
 /// ```
 /// use storehouse_blobstore::Digest;
@@ -26,7 +25,7 @@ use crate::{Error, HashFunction, Operation, Result};
 /// # Ok::<(), storehouse_blobstore::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(Arc<[u8]>);
+pub struct Digest(SmallBytes);
 
 /// The longest varint that multiformats allow, in bytes.
 const MAX_VARINT: usize = 9;
@@ -49,7 +48,7 @@ impl Digest {
     pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = bytes.as_ref();
         match parse(bytes) {
-            Ok(_) => Ok(Self(Arc::from(bytes))),
+            Ok(_) => Ok(Self(bytes.into())),
             Err(reason) => {
                 let shown: String = bytes.iter().take(Self::MAX_LEN).map(|byte| format!("{byte:02x}")).collect();
                 Err(Error::invalid_digest(&shown, reason))

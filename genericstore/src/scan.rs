@@ -1,7 +1,6 @@
 //! Reading many records.
 
 use bytes::Bytes;
-use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use storehouse_objectstore::{ETag, Entry, Key, ListOptions, ObjectStore, Result as StoreResult};
@@ -44,16 +43,16 @@ where
     /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`], [`Error::is_record`]) in its place, and
     /// the rest goes on; after another error the scan may end. A record deleted while the scan runs may be left out.
     pub fn scan(&self, options: ScanOptions) -> BoxStream<'_, Result<Record<T>>> {
-        self.fetch(options, None, record_of).boxed()
+        self.fetch(options, None, record_of)
     }
 
     /// The records alone, without their keys and tags; otherwise as [`scan`](Self::scan).
-    pub fn values(&self, options: ScanOptions) -> impl Stream<Item = Result<T>> + Send + '_ {
+    pub fn values(&self, options: ScanOptions) -> BoxStream<'_, Result<T>> {
         self.values_or(options)
     }
 
     /// The same with errors of a type that this crate's become: a step less for each record than to turn them into it afterwards.
-    pub fn values_or<E: From<Error> + Send + 'static>(&self, options: ScanOptions) -> impl Stream<Item = Result<T, E>> + Send + '_ {
+    pub fn values_or<E: From<Error> + Send + 'static>(&self, options: ScanOptions) -> BoxStream<'_, Result<T, E>> {
         self.fetch(options, None, |_, value, _| value)
     }
 
@@ -145,10 +144,11 @@ where
         options: ScanOptions,
         after: Option<Key>,
         make: impl Fn(&str, T, ETag) -> R + Copy + Send + Sync + 'a,
-    ) -> impl Stream<Item = Result<R, E>> + Send + Unpin + 'a {
-        let listed = self.list(options, after, true);
-        // In the place of a listing, the error that there is none.
-        let (listed, failed) = listed.map_or_else(|e| (stream::empty().boxed(), Some(e)), |listed| (listed, None));
+    ) -> BoxStream<'a, Result<R, E>> {
+        let listed = match self.list(options, after, true) {
+            Ok(listed) => listed,
+            Err(e) => return stream::once(future::err(e.into())).boxed(),
+        };
         let made = move |key: &Key, bytes: &Bytes, etag| match self.decode(key, bytes) {
             Ok(value) => Ok(make(self.record_key(key).unwrap_or_default(), value, etag)),
             Err(e) => Err(e.into()),
@@ -171,7 +171,7 @@ where
                 .boxed(),
             )
         };
-        stream::iter(failed.map(|e| Err(e.into()))).chain(ReadAhead::new(listed, step, self.read_ahead))
+        Box::pin(ReadAhead::new(listed, step, self.read_ahead))
     }
 
     /// The record of a listed object; `None` if it is gone.

@@ -19,6 +19,7 @@ mod object;
 mod options;
 mod range;
 mod sized;
+mod small;
 mod store;
 mod wrapper;
 
@@ -48,6 +49,7 @@ pub use object::{ETag, Entry, Metadata, Object, PutResult};
 pub use options::{Durability, GetOptions, ListOptions, PutMode, PutOptions};
 pub use range::ByteRange;
 pub use sized::SizedBody;
+pub use small::SmallBytes;
 pub use store::ObjectStore;
 #[cfg(feature = "observe")]
 pub use wrapper::ObservedStore;

@@ -1,67 +1,31 @@
 //! What a store says about an object.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::{Body, Key};
+use crate::{Body, Key, SmallBytes};
 
 /// An opaque tag of one version of an object: two versions of one key never share a tag, as far as the backend can tell.
 ///
 /// Tags of different backends, or of different keys, say nothing about each other. The text is the backend's own; one from an S3
 /// server is kept as it came, quotes included.
-#[derive(Clone)]
-pub struct ETag(Text);
-
-/// A listing of a million records makes a million tags: short ones take no memory of their own.
-#[derive(Clone)]
-enum Text {
-    Short { len: u8, bytes: [u8; SHORT] },
-    Long(Arc<str>),
-}
-
-const SHORT: usize = 30;
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ETag(SmallBytes);
 
 impl ETag {
     /// A tag with this text.
     pub fn new(text: impl AsRef<str>) -> Self {
-        let text = text.as_ref();
-        let mut bytes = [0; SHORT];
-        Self(match bytes.get_mut(..text.len()) {
-            Some(short) => {
-                short.copy_from_slice(text.as_bytes());
-                Text::Short { len: text.len() as u8, bytes }
-            }
-            None => Text::Long(text.into()),
-        })
+        Self(text.as_ref().as_bytes().into())
     }
 
     /// The tag's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            // It came from text.
-            Text::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
-            Text::Long(text) => text,
-        }
-    }
-}
-
-impl PartialEq for ETag {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for ETag {}
-
-impl Hash for ETag {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        // It came from text.
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

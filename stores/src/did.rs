@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use multibase::Base;
+use storehouse_objectstore::SmallBytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Error, Result, base58};
@@ -25,7 +25,7 @@ use crate::{Error, Result, base58};
 /// # Ok::<(), storehouse_stores::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Did(Arc<[u8]>);
+pub struct Did(SmallBytes);
 
 const ED25519: [u8; 2] = [0xed, 0x01];
 const RSA: [u8; 2] = [0x85, 0x24];
@@ -42,7 +42,7 @@ impl Did {
     /// [`Error::InvalidDid`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match flaw(bytes) {
-            None => Ok(Self(Arc::from(bytes))),
+            None => Ok(Self(bytes.into())),
             Some(reason) => Err(Error::InvalidDid { did: bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect(), reason }),
         }
     }

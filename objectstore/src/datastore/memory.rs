@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Core;
-use super::entry::Entry;
+use super::entry::{Entry, EntryRef};
 use super::fault::Fault;
 use super::filter;
 use super::memtable::Memtable;
@@ -27,6 +27,26 @@ pub(super) struct Memory {
     pub(super) frozen: Option<Arc<Memtable>>,
     /// The newest first.
     pub(super) tables: Arc<Vec<Arc<Table>>>,
+}
+
+/// Some records in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range<'a> {
+    /// What their keys begin with.
+    pub(super) prefix: &'a [u8],
+    /// Where they begin (inclusive).
+    pub(super) start: &'a [u8],
+    /// How many at most; at least 1.
+    pub(super) limit: usize,
+}
+
+/// How far a walk went.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Records that were given.
+    pub(super) records: usize,
+    /// Where to go on, if there may be more.
+    pub(super) next: Option<Bytes>,
 }
 
 /// The least text behind `key`.
@@ -81,17 +101,24 @@ impl Core {
         Ok(if first.as_ref().is_some_and(Entry::is_deletion) { None } else { Some(first) })
     }
 
-    /// Up to `limit` records from `start` (inclusive) on whose keys begin with `prefix`, with their values as far as those have at most `values_up_to` bytes. `limit` is at least 1.
-    pub(super) fn page(&self, prefix: &[u8], start: &[u8], limit: usize, values_up_to: Option<u64>, wait: Wait) -> Result<Page, Fault> {
+    /// A page of a listing: these records, with their values as far as those have at most `values_up_to` bytes.
+    pub(super) fn page(&self, range: Range<'_>, values_up_to: Option<u64>, wait: Wait) -> Result<(Page, Walked), Fault> {
+        let mut page = PageBuilder::with_capacity(range.limit);
+        let walked = self.walk(range, wait, &mut |entry, memory| page.push(entry, memory, values_up_to))?;
+        Ok((page.finish(), walked))
+    }
+
+    /// Gives these records to `give`, each with what it lies in. If one cannot be read, or not without waiting, what comes before it counts, and only where nothing
+    /// does it fails.
+    pub(super) fn walk(&self, range: Range<'_>, wait: Wait, give: &mut dyn FnMut(EntryRef<'_>, &Bytes)) -> Result<Walked, Fault> {
+        let Range { prefix, start, limit } = range;
         if limit == 1
             && let Some(first) = self.first(prefix, start, wait)?
         {
-            let mut page = PageBuilder::with_capacity(1);
-            let next = first.map(|entry| {
-                page.push(entry.by_ref(), entry.bytes(), values_up_to);
-                after(entry.key())
-            });
-            return Ok(page.finish(next));
+            return Ok(first.map_or(Walked::default(), |entry| {
+                give(entry.by_ref(), entry.bytes());
+                Walked { records: 1, next: Some(after(entry.key())) }
+            }));
         }
         // One more than fits, to know whether there are more.
         let some = |table: &Memtable| -> VecDeque<Entry> { table.range(Bound::Included(start)).take(limit + 1).cloned().collect() };
@@ -110,24 +137,34 @@ impl Core {
             sources.push(Source::Table(table.seek(start, Some(&self.cache), wait)?));
         }
         let mut merge = Merge::new(sources, Some(&self.cache), wait);
-        let mut page = PageBuilder::with_capacity(limit);
+        let mut walked = Walked::default();
         // Deletions count too, so that a page of many of them ends.
-        let (mut entries, mut bytes) = (0, 0);
+        let (mut entries, mut bytes, mut last) = (0, 0, Vec::new());
         loop {
-            let Some((entry, memory)) = merge.next()?.filter(|(entry, _)| entry.key().starts_with(prefix)) else {
-                return Ok(page.finish(None));
+            let (entry, memory) = match merge.next() {
+                Ok(Some(next)) if next.0.key().starts_with(prefix) => next,
+                Ok(_) => return Ok(walked),
+                Err(fault) if entries == 0 => return Err(fault),
+                Err(_) => {
+                    walked.next = Some(after(&last));
+                    return Ok(walked);
+                }
             };
             if horizon.as_ref().is_some_and(|horizon| entry.key() >= &horizon[..]) {
-                return Ok(page.finish(Some(Bytes::copy_from_slice(entry.key()))));
+                walked.next = Some(Bytes::copy_from_slice(entry.key()));
+                return Ok(walked);
             }
             if !entry.is_deletion() {
-                page.push(entry, memory, values_up_to);
+                give(entry, memory);
+                walked.records += 1;
             }
             (entries, bytes) = (entries + 1, bytes + entry.raw().len());
             if entries == limit || bytes >= PAGE_BYTES {
-                let next = after(entry.key());
-                return Ok(page.finish(Some(next)));
+                walked.next = Some(after(entry.key()));
+                return Ok(walked);
             }
+            last.clear();
+            last.extend_from_slice(entry.key());
         }
     }
 }

@@ -43,6 +43,7 @@ mod page;
 mod queue;
 mod store;
 mod table;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ const TOGETHER: usize = 32 * 1024;
 /// Larger values share the memory of their block, which is little more than they are.
 const SMALL: usize = 4096;
 
-/// Some records of a listing, and where the next page starts.
+/// Some records of a listing.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     keys: String,
@@ -25,8 +25,6 @@ pub(super) struct Page {
     values: VecDeque<Bytes>,
     /// Why keys are none, in the order of their items.
     flaws: VecDeque<Error>,
-    /// The key to start the next page at (inclusive), if there is one.
-    pub(super) next: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -92,17 +90,10 @@ impl PageBuilder {
         self.items.push(Item { key, value, metadata: entry.metadata() });
     }
 
-    pub(super) fn finish(mut self, next: Option<Bytes>) -> Page {
+    pub(super) fn finish(mut self) -> Page {
         self.values.push_back(self.together.into());
         let keys = String::from_utf8(self.keys).unwrap_or_default();
-        Page { keys, key_at: 0, items: self.items.into_iter(), values: self.values, flaws: self.flaws, next }
-    }
-}
-
-impl Page {
-    /// How many records are left.
-    pub(super) fn len(&self) -> usize {
-        self.items.len()
+        Page { keys, key_at: 0, items: self.items.into_iter(), values: self.values, flaws: self.flaws }
     }
 }
 

@@ -44,7 +44,7 @@ macro_rules! by_cid {
 
             /// All of them, in the object store's order. One that cannot be read is an error in its place, and the rest goes on.
             pub fn list(&self) -> BoxStream<'_, Result<$record>> {
-                self.records.values_or(ScanOptions::default()).boxed()
+                self.records.values_or(ScanOptions::default())
             }
         }
     };

@@ -1,7 +1,6 @@
 //! Records found by a blob's digest and a space.
 
 use futures_core::stream::BoxStream;
-use futures_util::StreamExt;
 use storehouse_blobstore::Digest;
 use storehouse_genericstore::{Codec, GenericStore, Namespace, ScanOptions};
 use storehouse_objectstore::ObjectStore;
@@ -64,6 +63,6 @@ where
 
     pub(super) fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<T>> {
         let options = digest.map_or_else(ScanOptions::default, |digest| ScanOptions::prefix(prefix(digest, 0)));
-        self.0.values_or(options).boxed()
+        self.0.values_or(options)
     }
 }

@@ -1,5 +1,4 @@
 use futures_core::stream::BoxStream;
-use futures_util::StreamExt;
 use ipld_core::cid::Cid;
 use storehouse_genericstore::index::RepairReport;
 use storehouse_genericstore::{GenericStore, ScanOptions, UniqueIndex};
