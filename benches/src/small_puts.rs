@@ -26,7 +26,7 @@ const SIZE: usize = 1024;
 pub(crate) fn run(options: &Options) -> Report {
     let dirs = [options.tempdir(), options.tempdir(), options.tempdir()];
     let runtime = runtime();
-    let each = options.pick(60, 10);
+    let each = options.pick(600, 10);
     let body = Bytes::from(vec![7; SIZE]);
     let store: Arc<dyn ObjectStore> = Arc::new(runtime.block_on(peers::flatfs(dirs[0].path())));
     let other: Arc<dyn object_store::ObjectStore> = Arc::new(peers::object_store(dirs[1].path()).with_fsync(true));
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Report {
 
     let table = Table::measure(
         "puts a second",
-        options.pick(9, 3),
+        options.pick(5, 3),
         vec![
             Contender::new(RAW, || raw(dirs[2].path(), &names, each)),
             Contender::on(&runtime, STOREHOUSE, || {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use multibase::Base;
-use storehouse_objectstore::SmallBytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use storehouse_objectstore::SmallBytes;
 
 use crate::{Error, Result, base58};
 

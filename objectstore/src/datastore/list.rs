@@ -8,9 +8,9 @@ use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 
+use super::Core;
 use super::page::Page;
 use super::walk::Walk;
-use super::Core;
 use crate::{Entry as Listed, ListOptions, Result};
 
 /// Gives the entries of one page after the other.

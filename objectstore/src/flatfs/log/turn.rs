@@ -12,7 +12,7 @@ use super::{Log, State};
 use crate::Key;
 
 /// From so many bytes on a segment is full, and the other one is used, once that is empty.
-const SEGMENT: u64 = 8 * 1024 * 1024;
+const SEGMENT: u64 = 32 * 1024 * 1024;
 
 /// A segment is no longer than this; whoever would write more waits for the other one to be emptied.
 const LONGEST: u64 = 64 * 1024 * 1024;
