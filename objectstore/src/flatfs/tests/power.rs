@@ -292,7 +292,7 @@ async fn a_long_run_goes_round_both_files_of_the_log() {
     let store = open(dir.path(), "before").await;
     let mut known = BTreeMap::new();
     // Three times what one file takes, every key several times.
-    for round in 0..8u8 {
+    for round in 0..28u8 {
         let puts = (0..64).map(|n| {
             let (store, name, content) = (store.clone(), format!("key{n}"), vec![round ^ n; 60_000]);
             tokio::spawn(async move {
