@@ -184,7 +184,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// The quick look at 8 bytes at a time against the rules, one by one.
+        /// The quick look at all bytes alike against the rules, one by one.
         #[test]
         fn is_what_the_rules_say(text in "[a/.\u{0}\u{1f}\u{7f}\u{80}\u{9f}\u{a0}~ \u{ff0f}]{0,40}", place in 0..40_usize, byte in 0..=0x7f_u8) {
             let is_key = |text: &str| {
