@@ -16,7 +16,7 @@ use crate::{Entry as Listed, ListOptions, Result};
 /// Gives the entries of one page after the other.
 struct Listing {
     page: Page,
-    pages: Walk<Page>,
+    pages: Walk,
 }
 
 impl Stream for Listing {
@@ -37,7 +37,5 @@ impl Stream for Listing {
 }
 
 pub(super) fn list(core: Arc<Core>, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-    let values_up_to = options.values_up_to;
-    let pages = Walk::new(core, options, Arc::new(move |core, range, wait| core.page(range, values_up_to, wait)));
-    Box::pin(Listing { page: Page::default(), pages })
+    Box::pin(Listing { page: Page::default(), pages: Walk::new(core, options) })
 }

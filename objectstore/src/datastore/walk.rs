@@ -9,6 +9,7 @@ use futures_core::Stream;
 use tokio::task::JoinHandle;
 
 use super::memory::{Range, Walked};
+use super::page::Page;
 use super::store::cut_off;
 use super::table::Wait;
 use super::{Core, Fault};
@@ -20,45 +21,43 @@ const FIRST: usize = 8;
 /// Records in a page at most.
 const MOST: usize = 1024;
 
-/// What makes something of a page of records.
-pub(super) type Read<T> = dyn Fn(&Core, Range<'_>, Wait) -> std::result::Result<(T, Walked), Fault> + Send + Sync;
-
-/// What is made of each page.
-pub(super) struct Walk<T> {
+/// The pages of a listing.
+pub(super) struct Walk {
     core: Arc<Core>,
-    read: Arc<Read<T>>,
     prefix: Bytes,
+    values_up_to: Option<u64>,
     /// Where the next page starts, unless it is being read or there is none.
     start: Option<Bytes>,
     /// How many records are still asked for.
     left: usize,
     size: usize,
     /// The next page, read while this one is being used.
-    ahead: Option<JoinHandle<Result<(T, Walked)>>>,
+    ahead: Option<JoinHandle<Result<(Page, Walked)>>>,
 }
 
-impl<T: Send + 'static> Walk<T> {
-    pub(super) fn new(core: Arc<Core>, options: ListOptions, read: Arc<Read<T>>) -> Self {
+impl Walk {
+    pub(super) fn new(core: Arc<Core>, options: ListOptions) -> Self {
         let prefix = Bytes::from(options.prefix);
         // The least text behind the key to start after.
         let after = options.start_after.map(|key| Bytes::from([key.as_str().as_bytes(), b"\0"].concat()));
         let start = after.map_or(prefix.clone(), |after| after.max(prefix.clone()));
-        Self { core, read, prefix, start: Some(start), left: options.limit.unwrap_or(usize::MAX), size: FIRST, ahead: None }
+        let left = options.limit.unwrap_or(usize::MAX);
+        Self { core, prefix, values_up_to: options.values_up_to, start: Some(start), left, size: FIRST, ahead: None }
     }
 
     /// What reads the next page, if there may be one.
-    fn next(&mut self) -> Option<impl Fn(Wait) -> std::result::Result<(T, Walked), Fault> + Send + 'static> {
+    fn next(&mut self) -> Option<impl Fn(Wait) -> std::result::Result<(Page, Walked), Fault> + Send + 'static> {
         let start = self.start.take().filter(|_| self.left > 0)?;
-        let (core, read, prefix) = (Arc::clone(&self.core), Arc::clone(&self.read), self.prefix.clone());
+        let (core, prefix, values_up_to) = (Arc::clone(&self.core), self.prefix.clone(), self.values_up_to);
         let limit = self.size.min(self.left);
-        Some(move |wait| read(&core, Range { prefix: &prefix, start: &start, limit }, wait))
+        Some(move |wait| core.page(Range { prefix: &prefix, start: &start, limit }, values_up_to, wait))
     }
 }
 
-impl<T: Send + 'static> Stream for Walk<T> {
-    type Item = Result<T>;
+impl Stream for Walk {
+    type Item = Result<Page>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Page>>> {
         let is_first = self.size == FIRST;
         let page = loop {
             if let Some(ahead) = &mut self.ahead {
@@ -72,7 +71,7 @@ impl<T: Send + 'static> Stream for Walk<T> {
                 Some(page) => break page.map_err(|fault| fault.into_error(Operation::List, None)),
             }
         };
-        let (made, walked) = match page {
+        let (page, walked) = match page {
             Ok(page) => page,
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
@@ -83,13 +82,10 @@ impl<T: Send + 'static> Stream for Walk<T> {
         if !is_first && let Some(read) = self.next() {
             self.ahead = Some(spawn(read));
         }
-        Poll::Ready(Some(Ok(made)))
+        Poll::Ready(Some(Ok(page)))
     }
 }
 
-// Nothing in it is pinned.
-impl<T> Unpin for Walk<T> {}
-
-fn spawn<T: Send + 'static>(read: impl Fn(Wait) -> std::result::Result<T, Fault> + Send + 'static) -> JoinHandle<Result<T>> {
+fn spawn(read: impl Fn(Wait) -> std::result::Result<(Page, Walked), Fault> + Send + 'static) -> JoinHandle<Result<(Page, Walked)>> {
     tokio::task::spawn_blocking(move || read(Wait::Allowed).map_err(|fault| fault.into_error(Operation::List, None)))
 }
