@@ -72,7 +72,9 @@ impl Store {
             let live = turn.is_live(key);
             let removed = match &room {
                 Err(e) if live => Err(again(e)),
-                _ => unlink(dir, name).map(drop),
+                _ => unlink(dir, name).map(|_| {
+                    self.files.kept.forget(key);
+                }),
             };
             results[*i] = Some(removed.map_err(|e| delete_failed(key, "the file cannot be removed", e)));
             if live {

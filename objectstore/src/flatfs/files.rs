@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::buffers::Buffers;
+use super::kept::Kept;
 use super::sys::Sys;
 use crate::{Error, ErrorClass, Key, Operation, Result};
 
@@ -14,11 +16,17 @@ use crate::{Error, ErrorClass, Key, Operation, Result};
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) dir: File,
-    pub(super) sys: std::sync::Arc<dyn Sys>,
+    pub(super) sys: Arc<dyn Sys>,
     pub(super) buffers: Buffers,
+    pub(super) kept: Kept,
 }
 
 impl Files {
+    pub(super) fn new(dir: File, sys: Arc<dyn Sys>) -> Self {
+        let kept = sys.tells_of_changes(&dir).map_or_else(Kept::default, Kept::new);
+        Self { dir, sys, buffers: Buffers::default(), kept }
+    }
+
     /// The store's directory, opened once more: for listing it, and for syncing its file system with an error count of its own.
     pub(super) fn reopen(&self) -> io::Result<File> {
         open_dir(&self.dir, ".")

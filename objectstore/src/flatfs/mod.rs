@@ -1,6 +1,6 @@
 //! The flatfs backend: one file an object, in a directory that Go's flatfs (Piri, IPFS) reads and writes too.
 //!
-//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read` and `pieces` get; `put`, `temp`, `queue`, `commit`, `publish` and
+//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read`, `kept` and `pieces` get; `put`, `temp`, `queue`, `commit`, `publish` and
 //! `changed` put, through the `log` if they are small; `delete` and `list` do that; `stamp` tells versions apart; `sys` holds what Linux alone has, and its portable twin.
 
 mod buffers;
@@ -8,6 +8,7 @@ mod changed;
 mod commit;
 mod delete;
 mod files;
+mod kept;
 mod layout;
 mod list;
 mod log;
@@ -106,7 +107,7 @@ impl FlatFs {
         let shard = options.shard;
         off_thread(Operation::Open, None, move || {
             let layout = layout::open(&path, shard, &*sys)?;
-            let files = Arc::new(Files { dir: layout.dir, sys, buffers: buffers::Buffers::default() });
+            let files = Arc::new(Files::new(layout.dir, sys));
             log::recover(&files, shard)?;
             let log = Arc::new(Log::new(Arc::clone(&files), shard));
             let store = Store {
@@ -179,11 +180,15 @@ impl FlatFs {
 impl Store {
     /// What can be answered without waiting, or the path to wait for.
     fn get_cached(&self, key: &Key, options: &GetOptions) -> Result<Result<Object>, String> {
+        let vacancy = match self.files.get_kept(key, options) {
+            Ok(result) => return Ok(result),
+            Err(vacancy) => vacancy,
+        };
         if !self.capabilities.accepts_key(key) {
             return Ok(Err(Error::not_found(Operation::Get, key)));
         }
         let path = self.options.shard.path(key.as_str());
-        self.files.get_cached(key, &path, options).ok_or(path)
+        self.files.get_cached(key, &path, options, vacancy).ok_or(path)
     }
 
     /// The same for head.

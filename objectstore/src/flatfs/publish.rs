@@ -172,7 +172,7 @@ impl Store {
         if !member.claimed.take() {
             return Outcome::Dropped;
         }
-        match rename(member, place) {
+        match self.rename(member, place) {
             Ok(()) => {}
             Err(e) if member.mode == PutMode::Create && e.kind() == io::ErrorKind::AlreadyExists => return Outcome::Exists,
             Err(e) => return Outcome::Done(Err(put_failed(&member.key, "the file cannot be renamed into place", e))),
@@ -210,7 +210,7 @@ impl Store {
             put.outcome = if !member.claimed.take() {
                 Outcome::Dropped
             } else {
-                match rename(member, &put.place) {
+                match self.rename(member, &put.place) {
                     Ok(()) => Outcome::Done(member.done()),
                     // By somebody else than a store.
                     Err(e) if member.mode == PutMode::Create && e.kind() == io::ErrorKind::AlreadyExists => {
@@ -232,6 +232,17 @@ impl Store {
         });
         if let Err(e) = taken_back {
             fail(judged, "the log cannot be written", &e, |put| void.contains(&put.member.key));
+        }
+    }
+
+    fn rename(&self, member: &mut Member, place: &Place) -> io::Result<()> {
+        match member.mode {
+            PutMode::Overwrite | PutMode::Replace(_) => {
+                member.version.temp.rename(&place.dir, &place.name)?;
+                self.files.kept.forget(&member.key);
+                Ok(())
+            }
+            PutMode::Create => member.version.temp.rename_new(&place.dir, &place.name),
         }
     }
 
@@ -258,13 +269,6 @@ pub(super) fn hold(dir: &File, name: &str) -> Option<OwnedFd> {
 
 fn exists(key: &Key) -> Error {
     Error::AlreadyExists { key: key.clone() }
-}
-
-fn rename(member: &mut Member, place: &Place) -> io::Result<()> {
-    match member.mode {
-        PutMode::Overwrite | PutMode::Replace(_) => member.version.temp.rename(&place.dir, &place.name),
-        PutMode::Create => member.version.temp.rename_new(&place.dir, &place.name),
-    }
 }
 
 fn fail(judged: &mut [Judged], message: &str, source: &io::Error, which: impl Fn(&Judged) -> bool) {

@@ -31,6 +31,11 @@ const PAUSE: u32 = 16;
 /// no further than the kernel.)
 const TRUSTED_SYNCFS: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
 
+const TMPFS: u64 = 0x0102_1994;
+
+/// The clock for files ticks every few milliseconds; ext4 with small inodes keeps whole seconds.
+const CLOCK: Duration = Duration::from_secs(2);
+
 /// `STATX_MNT_ID_UNIQUE`, since Linux 6.8: a mount's number that no other one gets while the machine runs.
 const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
@@ -149,6 +154,11 @@ impl Sys for Linux {
 
     fn sync_whole_file_system(&self, dir: &File) -> io::Result<()> {
         Ok(syncfs(dir)?)
+    }
+
+    fn tells_of_changes(&self, dir: &File) -> Option<Duration> {
+        let kind = fstatfs(dir).ok()?.f_type as u64;
+        (kind == TMPFS || TRUSTED_SYNCFS.contains(&kind)).then_some(CLOCK)
     }
 
     fn instance(&self, dir: &File) -> Option<String> {

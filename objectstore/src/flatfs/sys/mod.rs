@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::SystemCalls;
 
@@ -52,6 +53,10 @@ pub(super) trait Sys: Debug + Send + Sync + 'static {
 
     /// Makes everything on the file system of `dir` durable that was written since `dir` was opened, however long that takes.
     fn sync_whole_file_system(&self, dir: &File) -> io::Result<()>;
+
+    /// The time after which a change to a file always gives it another change time, if on the file system of `dir` an open file's link count and change time tell at
+    /// once that it lost its name, by whatever removal or renaming; `None` if not.
+    fn tells_of_changes(&self, dir: &File) -> Option<Duration>;
 
     /// Names this run of the machine together with this mount of the file system of `dir`. While it stays the same, what was written is there, synced or
     /// not. `None` if that cannot be told.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
@@ -56,6 +57,10 @@ impl Sys for Portable {
 
     fn sync_whole_file_system(&self, _dir: &File) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn tells_of_changes(&self, _dir: &File) -> Option<Duration> {
+        None
     }
 
     fn instance(&self, _dir: &File) -> Option<String> {

@@ -1,11 +1,14 @@
 //! What only a disk that waits for us can show: that nobody else waits with it. And what only a disk that forgets can: see `power`.
 
+#[cfg(all(feature = "conformance", target_os = "linux"))]
+mod kept;
 mod power;
 
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 
@@ -102,6 +105,11 @@ impl Sys for SlowDisk {
         Ok(())
     }
 
+    /// At once: a store that is alone changes link counts, so files can be kept from the start.
+    fn tells_of_changes(&self, dir: &File) -> Option<Duration> {
+        self.sys.tells_of_changes(dir).map(|_| Duration::ZERO)
+    }
+
     fn instance(&self, _dir: &File) -> Option<String> {
         Some(self.instance.to_owned())
     }
@@ -146,7 +154,7 @@ fn a_slow_read_leaves_a_ticking_task_undisturbed() {
         }
         ended.send(()).unwrap();
     });
-    end.recv_timeout(std::time::Duration::from_secs(60)).expect("a call waits for the disk on the async thread");
+    end.recv_timeout(Duration::from_secs(60)).expect("a call waits for the disk on the async thread");
 }
 
 async fn slow_reads(system_calls: SystemCalls) -> Result<()> {

@@ -1,0 +1,145 @@
+//! Files kept open between short reads: to open and close a file takes longer than to read a little of it.
+//!
+//! A kept file is asked each time whether it is still the one that has the name. Unlinking it, renaming it, and renaming another over it all change its link count or
+//! its change time, whoever does it; so what a Go node does in the same directory shows as well. That holds on the file systems that
+//! [`Sys::tells_of_changes`](super::sys::Sys::tells_of_changes) knows; elsewhere nothing is kept.
+
+// The fields of `stat` have other types on other systems.
+#![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Stat, fstat};
+use rustix::process::{Resource, getrlimit};
+
+use crate::{Key, Metadata};
+
+/// The most files that are kept. At most a sixteenth of what the process may open, so that nobody else misses them.
+const MOST: usize = 256;
+const SHARE: u64 = 16;
+
+/// The most files of a set: a key has one set where it may be, so that no reader waits for those of other keys.
+const WAYS: usize = 4;
+
+/// The store's files that are kept open; none by default.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    sets: Box<[Mutex<Set>]>,
+    /// How long ago a file's last change must be. Before, the next one could look like it.
+    settled: Duration,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Set {
+    /// The one used last comes first.
+    files: Vec<Arc<KeptFile>>,
+    /// How often one was taken out because it was changed.
+    forgotten: u64,
+}
+
+/// A file that is open.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    key: Key,
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+    version: Version,
+}
+
+/// What was so before a file was opened. If its object is changed after that, the file is not kept: it would take up the disk's space for nothing.
+#[derive(Debug)]
+pub(super) struct Vacancy(Option<u64>);
+
+impl Vacancy {
+    /// No place.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+}
+
+/// What no change leaves as it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Version {
+    links: u64,
+    size: u64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl Version {
+    fn of(stat: &Stat) -> Self {
+        Self {
+            links: stat.st_nlink as u64,
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        }
+    }
+
+    /// Whether the last change is that long ago.
+    fn is_settled(&self, settled: Duration) -> bool {
+        let Ok(seconds) = u64::try_from(self.changed.0) else { return false };
+        let changed = UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_nanos(self.changed.1));
+        changed.is_some_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|age| age >= settled))
+    }
+}
+
+impl Kept {
+    /// As many as this process can spare, of those whose last change is so long ago.
+    pub(super) fn new(settled: Duration) -> Self {
+        let may_open = getrlimit(Resource::Nofile).current;
+        let most = may_open.map_or(MOST, |most| usize::try_from(most / SHARE).map_or(MOST, |most| most.min(MOST)));
+        Self { sets: (0..most / WAYS).map(|_| Mutex::default()).collect(), settled, hasher: RandomState::new() }
+    }
+
+    fn set(&self, key: &Key) -> Option<MutexGuard<'_, Set>> {
+        let hash = self.hasher.hash_one(key) as usize;
+        let set = self.sets.get(hash.checked_rem(self.sets.len())?)?;
+        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The object's file, if it is kept and still the object's.
+    pub(super) fn find(&self, key: &Key) -> Result<Arc<KeptFile>, Vacancy> {
+        let Some(mut set) = self.set(key) else { return Err(Vacancy::none()) };
+        let Some(at) = set.files.iter().position(|kept| kept.key == *key) else { return Err(Vacancy(Some(set.forgotten))) };
+        set.files[..=at].rotate_right(1);
+        let kept = Arc::clone(&set.files[0]);
+        drop(set);
+        if fstat(&kept.file).is_ok_and(|stat| Version::of(&stat) == kept.version) { Ok(kept) } else { Err(self.forget(key)) }
+    }
+
+    /// Keeps a file that was opened for a read, in place of the one of its set that was not used for the longest time.
+    pub(super) fn keep(&self, vacancy: Vacancy, key: &Key, file: File, stat: &Stat, metadata: &Metadata) {
+        let version = Version::of(stat);
+        let Vacancy(Some(forgotten)) = vacancy else { return };
+        if !version.is_settled(self.settled) {
+            return;
+        }
+        let kept = Arc::new(KeptFile { key: key.clone(), file, metadata: metadata.clone(), version });
+        let Some(mut set) = self.set(key) else { return };
+        if set.forgotten != forgotten || set.files.iter().any(|kept| kept.key == *key) {
+            return;
+        }
+        let least = if set.files.len() < WAYS { None } else { set.files.pop() };
+        set.files.insert(0, kept);
+        drop(set);
+        // Closed in nobody's way.
+        drop(least);
+    }
+
+    /// Closes the object's file, which was changed.
+    pub(super) fn forget(&self, key: &Key) -> Vacancy {
+        let Some(mut set) = self.set(key) else { return Vacancy::none() };
+        set.forgotten += 1;
+        let at = set.files.iter().position(|kept| kept.key == *key);
+        let changed = at.map(|at| set.files.remove(at));
+        let vacancy = Vacancy(Some(set.forgotten));
+        drop(set);
+        drop(changed);
+        vacancy
+    }
+}
