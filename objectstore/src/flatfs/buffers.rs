@@ -56,6 +56,12 @@ impl Buffers {
         let start = bytes.as_ptr().align_offset(ALIGNED).min(ALIGNED);
         Buffer { bytes, start, to: Some(self.clone()) }
     }
+
+    /// How many full buffers are out.
+    #[cfg(test)]
+    pub(super) fn lent(&self) -> usize {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).lent
+    }
 }
 
 /// A buffer that goes back when it is dropped, as do the [`Bytes`] made of it.

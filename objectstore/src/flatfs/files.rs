@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::buffers::Buffers;
 use super::kept::Kept;
 use super::sys::Sys;
+use super::together::Streams;
 use crate::{Error, ErrorClass, Key, Operation, Result};
 
 /// The open directory. Bodies and listings keep it, and not the lock: that goes with the store.
@@ -19,12 +20,13 @@ pub(super) struct Files {
     pub(super) sys: Arc<dyn Sys>,
     pub(super) buffers: Buffers,
     pub(super) kept: Kept,
+    pub(super) streams: Streams,
 }
 
 impl Files {
     pub(super) fn new(dir: File, sys: Arc<dyn Sys>) -> Self {
         let kept = sys.tells_of_changes(&dir).map_or_else(Kept::default, Kept::new);
-        Self { dir, sys, buffers: Buffers::default(), kept }
+        Self { dir, sys, buffers: Buffers::default(), kept, streams: Streams::default() }
     }
 
     /// The store's directory, opened once more: for listing it, and for syncing its file system with an error count of its own.

@@ -1,6 +1,6 @@
 //! The flatfs backend: one file an object, in a directory that Go's flatfs (Piri, IPFS) reads and writes too.
 //!
-//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read`, `kept` and `pieces` get; `put`, `temp`, `queue`, `commit`, `publish` and
+//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read`, `kept`, `pieces` and `together` get; `put`, `temp`, `queue`, `commit`, `publish` and
 //! `changed` put, through the `log` if they are small; `delete` and `list` do that; `stamp` tells versions apart; `sys` holds what Linux alone has, and its portable twin.
 
 mod buffers;
@@ -24,6 +24,7 @@ mod sys;
 mod temp;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::future::ready;
 use std::path::{Path, PathBuf};

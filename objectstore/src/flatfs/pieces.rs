@@ -13,12 +13,14 @@ use tokio::task::{JoinHandle, coop};
 
 use super::buffers::PIECE;
 use super::files::{Files, failed};
+use super::together::Together;
 use crate::{Error, Key, Operation, Result};
 
 /// A cached piece shorter than this is not worth giving: the rest is read along with it, off thread.
 const MIN_PIECE: usize = 64 * 1024;
 
-/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each, fewer while many are out; two of them are in memory at most.
+/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each, fewer while many are out. Two of them are in memory at most, and eight in one that
+/// two threads copy.
 ///
 /// Each is first tried from the cache on the spot. Once one would wait for the disk, a blocking task reads it, and goes on one piece ahead of the consumer for as
 /// long as the disk is what limits.
@@ -28,13 +30,22 @@ pub(super) struct Pieces {
     /// Where the next read starts.
     at: u64,
     reading: Option<JoinHandle<io::Result<Read>>>,
+    together: Option<Together>,
+    /// Whether all that was read so far was there at once.
+    hot: bool,
     failed: bool,
 }
 
-struct Source {
-    files: Arc<Files>,
-    file: File,
+pub(super) struct Source {
+    pub(super) files: Arc<Files>,
+    pub(super) file: File,
     key: Key,
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.files.streams.closed();
+    }
 }
 
 struct Read {
@@ -46,8 +57,9 @@ struct Read {
 
 impl Pieces {
     pub(super) fn new(files: Arc<Files>, key: Key, file: File, range: Range<u64>) -> Self {
+        files.streams.opened();
         let source = Arc::new(Source { files, file, key });
-        Self { source, at: range.start, range, reading: None, failed: false }
+        Self { source, at: range.start, range, reading: None, together: None, hot: true, failed: false }
     }
 
     /// How much of a buffer to fill at `at`.
@@ -108,10 +120,28 @@ impl Pieces {
             }
             // Cached pieces are always ready: without this a long body would keep its thread from other tasks.
             let progress = ready!(coop::poll_proceed(cx));
+            if let Some(together) = &self.together {
+                let piece = ready!(together.poll_piece(cx));
+                progress.made_progress();
+                if let Some(piece) = piece {
+                    self.at += piece.len() as u64;
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                (self.together, self.hot) = (None, false);
+                continue;
+            }
             progress.made_progress();
             match self.cached() {
-                Some(piece) => return Poll::Ready(Some(piece)),
-                None => self.read_ahead(),
+                Some(piece) => {
+                    if self.hot {
+                        self.together = Together::new(&self.source, self.at, self.range.end);
+                    }
+                    return Poll::Ready(Some(piece));
+                }
+                None => {
+                    self.hot = false;
+                    self.read_ahead();
+                }
             }
         }
     }

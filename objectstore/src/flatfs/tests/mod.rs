@@ -3,11 +3,15 @@
 #[cfg(all(feature = "conformance", target_os = "linux"))]
 mod kept;
 mod power;
+mod together;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -24,13 +28,25 @@ struct SlowDisk {
     changed: Condvar,
     /// How often a call has come to wait.
     waiting: AtomicU64,
+    /// Which bytes of files are never cached.
+    uncached: Mutex<Range<u64>>,
+    /// Who read from the cache.
+    readers: Mutex<HashSet<ThreadId>>,
     /// Names this run of the machine.
     instance: &'static str,
 }
 
 impl SlowDisk {
     fn new(calls: SystemCalls, instance: &'static str) -> Arc<Self> {
-        Arc::new(Self { sys: pick(calls), still: Mutex::new(false), changed: Condvar::new(), waiting: AtomicU64::new(0), instance })
+        Arc::new(Self {
+            sys: pick(calls),
+            still: Mutex::new(false),
+            changed: Condvar::new(),
+            waiting: AtomicU64::new(0),
+            uncached: Mutex::default(),
+            readers: Mutex::default(),
+            instance,
+        })
     }
 
     fn set(&self, still: bool) {
@@ -63,7 +79,18 @@ impl Sys for SlowDisk {
     }
 
     fn read_cached(&self, file: &File, buffer: &mut [u8], offset: u64) -> Option<io::Result<usize>> {
-        if self.is_still() { None } else { self.sys.read_cached(file, buffer, offset) }
+        if self.is_still() {
+            return None;
+        }
+        self.readers.lock().unwrap().insert(std::thread::current().id());
+        let uncached = self.uncached.lock().unwrap().clone();
+        let buffer = if offset < uncached.end && uncached.start < offset + buffer.len() as u64 {
+            // What comes before is, if anything does.
+            &mut buffer[..usize::try_from(uncached.start.checked_sub(offset).filter(|before| *before > 0)?).unwrap()]
+        } else {
+            buffer
+        };
+        self.sys.read_cached(file, buffer, offset)
     }
 
     fn read(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
