@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
@@ -12,46 +13,41 @@ use storehouse_objectstore::{Entry, Result as StoreResult};
 
 use crate::{Error, Result};
 
-/// What becomes of an entry.
-pub(crate) enum Step<'a, R, E> {
-    /// It is no record's.
-    PassOver,
-    /// It brought its record along.
-    Done(Result<R, E>),
-    /// Its record has to be fetched; `None` if it is gone.
-    Wait(BoxFuture<'a, Option<Result<R, E>>>),
-}
+/// A record that has to be fetched; `None` once it is gone.
+pub(crate) type Fetch<'a, R, E> = BoxFuture<'a, Option<Result<R, E>>>;
 
-/// Gives what `step` makes of each entry.
-pub(crate) struct ReadAhead<'a, R, E, F> {
+/// Gives what `made` makes of entries that bring their records along, and `fetched` of others; either may pass over an entry.
+pub(crate) struct ReadAhead<'a, R, E, M, F> {
     entries: Fuse<BoxStream<'static, StoreResult<Entry>>>,
-    step: F,
+    made: M,
+    fetched: F,
     /// How many may be under way.
     most: usize,
-    under_way: FuturesOrdered<BoxFuture<'a, Option<Result<R, E>>>>,
+    under_way: FuturesOrdered<Fetch<'a, R, E>>,
     /// How many these are.
     waiting: usize,
 }
 
-impl<'a, R, E, F> ReadAhead<'a, R, E, F> {
-    pub(crate) fn new(entries: BoxStream<'static, StoreResult<Entry>>, step: F, most: usize) -> Self {
-        Self { entries: entries.fuse(), step, most, under_way: FuturesOrdered::new(), waiting: 0 }
+impl<'a, R, E, M, F> ReadAhead<'a, R, E, M, F> {
+    pub(crate) fn new(entries: BoxStream<'static, StoreResult<Entry>>, made: M, fetched: F, most: usize) -> Self {
+        Self { entries: entries.fuse(), made, fetched, most, under_way: FuturesOrdered::new(), waiting: 0 }
     }
 
-    fn push(&mut self, record: BoxFuture<'a, Option<Result<R, E>>>) {
+    fn push(&mut self, record: Fetch<'a, R, E>) {
         self.under_way.push_back(record);
         self.waiting += 1;
     }
 }
 
 // Nothing in it is pinned but behind boxes.
-impl<R, E, F> Unpin for ReadAhead<'_, R, E, F> {}
+impl<R, E, M, F> Unpin for ReadAhead<'_, R, E, M, F> {}
 
-impl<'a, R, E, F> Stream for ReadAhead<'a, R, E, F>
+impl<'a, R, E, M, F> Stream for ReadAhead<'a, R, E, M, F>
 where
     R: Send + 'a,
     E: From<Error> + Send + 'a,
-    F: FnMut(Entry) -> Step<'a, R, E>,
+    M: FnMut(&Entry, &Bytes) -> Option<Result<R, E>>,
+    F: FnMut(Entry) -> Option<Fetch<'a, R, E>>,
 {
     type Item = Result<R, E>;
 
@@ -61,19 +57,27 @@ where
             // Where records come along with the listing, nothing is ever under way: that is to cost next to nothing.
             while this.waiting < this.most {
                 let Poll::Ready(Some(entry)) = this.entries.poll_next_unpin(context) else { break };
-                let done = match entry.map(&mut this.step) {
-                    Ok(Step::PassOver) => continue,
-                    Ok(Step::Wait(record)) => {
-                        this.push(record);
-                        continue;
-                    }
-                    Ok(Step::Done(record)) => record,
-                    Err(e) => Err(Error::from(e).into()),
-                };
-                if this.waiting == 0 {
-                    return Poll::Ready(Some(done));
+                match entry {
+                    Ok(entry) => match &entry.value {
+                        // On its way without a stop: a record is moved as seldom as can be.
+                        Some(value) if this.waiting == 0 => match (this.made)(&entry, value) {
+                            None => {}
+                            done => return Poll::Ready(done),
+                        },
+                        Some(value) => {
+                            if let Some(done) = (this.made)(&entry, value) {
+                                this.push(Box::pin(std::future::ready(Some(done))));
+                            }
+                        }
+                        None => {
+                            if let Some(record) = (this.fetched)(entry) {
+                                this.push(record);
+                            }
+                        }
+                    },
+                    Err(e) if this.waiting == 0 => return Poll::Ready(Some(Err(Error::from(e).into()))),
+                    Err(e) => this.push(Box::pin(std::future::ready(Some(Err(Error::from(e).into()))))),
                 }
-                this.push(Box::pin(std::future::ready(Some(done))));
             }
             let fetched = this.under_way.poll_next_unpin(context);
             this.waiting -= usize::from(matches!(fetched, Poll::Ready(Some(_))));

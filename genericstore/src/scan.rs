@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use storehouse_objectstore::{ETag, Entry, Key, ListOptions, ObjectStore, Result as StoreResult};
 
-use crate::read_ahead::{ReadAhead, Step};
+use crate::read_ahead::{Fetch, ReadAhead};
 use crate::{Codec, Error, GenericStore, Record, Result};
 
 /// Options of [`GenericStore::scan`]: public fields, with defaults.
@@ -143,35 +143,33 @@ where
         &'a self,
         options: ScanOptions,
         after: Option<Key>,
-        make: impl Fn(&str, T, ETag) -> R + Copy + Send + Sync + 'a,
+        make: impl Fn(&str, T, &ETag) -> R + Copy + Send + Sync + 'a,
     ) -> BoxStream<'a, Result<R, E>> {
         let listed = match self.list(options, after, true) {
             Ok(listed) => listed,
             Err(e) => return stream::once(future::err(e.into())).boxed(),
         };
-        let made = move |key: &Key, bytes: &Bytes, etag| match self.decode(key, bytes) {
-            Ok(value) => Ok(make(self.record_key(key).unwrap_or_default(), value, etag)),
-            Err(e) => Err(e.into()),
+        let made = move |entry: &Entry, bytes: &Bytes| {
+            let key = self.record_key(&entry.key)?;
+            Some(match self.decode(&entry.key, bytes) {
+                Ok(value) => Ok(make(key, value, &entry.metadata.etag)),
+                Err(e) => Err(e.into()),
+            })
         };
-        let step = move |mut entry: Entry| {
-            if self.record_key(&entry.key).is_none() {
-                return Step::PassOver;
-            }
-            if let Some(value) = entry.value.take() {
-                return Step::Done(made(&entry.key, &value, entry.metadata.etag));
-            }
-            Step::Wait(
-                async move {
-                    match self.read_bytes(&entry.key).await {
-                        Ok((bytes, etag)) => Some(made(&entry.key, &bytes, etag)),
-                        Err(e) if e.is_not_found() => None,
-                        Err(e) => Some(Err(e.into())),
+        let fetched = move |mut entry: Entry| -> Option<Fetch<'a, R, E>> {
+            self.record_key(&entry.key)?;
+            Some(Box::pin(async move {
+                match self.read_bytes(&entry.key).await {
+                    Ok((bytes, etag)) => {
+                        entry.metadata.etag = etag;
+                        made(&entry, &bytes)
                     }
+                    Err(e) if e.is_not_found() => None,
+                    Err(e) => Some(Err(e.into())),
                 }
-                .boxed(),
-            )
+            }))
         };
-        Box::pin(ReadAhead::new(listed, step, self.read_ahead))
+        Box::pin(ReadAhead::new(listed, made, fetched, self.read_ahead))
     }
 
     /// The record of a listed object; `None` if it is gone.
@@ -191,6 +189,6 @@ where
     }
 }
 
-fn record_of<T>(key: &str, value: T, etag: ETag) -> Record<T> {
-    Record { key: key.to_owned(), value, etag }
+fn record_of<T>(key: &str, value: T, etag: &ETag) -> Record<T> {
+    Record { key: key.to_owned(), value, etag: etag.clone() }
 }

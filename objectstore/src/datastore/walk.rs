@@ -1,19 +1,19 @@
-//! Going through many records a page at a time and one ahead: while nobody asks for more, nothing is held but these.
+//! Going through many records a page at a time, some pages ahead of who uses them: while nobody asks for more, nothing is held but these.
 
+use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::task::JoinHandle;
 
 use super::memory::{Range, Walked};
 use super::page::Page;
-use super::store::cut_off;
 use super::table::Wait;
 use super::{Core, Fault};
-use crate::{ListOptions, Operation, Result};
+use crate::{Error, ListOptions, Operation, Result};
 
 /// Records in the first page, which is read on the spot if that needs no waiting: enough for "the first one with this prefix".
 const FIRST: usize = 8;
@@ -21,18 +21,38 @@ const FIRST: usize = 8;
 /// Records in a page at most.
 const MOST: usize = 1024;
 
+/// The most pages that are read and not used yet. With more than one, who reads is woken but once in some pages, and may be late with one of them.
+const AHEAD: usize = 4;
+
 /// The pages of a listing.
-pub(super) struct Walk {
+pub(super) struct Walk(Arc<Shared>);
+
+struct Shared {
     core: Arc<Core>,
     prefix: Bytes,
     values_up_to: Option<u64>,
-    /// Where the next page starts, unless it is being read or there is none.
-    start: Option<Bytes>,
-    /// How many records are still asked for.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What was read, in order.
+    pages: VecDeque<Result<Page>>,
+    /// Where to go on; `None` while somebody reads, and after an error.
+    place: Option<Place>,
+    reading: bool,
+    /// Whether nobody asks any more.
+    over: bool,
+    /// Whoever waits for a page.
+    waker: Option<Waker>,
+}
+
+/// The next page's place.
+struct Place {
+    start: Bytes,
+    /// How many records are still asked for; at least one.
     left: usize,
+    /// How many the page is to have.
     size: usize,
-    /// The next page, read while this one is being used.
-    ahead: Option<JoinHandle<Result<(Page, Walked)>>>,
 }
 
 impl Walk {
@@ -41,51 +61,129 @@ impl Walk {
         // The least text behind the key to start after.
         let after = options.start_after.map(|key| Bytes::from([key.as_str().as_bytes(), b"\0"].concat()));
         let start = after.map_or(prefix.clone(), |after| after.max(prefix.clone()));
-        let left = options.limit.unwrap_or(usize::MAX);
-        Self { core, prefix, values_up_to: options.values_up_to, start: Some(start), left, size: FIRST, ahead: None }
+        let place = Place { start, left: options.limit.unwrap_or(usize::MAX), size: FIRST };
+        let state =
+            State { pages: VecDeque::new(), place: Some(place).filter(|place| place.left > 0), reading: false, over: false, waker: None };
+        Self(Arc::new(Shared { core, prefix, values_up_to: options.values_up_to, state: Mutex::new(state) }))
     }
 
-    /// What reads the next page, if there may be one.
-    fn next(&mut self) -> Option<impl Fn(Wait) -> std::result::Result<(Page, Walked), Fault> + Send + 'static> {
-        let start = self.start.take().filter(|_| self.left > 0)?;
-        let (core, prefix, values_up_to) = (Arc::clone(&self.core), self.prefix.clone(), self.values_up_to);
-        let limit = self.size.min(self.left);
-        Some(move |wait| core.page(Range { prefix: &prefix, start: &start, limit }, values_up_to, wait))
+    /// How many pages are read and not used.
+    #[cfg(test)]
+    pub(super) fn ahead(&self) -> usize {
+        self.0.state().pages.len()
+    }
+
+    /// Has another thread read on, until it is far enough ahead.
+    fn read_ahead(&self) {
+        let mut state = self.0.state();
+        if state.pages.len() > AHEAD / 2 + 1 {
+            return;
+        }
+        let Some(place) = state.place.take() else { return };
+        state.reading = true;
+        // A runtime that shuts down drops the reader on the spot, and that takes the lock.
+        drop(state);
+        let reader = Reader { shared: Arc::clone(&self.0), done: false };
+        tokio::task::spawn_blocking(move || reader.read(place));
     }
 }
 
 impl Stream for Walk {
     type Item = Result<Page>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Page>>> {
-        let is_first = self.size == FIRST;
-        let page = loop {
-            if let Some(ahead) = &mut self.ahead {
-                let Poll::Ready(page) = Pin::new(ahead).poll(context) else { return Poll::Pending };
-                self.ahead = None;
-                break page.unwrap_or_else(|e| Err(cut_off(Operation::List, e)));
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Page>>> {
+        let mut state = self.0.state();
+        if let Some(place) = state.place.take_if(|place| place.size == FIRST) {
+            match self.0.page(&place, Wait::Refused) {
+                Err(Fault::WouldWait) => state.place = Some(place),
+                Err(fault) => return Poll::Ready(Some(Err(fault.into_error(Operation::List, None)))),
+                Ok((page, next)) => {
+                    // Nothing is read behind it yet: who wants but the first ones is to cost no more.
+                    state.place = next;
+                    return Poll::Ready(Some(Ok(page)));
+                }
             }
-            let Some(read) = self.next() else { return Poll::Ready(None) };
-            match is_first.then(|| read(Wait::Refused)) {
-                None | Some(Err(Fault::WouldWait)) => self.ahead = Some(spawn(read)),
-                Some(page) => break page.map_err(|fault| fault.into_error(Operation::List, None)),
-            }
-        };
-        let (page, walked) = match page {
-            Ok(page) => page,
-            Err(error) => return Poll::Ready(Some(Err(error))),
-        };
-        self.start = walked.next;
-        self.left -= walked.records;
-        self.size = (self.size * 8).min(MOST);
-        // Not behind the first one: who wants but that is to cost no more.
-        if !is_first && let Some(read) = self.next() {
-            self.ahead = Some(spawn(read));
         }
-        Poll::Ready(Some(Ok(page)))
+        drop(state);
+        self.read_ahead();
+        let mut state = self.0.state();
+        match state.pages.pop_front() {
+            Some(page) => Poll::Ready(Some(page)),
+            None if state.reading => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
     }
 }
 
-fn spawn(read: impl Fn(Wait) -> std::result::Result<(Page, Walked), Fault> + Send + 'static) -> JoinHandle<Result<(Page, Walked)>> {
-    tokio::task::spawn_blocking(move || read(Wait::Allowed).map_err(|fault| fault.into_error(Operation::List, None)))
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.0.state().over = true;
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page, and the place of the next one if there may be one.
+    fn page(&self, place: &Place, wait: Wait) -> std::result::Result<(Page, Option<Place>), Fault> {
+        let Place { start, left, size } = place;
+        let (page, Walked { records, next }) =
+            self.core.page(Range { prefix: &self.prefix, start, limit: *size.min(left) }, self.values_up_to, wait)?;
+        let (left, size) = (left - records, (size * 8).min(MOST));
+        Ok((page, next.filter(|_| left > 0).map(|start| Place { start, left, size })))
+    }
+}
+
+/// Whoever reads ahead. However that ends, the one who waits hears of it.
+struct Reader {
+    shared: Arc<Shared>,
+    done: bool,
+}
+
+impl Reader {
+    fn read(mut self, mut place: Place) {
+        while !self.done {
+            let (page, next) = match self.shared.page(&place, Wait::Allowed) {
+                Ok((page, next)) => (Ok(page), next),
+                Err(fault) => (Err(fault.into_error(Operation::List, None)), None),
+            };
+            let mut state = self.shared.state();
+            state.pages.push_back(page);
+            let waker = state.waker.take();
+            match next {
+                Some(next) if !state.over && state.pages.len() < AHEAD => place = next,
+                next => {
+                    state.place = next;
+                    state.reading = false;
+                    self.done = true;
+                }
+            }
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let mut state = self.shared.state();
+        // The runtime shuts down.
+        state.reading = false;
+        state.pages.push_back(Err(Error::io(Operation::List, None, "the work was cut off", io::ErrorKind::Interrupted.into())));
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod frames;
 mod full;
 mod noise;
 mod sim;
+mod walk;
 
 use std::sync::Arc;
 
