@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Store;
 use super::commit::Job;
@@ -14,14 +15,34 @@ const MAX_GROUP: usize = 128;
 /// The most groups at once: one writes while the other syncs.
 const MAX_RUNNING: usize = 2;
 
+/// How long a group waits for puts that are likely to come: less than a sync takes.
+const LINGER: Duration = Duration::from_micros(200);
+
 /// Puts whose bodies have been received.
 #[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<Waiting>);
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// As many wait as a group was waiting for.
+    enough: Condvar,
+}
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
     running: usize,
+    /// Puts in the groups that run.
+    under_way: usize,
+    /// How many puts there are at a time, lately.
+    crowd: usize,
+    /// For how many a group waits.
+    wanted: usize,
+}
+
+impl Waiting {
+    /// Half of those that there are, so that both groups that run are of one size.
+    fn share(&self) -> usize {
+        self.crowd.max(self.jobs.len() + self.under_way).div_ceil(MAX_RUNNING).min(MAX_GROUP)
+    }
 }
 
 impl fmt::Debug for Waiting {
@@ -32,7 +53,7 @@ impl fmt::Debug for Waiting {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,6 +73,9 @@ impl Store {
             drop(waiting);
             let runner = Runner { store: Arc::clone(self), ended: false };
             tokio::task::spawn_blocking(move || runner.run());
+        } else if waiting.jobs.len() == waiting.wanted {
+            drop(waiting);
+            self.queue.enough.notify_all();
         }
     }
 }
@@ -64,20 +88,35 @@ struct Runner {
 
 impl Runner {
     fn run(mut self) {
-        while let Some(jobs) = self.next_group() {
+        let mut done = 0;
+        while let Some(jobs) = self.next_group(done) {
+            done = jobs.len();
             self.store.commit_group(jobs);
         }
     }
 
-    fn next_group(&mut self) -> Option<Vec<Job>> {
-        let mut waiting = self.store.queue.lock();
+    /// The next group, after one of so many puts.
+    fn next_group(&mut self, done: usize) -> Option<Vec<Job>> {
+        let queue = &self.store.queue;
+        let mut waiting = queue.lock();
+        waiting.under_way -= done;
+        // Those that were answered just now come again, one by one: whoever took the first of them alone would sync for each.
+        let share = waiting.share();
+        if waiting.jobs.len() < share {
+            waiting.wanted = share;
+            let woken = queue.enough.wait_timeout_while(waiting, LINGER, |waiting| waiting.jobs.len() < share);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+            waiting.wanted = 0;
+        }
+        waiting.crowd = (waiting.jobs.len() + waiting.under_way).max(waiting.crowd - waiting.crowd.div_ceil(8));
         if waiting.jobs.is_empty() {
             // Under the same lock, so that no put can believe that somebody is still coming for it.
             waiting.running -= 1;
             self.ended = true;
             return None;
         }
-        let len = waiting.jobs.len().min(MAX_GROUP);
+        let len = waiting.share().min(waiting.jobs.len());
+        waiting.under_way += len;
         Some(waiting.jobs.drain(..len).collect())
     }
 }
