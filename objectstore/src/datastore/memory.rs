@@ -45,6 +45,8 @@ pub(super) struct Range<'a> {
 pub(super) struct Walked {
     /// Records that were given.
     pub(super) records: usize,
+    /// How many bytes they have, keys and values, and those of deletions among them.
+    pub(super) bytes: usize,
     /// Where to go on, if there may be more.
     pub(super) next: Option<Bytes>,
 }
@@ -117,7 +119,7 @@ impl Core {
         {
             return Ok(first.map_or(Walked::default(), |entry| {
                 give(entry.by_ref(), entry.bytes());
-                Walked { records: 1, next: Some(after(entry.key())) }
+                Walked { records: 1, bytes: entry.raw().len(), next: Some(after(entry.key())) }
             }));
         }
         // One more than fits, to know whether there are more.
@@ -139,7 +141,7 @@ impl Core {
         let mut merge = Merge::new(sources, Some(&self.cache), wait);
         let mut walked = Walked::default();
         // Deletions count too, so that a page of many of them ends.
-        let (mut entries, mut bytes, mut last) = (0, 0, Vec::new());
+        let (mut entries, mut last) = (0, Vec::new());
         loop {
             let (entry, memory) = match merge.next() {
                 Ok(Some(next)) if next.0.key().starts_with(prefix) => next,
@@ -158,8 +160,9 @@ impl Core {
                 give(entry, memory);
                 walked.records += 1;
             }
-            (entries, bytes) = (entries + 1, bytes + entry.raw().len());
-            if entries == limit || bytes >= PAGE_BYTES {
+            entries += 1;
+            walked.bytes += entry.raw().len();
+            if entries == limit || walked.bytes >= PAGE_BYTES {
                 walked.next = Some(after(entry.key()));
                 return Ok(walked);
             }

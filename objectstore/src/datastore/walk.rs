@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::task::coop;
 
 use super::memory::{Range, Walked};
 use super::page::Page;
@@ -24,6 +25,12 @@ const MOST: usize = 1024;
 /// The most pages that are read and not used yet. With more than one, who reads is woken but once in some pages, and may be late with one of them.
 const AHEAD: usize = 4;
 
+/// With so many bytes of records in them, there are enough of them in any case.
+const AHEAD_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a page counts for among the 128 steps that a task may take before it lets others go on: with 16 it does so after some milliseconds.
+const STEPS: usize = 16;
+
 /// The pages of a listing.
 pub(super) struct Walk(Arc<Shared>);
 
@@ -35,8 +42,8 @@ struct Shared {
 }
 
 struct State {
-    /// What was read, in order.
-    pages: VecDeque<Result<Page>>,
+    /// What was read, in order, and how many bytes of records each has.
+    pages: VecDeque<(Result<Page>, usize)>,
     /// Where to go on; `None` while somebody reads, and after an error.
     place: Option<Place>,
     reading: bool,
@@ -53,6 +60,17 @@ struct Place {
     left: usize,
     /// How many the page is to have.
     size: usize,
+}
+
+impl State {
+    fn bytes_ahead(&self) -> usize {
+        self.pages.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Whether whoever reads ahead is to go on.
+    fn wants_more(&self) -> bool {
+        !self.over && self.pages.len() < AHEAD && self.bytes_ahead() < AHEAD_BYTES
+    }
 }
 
 impl Walk {
@@ -76,7 +94,8 @@ impl Walk {
     /// Has another thread read on, until it is far enough ahead.
     fn read_ahead(&self) {
         let mut state = self.0.state();
-        if state.pages.len() > AHEAD / 2 + 1 {
+        // One of these is about to be used.
+        if state.pages.len() > AHEAD / 2 + 1 || state.bytes_ahead() >= AHEAD_BYTES {
             return;
         }
         let Some(place) = state.place.take() else { return };
@@ -97,7 +116,7 @@ impl Stream for Walk {
             match self.0.page(&place, Wait::Refused) {
                 Err(Fault::WouldWait) => state.place = Some(place),
                 Err(fault) => return Poll::Ready(Some(Err(fault.into_error(Operation::List, None)))),
-                Ok((page, next)) => {
+                Ok((page, _, next)) => {
                     // Nothing is read behind it yet: who wants but the first ones is to cost no more.
                     state.place = next;
                     return Poll::Ready(Some(Ok(page)));
@@ -106,9 +125,13 @@ impl Stream for Walk {
         }
         drop(state);
         self.read_ahead();
+        // Pages that were read ahead are always ready: without this a long listing would keep its thread from other tasks.
+        for _ in 0..STEPS {
+            ready!(coop::poll_proceed(context)).made_progress();
+        }
         let mut state = self.0.state();
         match state.pages.pop_front() {
-            Some(page) => Poll::Ready(Some(page)),
+            Some((page, _)) => Poll::Ready(Some(page)),
             None if state.reading => {
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
@@ -129,13 +152,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page, and the place of the next one if there may be one.
-    fn page(&self, place: &Place, wait: Wait) -> std::result::Result<(Page, Option<Place>), Fault> {
+    /// A page, how many bytes of records it has, and the place of the next one if there may be one.
+    fn page(&self, place: &Place, wait: Wait) -> std::result::Result<(Page, usize, Option<Place>), Fault> {
         let Place { start, left, size } = place;
-        let (page, Walked { records, next }) =
+        let (page, Walked { records, bytes, next }) =
             self.core.page(Range { prefix: &self.prefix, start, limit: *size.min(left) }, self.values_up_to, wait)?;
         let (left, size) = (left - records, (size * 8).min(MOST));
-        Ok((page, next.filter(|_| left > 0).map(|start| Place { start, left, size })))
+        Ok((page, bytes, next.filter(|_| left > 0).map(|start| Place { start, left, size })))
     }
 }
 
@@ -148,15 +171,16 @@ struct Reader {
 impl Reader {
     fn read(mut self, mut place: Place) {
         while !self.done {
-            let (page, next) = match self.shared.page(&place, Wait::Allowed) {
-                Ok((page, next)) => (Ok(page), next),
-                Err(fault) => (Err(fault.into_error(Operation::List, None)), None),
+            let (page, bytes, next) = match self.shared.page(&place, Wait::Allowed) {
+                Ok((page, bytes, next)) => (Ok(page), bytes, next),
+                Err(fault) => (Err(fault.into_error(Operation::List, None)), 0, None),
             };
             let mut state = self.shared.state();
-            state.pages.push_back(page);
+            state.pages.push_back((page, bytes));
             let waker = state.waker.take();
             match next {
-                Some(next) if !state.over && state.pages.len() < AHEAD => place = next,
+                // Who wants but the first ones is to cost no more.
+                Some(next) if place.size > FIRST && state.wants_more() => place = next,
                 next => {
                     state.place = next;
                     state.reading = false;
@@ -179,7 +203,8 @@ impl Drop for Reader {
         let mut state = self.shared.state();
         // The runtime shuts down.
         state.reading = false;
-        state.pages.push_back(Err(Error::io(Operation::List, None, "the work was cut off", io::ErrorKind::Interrupted.into())));
+        let error = Error::io(Operation::List, None, "the work was cut off", io::ErrorKind::Interrupted.into());
+        state.pages.push_back((Err(error), 0));
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {

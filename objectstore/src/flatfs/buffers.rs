@@ -57,6 +57,11 @@ impl Buffers {
         Buffer { bytes, start, to: Some(self.clone()) }
     }
 
+    /// Whether half of those that there may be are out, so that nobody should take any for later.
+    pub(super) fn are_scarce(&self) -> bool {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).lent >= LENT / 2
+    }
+
     /// How many full buffers are out.
     #[cfg(test)]
     pub(super) fn lent(&self) -> usize {

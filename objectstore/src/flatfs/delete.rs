@@ -47,7 +47,10 @@ impl Store {
         for (i, key) in keys.iter().enumerate().filter(|(i, _)| results[*i].is_none()).collect::<Vec<_>>() {
             let shard = self.options.shard.shard(key.as_str());
             match if self.capabilities.accepts_key(key) { changed.existing_shard(self, &shard) } else { Ok(None) } {
-                Ok(None) => results[i] = Some(Ok(())),
+                Ok(None) => {
+                    self.files.kept.forget(key);
+                    results[i] = Some(Ok(()));
+                }
                 Ok(Some(dir)) => {
                     let name = format!("{key}{EXTENSION}");
                     // Freeing a long file's bytes takes its time, which is nobody's turn.

@@ -19,7 +19,7 @@ use crate::{Error, Key, Operation, Result};
 /// A cached piece shorter than this is not worth giving: the rest is read along with it, off thread.
 const MIN_PIECE: usize = 64 * 1024;
 
-/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each, fewer while many are out. Two of them are in memory at most, and eight in one that
+/// The pieces of a range of a file, none of them empty, at most [`PIECE`] bytes each, fewer while many are out. Two of them are in memory at most, and nine in one that
 /// two threads copy.
 ///
 /// Each is first tried from the cache on the spot. Once one would wait for the disk, a blocking task reads it, and goes on one piece ahead of the consumer for as

@@ -237,13 +237,12 @@ impl Store {
 
     fn rename(&self, member: &mut Member, place: &Place) -> io::Result<()> {
         match member.mode {
-            PutMode::Overwrite | PutMode::Replace(_) => {
-                member.version.temp.rename(&place.dir, &place.name)?;
-                self.files.kept.forget(&member.key);
-                Ok(())
-            }
-            PutMode::Create => member.version.temp.rename_new(&place.dir, &place.name),
+            PutMode::Overwrite | PutMode::Replace(_) => member.version.temp.rename(&place.dir, &place.name)?,
+            PutMode::Create => member.version.temp.rename_new(&place.dir, &place.name)?,
         }
+        // Also of a new object: its shard may have been moved away with an old one.
+        self.files.kept.forget(&member.key);
+        Ok(())
     }
 
     /// Whoever hears that an object exists will rely on it: it must be as durable as its own would have been.

@@ -15,7 +15,7 @@ const MAX_GROUP: usize = 128;
 /// The most groups at once: one writes while the other syncs.
 const MAX_RUNNING: usize = 2;
 
-/// How long a group waits for puts that are likely to come: less than a sync takes.
+/// How long a group waits for puts that are likely to come: less than most disks take for a sync.
 const LINGER: Duration = Duration::from_micros(200);
 
 /// Puts whose bodies have been received.
@@ -34,7 +34,9 @@ struct Waiting {
     under_way: usize,
     /// How many puts there are at a time, lately.
     crowd: usize,
-    /// For how many a group waits.
+    /// Groups that wait for more puts.
+    lingering: usize,
+    /// The fewest for which one of these waits.
     wanted: usize,
 }
 
@@ -68,13 +70,16 @@ impl Store {
         }
         let mut waiting = self.queue.lock();
         waiting.jobs.push_back(job);
+        let enough = waiting.lingering > 0 && waiting.jobs.len() >= waiting.wanted;
         if waiting.running < MAX_RUNNING {
             waiting.running += 1;
             drop(waiting);
-            let runner = Runner { store: Arc::clone(self), ended: false };
+            let runner = Runner { store: Arc::clone(self), size: 0, ended: false };
             tokio::task::spawn_blocking(move || runner.run());
-        } else if waiting.jobs.len() == waiting.wanted {
+        } else {
             drop(waiting);
+        }
+        if enough {
             self.queue.enough.notify_all();
         }
     }
@@ -83,39 +88,43 @@ impl Store {
 /// Commits groups until nothing waits any more. No thread is kept beyond that.
 struct Runner {
     store: Arc<Store>,
+    /// Puts in the group that it commits.
+    size: usize,
     ended: bool,
 }
 
 impl Runner {
     fn run(mut self) {
-        let mut done = 0;
-        while let Some(jobs) = self.next_group(done) {
-            done = jobs.len();
+        while let Some(jobs) = self.next_group() {
             self.store.commit_group(jobs);
         }
     }
 
-    /// The next group, after one of so many puts.
-    fn next_group(&mut self, done: usize) -> Option<Vec<Job>> {
+    fn next_group(&mut self) -> Option<Vec<Job>> {
         let queue = &self.store.queue;
         let mut waiting = queue.lock();
-        waiting.under_way -= done;
+        waiting.under_way -= std::mem::take(&mut self.size);
         // Those that were answered just now come again, one by one: whoever took the first of them alone would sync for each.
         let share = waiting.share();
         if waiting.jobs.len() < share {
-            waiting.wanted = share;
+            waiting.wanted = if waiting.lingering == 0 { share } else { waiting.wanted.min(share) };
+            waiting.lingering += 1;
             let woken = queue.enough.wait_timeout_while(waiting, LINGER, |waiting| waiting.jobs.len() < share);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
-            waiting.wanted = 0;
+            waiting.lingering -= 1;
         }
         waiting.crowd = (waiting.jobs.len() + waiting.under_way).max(waiting.crowd - waiting.crowd.div_ceil(8));
         if waiting.jobs.is_empty() {
             // Under the same lock, so that no put can believe that somebody is still coming for it.
             waiting.running -= 1;
+            if waiting.running == 0 {
+                waiting.crowd = 0;
+            }
             self.ended = true;
             return None;
         }
         let len = waiting.share().min(waiting.jobs.len());
+        self.size = len;
         waiting.under_way += len;
         Some(waiting.jobs.drain(..len).collect())
     }
@@ -129,6 +138,7 @@ impl Drop for Runner {
         // The runtime shut down before this began.
         let mut waiting = self.store.queue.lock();
         waiting.running -= 1;
+        waiting.under_way -= self.size;
         if waiting.running == 0 {
             // Nobody comes for these. Dropping them tells their callers, if there are any left.
             let orphans = std::mem::take(&mut waiting.jobs);

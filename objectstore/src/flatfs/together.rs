@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use super::buffers::PIECE;
 use super::pieces::Source;
@@ -99,7 +100,7 @@ struct Claim<'a> {
 impl Together {
     /// The pieces from `at` to `end`, if that is worth it now.
     pub(super) fn new(source: &Arc<Source>, at: u64, end: u64) -> Option<Self> {
-        if end - at < WORTH_IT || !source.files.streams.leave_processors() {
+        if end - at < WORTH_IT || !source.leaves_room() {
             return None;
         }
         let state = State { pieces: VecDeque::with_capacity(AHEAD), given: 0, next: at, helped: false, over: false, waker: None };
@@ -142,15 +143,23 @@ impl Together {
     /// Has another thread go ahead, until it is far enough.
     fn ask_for_help(&self, state: &mut State) {
         let left = self.0.end - state.next;
-        if !state.helped && state.pieces.len() <= AHEAD / 2 && left >= WORTH_IT && self.0.source.files.streams.leave_processors() {
+        if !state.helped && state.pieces.len() <= AHEAD / 2 && left >= WORTH_IT && self.0.source.leaves_room() {
+            let Ok(runtime) = Handle::try_current() else { return };
             state.helped = true;
             let shared = Arc::clone(&self.0);
-            tokio::task::spawn_blocking(move || {
+            runtime.spawn_blocking(move || {
                 while let Some(claim) = shared.take_ahead() {
                     claim.copy();
                 }
             });
         }
+    }
+}
+
+impl Source {
+    /// Whether there are processors and buffers for a second thread.
+    fn leaves_room(&self) -> bool {
+        self.files.streams.leave_processors() && !self.files.buffers.are_scarce()
     }
 }
 
@@ -178,7 +187,7 @@ impl Shared {
     /// For the one who helps: `None` when that is to end.
     fn take_ahead(&self) -> Option<Claim<'_>> {
         let mut state = self.state();
-        let claim = if state.over { None } else { self.take(&mut state) };
+        let claim = if state.over || self.source.files.buffers.are_scarce() { None } else { self.take(&mut state) };
         state.helped = claim.is_some();
         claim
     }

@@ -1,6 +1,7 @@
 //! Pages that are read ahead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -13,7 +14,7 @@ use super::super::{Core, Datastore, DatastoreOptions};
 use super::{runtime, sim};
 use crate::{Batch, Key, ListOptions, ObjectStore};
 
-const RECORDS: u64 = 20_000;
+const RECORDS: u64 = 60_000;
 
 /// A store with records in it, and its core.
 async fn filled() -> (Datastore, Arc<Core>) {
@@ -48,6 +49,42 @@ fn a_listing_reads_a_few_pages_ahead_and_no_further() {
             walk.map_ok(futures_util::stream::iter).try_flatten().map_ok(|entry| entry.key.to_string()).try_collect().await.unwrap();
         assert_eq!(rest, keys_from(RECORDS - rest.len() as u64));
         assert!(rest.len() as u64 > RECORDS - 100);
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_long_listing_lets_other_tasks_go_on() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (store, core) = filled().await;
+        let ticks = Arc::new(AtomicU64::new(0));
+        let ticking = tokio::spawn({
+            let ticks = Arc::clone(&ticks);
+            async move {
+                loop {
+                    ticks.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        // A spawned task, like the one that ticks: each is asked in its turn.
+        let longest = tokio::spawn(async move {
+            let (mut walk, mut pages, mut longest, mut ticked) = (Walk::new(core, ListOptions::default()), 0, 0, 0);
+            while let Some(page) = walk.next().await {
+                page.unwrap();
+                // So that the next ones are always there.
+                std::thread::sleep(Duration::from_millis(2));
+                let now = ticks.load(Ordering::Relaxed);
+                pages = if now == ticked { pages + 1 } else { 0 };
+                (longest, ticked) = (longest.max(pages), now);
+            }
+            longest
+        });
+        let longest = longest.await.unwrap();
+        // Eight, or twice as many if it is asked again before the other one.
+        assert!((1..=16).contains(&longest), "{longest} of some sixty pages without a pause");
+        ticking.abort();
         store.close().await.unwrap();
     });
 }

@@ -113,7 +113,7 @@ impl Sys for Linux {
     }
 
     fn create_unnamed(&self, dir: &File) -> Option<File> {
-        // Naming it takes /proc.
+        // Naming it may take /proc.
         if self.no_unnamed.load(Ordering::Relaxed) || !*self.has_proc.get_or_init(|| std::path::Path::new(OPEN_FILES).exists()) {
             return None;
         }

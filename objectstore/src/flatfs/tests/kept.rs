@@ -160,6 +160,21 @@ async fn a_file_that_the_store_replaces_or_deletes_takes_up_no_space_because_it_
     assert!(deleted.bytes().await.unwrap_err().is_not_found());
 }
 
+/// A shard that somebody moves away takes its files along, which nothing of theirs shows. What the store does afterwards is seen all the same.
+#[tokio::test]
+async fn what_the_store_does_in_the_place_of_a_shard_that_was_moved_away_is_seen() {
+    let (dir, reads) = read(&["created", "deleted"], keeps()).await;
+    let [created, deleted] = &reads[..] else { unreachable!() };
+    for shard in reads.iter().map(|read| read.path.parent().unwrap()).collect::<std::collections::BTreeSet<_>>() {
+        fs::rename(shard, dir.path().join(format!(".moved-{}", shard.file_name().unwrap().to_str().unwrap()))).unwrap();
+    }
+    let create = crate::PutOptions::default().mode(crate::PutMode::Create);
+    created.store.put(&created.key, "new".into(), create).await.unwrap();
+    assert_eq!(created.bytes().await.unwrap(), b"new");
+    deleted.store.delete(&deleted.key).await.unwrap();
+    assert!(deleted.bytes().await.unwrap_err().is_not_found());
+}
+
 #[tokio::test]
 async fn few_files_are_kept_however_many_are_read() {
     let names: Vec<String> = (0..600).map(|i| format!("object{i:03}")).collect();

@@ -57,6 +57,12 @@ impl Fixture {
         self.disk.readers.lock().unwrap().len()
     }
 
+    /// Whether this system reads what is cached without waiting.
+    fn reads_on_the_spot(&self) -> bool {
+        let path = self.dir.path().join(FlatFsOptions::default().shard.path("object"));
+        self.disk.read_cached(&std::fs::File::open(path).unwrap(), &mut [0], 0).is_some()
+    }
+
     /// Until nobody reads any more.
     async fn quiet(&self) {
         while self.store.store.files.streams.count() > 0 {
@@ -93,6 +99,19 @@ fn a_cached_body_is_whole_and_another_thread_helped() {
     if f.readers() > 0 && available_parallelism().unwrap().get() > 1 {
         assert!(f.readers() > 1, "nobody helped");
     }
+}
+
+#[test]
+fn a_cached_body_can_be_read_outside_a_runtime() {
+    let f = Fixture::new(SystemCalls::Native);
+    let body = f.runtime.block_on(f.body(0..SIZE));
+    if !f.reads_on_the_spot() {
+        // Then all of it is read by blocking tasks, which take a runtime.
+        return;
+    }
+    let (bytes, end) = futures_util::FutureExt::now_or_never(read(body)).expect("all of it at once");
+    end.unwrap();
+    assert!(bytes == f.content);
 }
 
 #[test]
