@@ -38,6 +38,8 @@ pub(super) struct Kept {
 struct Set {
     /// The one used last comes first.
     files: Vec<Arc<KeptFile>>,
+    /// Hashes of the keys that were looked for last and not found, the latest first: whoever comes a second time will come again.
+    missed: [u64; WAYS],
     /// How often one was taken out because it was changed.
     forgotten: u64,
 }
@@ -90,6 +92,12 @@ impl Version {
     }
 }
 
+impl Set {
+    fn vacancy(&self) -> Vacancy {
+        Vacancy(Some((self.forgotten, SystemTime::now())))
+    }
+}
+
 impl Kept {
     /// As many as this process can spare, of those whose last change is so long ago.
     pub(super) fn new(settled: Duration) -> Self {
@@ -98,17 +106,23 @@ impl Kept {
         Self { sets: (0..most / WAYS).map(|_| Mutex::default()).collect(), settled, hasher: RandomState::new() }
     }
 
-    fn set(&self, key: &Key) -> Option<MutexGuard<'_, Set>> {
-        let hash = self.hasher.hash_one(key) as usize;
-        let set = self.sets.get(hash.checked_rem(self.sets.len())?)?;
-        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Where a key's file may be, and the key's hash.
+    fn set(&self, key: &Key) -> Option<(MutexGuard<'_, Set>, u64)> {
+        let hash = self.hasher.hash_one(key);
+        let set = self.sets.get((hash as usize).checked_rem(self.sets.len())?)?;
+        Some((set.lock().unwrap_or_else(PoisonError::into_inner), hash))
     }
 
     /// The object's file, if it is kept and still the object's.
     pub(super) fn find(&self, key: &Key) -> Result<Arc<KeptFile>, Vacancy> {
-        let Some(mut set) = self.set(key) else { return Err(Vacancy::none()) };
+        let Some((mut set, hash)) = self.set(key) else { return Err(Vacancy::none()) };
         let Some(at) = set.files.iter().position(|kept| kept.key == *key) else {
-            return Err(Vacancy(Some((set.forgotten, SystemTime::now()))));
+            if set.missed.contains(&hash) {
+                return Err(set.vacancy());
+            }
+            set.missed.rotate_right(1);
+            set.missed[0] = hash;
+            return Err(Vacancy::none());
         };
         set.files[..=at].rotate_right(1);
         let kept = Arc::clone(&set.files[0]);
@@ -129,7 +143,7 @@ impl Kept {
             return;
         }
         let kept = Arc::new(KeptFile { key: key.clone(), file, metadata: metadata.clone(), version });
-        let Some(mut set) = self.set(key) else { return };
+        let Some((mut set, _)) = self.set(key) else { return };
         if set.forgotten != forgotten || set.files.iter().any(|kept| kept.key == *key) {
             return;
         }
@@ -141,11 +155,11 @@ impl Kept {
 
     /// Closes the object's file, which was changed.
     pub(super) fn forget(&self, key: &Key) -> Vacancy {
-        let Some(mut set) = self.set(key) else { return Vacancy::none() };
+        let Some((mut set, _)) = self.set(key) else { return Vacancy::none() };
         set.forgotten += 1;
         let at = set.files.iter().position(|kept| kept.key == *key);
         let changed = at.map(|at| set.files.remove(at));
-        let vacancy = Vacancy(Some((set.forgotten, SystemTime::now())));
+        let vacancy = set.vacancy();
         drop(set);
         changed.into_iter().for_each(close);
         vacancy

@@ -183,7 +183,7 @@ async fn few_files_are_kept_however_many_are_read() {
     for name in &names {
         store.put(&Key::new(name).unwrap(), "x".into(), crate::PutOptions::default().durability(crate::Durability::Relaxed)).await.unwrap();
     }
-    for name in &names {
+    for name in names.iter().flat_map(|name| [name, name]) {
         store.open(&Key::new(name).unwrap()).await.unwrap();
     }
     let open = open_files().into_iter().filter(|file| file.starts_with(dir.path()) && file.extension() == Some("data".as_ref())).count();
