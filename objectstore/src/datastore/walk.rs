@@ -44,7 +44,7 @@ struct Shared {
 struct State {
     /// What was read, in order, and how many bytes of records each has.
     pages: VecDeque<(Result<Page>, usize)>,
-    /// Where to go on; `None` while somebody reads, and after an error.
+    /// Where to go on; `None` while somebody reads, at the end, and after an error.
     place: Option<Place>,
     reading: bool,
     /// Whether nobody asks any more.
@@ -201,7 +201,7 @@ impl Drop for Reader {
             return;
         }
         let mut state = self.shared.state();
-        // The runtime shuts down.
+        // The runtime shuts down, or the reading panicked.
         state.reading = false;
         let error = Error::io(Operation::List, None, "the work was cut off", io::ErrorKind::Interrupted.into());
         state.pages.push_back((Err(error), 0));
