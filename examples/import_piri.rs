@@ -4,8 +4,9 @@
 //! cargo run --release --example import_piri -- --from DIR --to DIR [--dry-run] [--json]
 //! ```
 //!
-//! `--from` is the node's data directory, `--to` that of storehouse, or a configuration (a file that ends in `.toml`). It can be repeated. The exit
-//! status is 1 if a record could not be imported.
+//! `--from` is the node's data directory, `--to` that of storehouse, or a configuration (a file
+//! that ends in `.toml`). It can be repeated. The exit status is 1 if a record could not be
+//! imported.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,11 @@ impl Args {
                 other => return Err(other.unexpected()),
             }
         }
-        if args.from.as_os_str().is_empty() || args.to.as_os_str().is_empty() { Err("--from and --to are needed".into()) } else { Ok(args) }
+        if args.from.as_os_str().is_empty() || args.to.as_os_str().is_empty() {
+            Err("--from and --to are needed".into())
+        } else {
+            Ok(args)
+        }
     }
 }
 
@@ -55,7 +60,11 @@ async fn main() -> ExitCode {
     match run(&args).await {
         Ok(report) => {
             print(&report, args.json);
-            if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.is_complete() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(e) => {
             eprintln!("Failed: {}", chain(&*e));
@@ -65,7 +74,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<ImportReport, Box<dyn Error>> {
-    let config = if args.to.extension().is_some_and(|extension| extension == "toml") {
+    let config = if args
+        .to
+        .extension()
+        .is_some_and(|extension| extension == "toml")
+    {
         Config::from_toml(&std::fs::read_to_string(&args.to)?)?
     } else {
         let mut config = Config::default();
@@ -82,25 +95,51 @@ async fn run(args: &Args) -> Result<ImportReport, Box<dyn Error>> {
             eprintln!("{}: {} records", progress.directory, progress.read);
         }
     };
-    let options = ImportOptions { dry_run: args.dry_run, progress: Some(Arc::new(progress)) };
+    let options = ImportOptions {
+        dry_run: args.dry_run,
+        progress: Some(Arc::new(progress)),
+    };
     Ok(import::piri(&args.from, stores.records()?, &options).await?)
 }
 
 fn same(from: &Path, to: Option<&Path>) -> bool {
-    let (from, to) = (from.canonicalize().ok(), to.and_then(|to| to.canonicalize().ok()));
+    let (from, to) = (
+        from.canonicalize().ok(),
+        to.and_then(|to| to.canonicalize().ok()),
+    );
     from.is_some() && from == to
 }
 
 fn print(report: &ImportReport, json: bool) {
     if json {
-        println!("{}", serde_json::to_string_pretty(report).unwrap_or_default());
+        println!(
+            "{}",
+            serde_json::to_string_pretty(report).unwrap_or_default()
+        );
         return;
     }
-    let done = if report.dry_run { "to import" } else { "imported" };
-    println!("{:<40} {:>9} {done:>9} {:>9} {:>9} {:>9}", "database", "read", "present", "index", "failed");
+    let done = if report.dry_run {
+        "to import"
+    } else {
+        "imported"
+    };
+    println!(
+        "{:<40} {:>9} {done:>9} {:>9} {:>9} {:>9}",
+        "database", "read", "present", "index", "failed"
+    );
     for database in &report.databases {
-        let counts = [database.read, database.imported, database.present, database.index, database.failed];
-        println!("{:<40} {}", database.directory, counts.map(|count| format!("{count:>9}")).join(" "));
+        let counts = [
+            database.read,
+            database.imported,
+            database.present,
+            database.index,
+            database.failed,
+        ];
+        println!(
+            "{:<40} {}",
+            database.directory,
+            counts.map(|count| format!("{count:>9}")).join(" ")
+        );
     }
     for database in &report.databases {
         for problem in &database.problems {
@@ -113,5 +152,8 @@ fn print(report: &ImportReport, json: bool) {
 
 /// An error with its causes, outermost first.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |&e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

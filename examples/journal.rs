@@ -1,11 +1,12 @@
-//! Prints a batch of a retrieval journal, a line a receipt, every hash checked, that of the whole too:
+//! Prints a batch of a retrieval journal, a line a receipt, every hash checked, that of the whole
+//! too:
 //!
 //! ```text
 //! cargo run --release --example journal -- FILE [--json]
 //! ```
 //!
-//! `FILE` is a rotated batch (`egress.{cid}.car`), an open one (`egress.car.wip`) or one that was set aside. What is broken in it goes to standard
-//! error, and the exit status is 1 then.
+//! `FILE` is a rotated batch (`egress.{cid}.car`), an open one (`egress.car.wip`) or one that was
+//! set aside. What is broken in it goes to standard error, and the exit status is 1 then.
 
 use std::error::Error;
 use std::fs::File;
@@ -17,8 +18,13 @@ use serde_json::json;
 use storehouse::local::journal::{BatchReader, Frame, Receipt};
 
 fn main() -> ExitCode {
-    let (options, files): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let ([file], true) = (files.as_slice(), options.iter().all(|option| option == "--json")) else {
+    let (options, files): (Vec<_>, Vec<_>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let ([file], true) = (
+        files.as_slice(),
+        options.iter().all(|option| option == "--json"),
+    ) else {
         eprintln!("usage: journal FILE [--json]");
         return ExitCode::from(2);
     };
@@ -26,7 +32,12 @@ fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         // Whoever reads the output has seen enough.
-        Err(e) if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(e)
+            if e.downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(e) => {
             eprintln!("{file}: {}", story(&*e));
             ExitCode::FAILURE
@@ -34,7 +45,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the batch. Returns how much of it is broken: frames, and the whole if it is not what the file's name says.
+/// Prints the batch. Returns how much of it is broken: frames, and the whole if it is not what the
+/// file's name says.
 fn print(file: &str, json: bool) -> Result<usize, Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut broken = 0;
@@ -51,7 +63,9 @@ fn print(file: &str, json: bool) -> Result<usize, Box<dyn Error>> {
         }
     }
     out.flush()?;
-    let name = Path::new(file).file_name().and_then(|name| name.to_str()?.strip_prefix("egress.")?.strip_suffix(".car"));
+    let name = Path::new(file)
+        .file_name()
+        .and_then(|name| name.to_str()?.strip_prefix("egress.")?.strip_suffix(".car"));
     if let (Some(name), Some(cid)) = (name, frames.cid())
         && name != cid.to_string()
     {

@@ -1,4 +1,5 @@
-//! A storage node: blobs and records over HTTP, on whichever backend is configured. What it answers to what: `docs/node.md`.
+//! A storage node: blobs and records over HTTP, on whichever backend is configured. What it answers
+//! to what: `docs/node.md`.
 //!
 //!     cargo run --release --example node -- [--config TOML] [--data-dir DIR] [--listen ADDR]
 
@@ -75,10 +76,21 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     server::raise_file_limit();
     let metrics = metrics::install()?;
     let stores = Stores::open(&args.config).await?;
-    let listener = TcpListener::bind(&args.listen).await.map_err(|e| format!("--listen {}: {e}", args.listen))?;
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .map_err(|e| format!("--listen {}: {e}", args.listen))?;
     let backend = stores.backend().to_string();
-    let node = Arc::new(Node::new(stores, args.limits, args.require_allocation, metrics)?);
-    let receipts = if args.receipts { Some(Receipts::start(&node).await?) } else { None };
+    let node = Arc::new(Node::new(
+        stores,
+        args.limits,
+        args.require_allocation,
+        metrics,
+    )?);
+    let receipts = if args.receipts {
+        Some(Receipts::start(&node).await?)
+    } else {
+        None
+    };
     if let Some(receipts) = &receipts {
         node.retrievals.get_or_init(|| receipts.retrievals());
     }
@@ -100,5 +112,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
 
 /// An error with its causes, outermost first.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |&e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -28,7 +28,11 @@ async fn main() -> ExitCode {
     match round::run(&args).await {
         Ok(report) => {
             report.print(args.json);
-            if report.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.verified {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("Failed: {}", chain(error.as_ref()));
@@ -39,5 +43,8 @@ async fn main() -> ExitCode {
 
 /// An error with its causes, outermost first.
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

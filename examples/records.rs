@@ -1,4 +1,5 @@
-//! A blob's life in records: allocated, accepted, claimed, receipted and consolidated, on whichever backend is configured.
+//! A blob's life in records: allocated, accepted, claimed, receipted and consolidated, on whichever
+//! backend is configured.
 //!
 //! ```text
 //! cargo run --release --example records -- [--config TOML]
@@ -13,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::records::{
-    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, DelegationBuilder, Did, Effects, Ipld, Outcome, Promise, ReceiptBuilder,
-    Signer,
+    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, DelegationBuilder, Did, Effects,
+    Ipld, Outcome, Promise, ReceiptBuilder, Signer,
 };
 use storehouse::{Config, Records, Stores};
 
@@ -23,9 +24,9 @@ async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let config = match arguments.as_slice() {
         [] => Ok(Config::default()),
-        [option, file] if option == "--config" => {
-            std::fs::read_to_string(file).map_err(Into::into).and_then(|text| Config::from_toml(&text).map_err(Box::<dyn Error>::from))
-        }
+        [option, file] if option == "--config" => std::fs::read_to_string(file)
+            .map_err(Into::into)
+            .and_then(|text| Config::from_toml(&text).map_err(Box::<dyn Error>::from)),
         _ => {
             eprintln!("usage: records [--config TOML]");
             return ExitCode::from(2);
@@ -51,19 +52,34 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
     // Keys for this example alone: a node has its own in the keystore.
     let (node, uploader) = (Signer::from_seed(&[1; 32]), Signer::from_seed(&[2; 32]));
     let space: Did = "did:web:space.example.com".parse()?;
-    let blob = Blob { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 };
+    let blob = Blob {
+        digest: Digest::of(HashFunction::Sha2_256, b"hello"),
+        size: 5,
+    };
 
     // Somebody asks for room.
     let allocate = invocation("blob/allocate", &uploader, node.did(), &blob)?;
-    let allocation = Allocation { space: space.clone(), blob: blob.clone(), expires: now + 3600, cause: allocate.cid() };
+    let allocation = Allocation {
+        space: space.clone(),
+        blob: blob.clone(),
+        expires: now + 3600,
+        cause: allocate.cid(),
+    };
     records.allocations.put(&allocation).await?;
     check(records.allocations.get(&blob.digest, &space).await? == allocation)?;
-    check(records.allocations.get_any_non_expired(&blob.digest, now).await? == Some(allocation.clone()))?;
+    check(
+        records
+            .allocations
+            .get_any_non_expired(&blob.digest, now)
+            .await?
+            == Some(allocation.clone()),
+    )?;
     println!("allocated     {} in {space}", blob.digest);
 
     // The blob came.
     let accept = invocation("blob/accept", &uploader, node.did(), &blob)?;
-    let acceptance = Acceptance::new(space.clone(), blob.clone(), accept.cid(), now)?.with_pdp_accept(Promise::of_ok(allocate.cid()));
+    let acceptance = Acceptance::new(space.clone(), blob.clone(), accept.cid(), now)?
+        .with_pdp_accept(Promise::of_ok(allocate.cid()));
     records.acceptances.put(&acceptance).await?;
     check(records.acceptances.get(&blob.digest, &space).await? == acceptance)?;
     println!("accepted      by {}", accept.cid());
@@ -76,8 +92,13 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
     println!("claimed       {}", claim.cid());
 
     // What came of the invocation, found by the invocation.
-    let effects = Effects { fork: vec![claim.cid()], join: None };
-    let receipt = ReceiptBuilder::for_invocation(&accept, Outcome::Ok(Ipld::Link(claim.cid()))).effects(effects).sign(&node)?;
+    let effects = Effects {
+        fork: vec![claim.cid()],
+        join: None,
+    };
+    let receipt = ReceiptBuilder::for_invocation(&accept, Outcome::Ok(Ipld::Link(claim.cid())))
+        .effects(effects)
+        .sign(&node)?;
     records.receipts.put(&receipt).await?;
     check(records.receipts.get_by_ran(&accept.cid()).await?.as_ref() == Some(&receipt))?;
     receipt.verify_signature(None)?;
@@ -86,7 +107,10 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
     // A batch of such receipts was handed in.
     let batch: Cid = "bagbaieraxuevlafzaezruz54lefip4kvv2oackllkme2ogdbm3fy6be3h5za".parse()?;
     let track_invocation = invocation("space/egress/track", &node, uploader.did(), &blob)?;
-    let consolidation = Consolidation { track_invocation, consolidate_invocation: receipt.cid() };
+    let consolidation = Consolidation {
+        track_invocation,
+        consolidate_invocation: receipt.cid(),
+    };
     records.consolidations.put(&batch, &consolidation).await?;
     check(records.consolidations.get(&batch).await? == consolidation)?;
     println!("consolidated  {batch}");
@@ -97,20 +121,41 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn invocation(can: &str, issuer: &Signer, audience: &Did, blob: &Blob) -> Result<storehouse::records::Delegation, Box<dyn Error>> {
+fn invocation(
+    can: &str,
+    issuer: &Signer,
+    audience: &Did,
+    blob: &Blob,
+) -> Result<storehouse::records::Delegation, Box<dyn Error>> {
     let arguments = BTreeMap::from([
-        ("digest".to_owned(), Ipld::Bytes(blob.digest.as_bytes().to_vec())),
+        (
+            "digest".to_owned(),
+            Ipld::Bytes(blob.digest.as_bytes().to_vec()),
+        ),
         ("size".to_owned(), Ipld::Integer(blob.size.into())),
     ]);
-    let capability = Capability { can: can.to_owned(), with: issuer.did().to_string(), nb: Some(Ipld::Map(arguments)) };
-    Ok(DelegationBuilder::new(audience.clone(), vec![capability]).expiration(4_000_000_000).sign(issuer)?)
+    let capability = Capability {
+        can: can.to_owned(),
+        with: issuer.did().to_string(),
+        nb: Some(Ipld::Map(arguments)),
+    };
+    Ok(DelegationBuilder::new(audience.clone(), vec![capability])
+        .expiration(4_000_000_000)
+        .sign(issuer)?)
 }
 
 fn check(same: bool) -> Result<(), &'static str> {
-    if same { Ok(()) } else { Err("a record reads back as another than was written") }
+    if same {
+        Ok(())
+    } else {
+        Err("a record reads back as another than was written")
+    }
 }
 
 /// An error with its causes, outermost first.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |&e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |&e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -23,7 +23,14 @@ pub enum StoreName {
 
 impl StoreName {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Blobs, Self::Allocations, Self::Acceptances, Self::Delegations, Self::Receipts, Self::Consolidations];
+    pub const ALL: [Self; 6] = [
+        Self::Blobs,
+        Self::Allocations,
+        Self::Acceptances,
+        Self::Delegations,
+        Self::Receipts,
+        Self::Consolidations,
+    ];
 
     /// The name, as in `repo.stores.NAME`.
     #[must_use]

@@ -7,7 +7,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a configuration cannot be used, or a store it asks for not be opened.
 ///
-/// `Display` is one sentence that names the setting; a deeper cause is the [`source()`](std::error::Error::source).
+/// `Display` is one sentence that names the setting; a deeper cause is the
+/// [`source()`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,11 +34,18 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Setting { setting: setting.into(), reason: reason.into(), source: None }
+        Self::Setting {
+            setting: setting.into(),
+            reason: reason.into(),
+            source: None,
+        }
     }
 
     /// The same with a deeper cause.
-    #[allow(dead_code, reason = "unused in a build whose backends cannot fail to open")]
+    #[allow(
+        dead_code,
+        reason = "unused in a build whose backends cannot fail to open"
+    )]
     pub(crate) fn caused_by(mut self, cause: Option<BoxError>) -> Self {
         if let Self::Setting { source, .. } = &mut self {
             *source = cause;

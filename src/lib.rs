@@ -11,14 +11,20 @@ mod stores;
 
 pub use backend::{Backend, StoreName};
 pub use config::{
-    BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig, RepoConfig, S3Config, StoreConfig, StoresConfig, SyncConfig,
+    BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig, RepoConfig, S3Config,
+    StoreConfig, StoresConfig, SyncConfig,
 };
 pub use error::{Error, Result};
 pub use local_stores::LocalStores;
 pub use stores::{Blobs, Records, Stores};
 
 pub use storehouse_blobstore as blobstore;
+#[cfg(all(unix, feature = "flatfs"))]
+pub use storehouse_flatfs as flatfs;
 pub use storehouse_genericstore as genericstore;
+pub use storehouse_layers as layers;
 pub use storehouse_local as local;
 pub use storehouse_objectstore as objectstore;
+#[cfg(feature = "s3")]
+pub use storehouse_s3 as s3;
 pub use storehouse_stores as records;

@@ -12,7 +12,8 @@ use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyStore, Me
 use crate::config::RepoConfig;
 use crate::{Error, Result, observed};
 
-/// Where keys lie under the data directory. Not in Piri's `wallet`, which is a database: its engine deletes files that it does not know.
+/// Where keys lie under the data directory. Not in Piri's `wallet`, which is a database: its engine
+/// deletes files that it does not know.
 pub(crate) const KEYSTORE_DIR: &str = "keystore";
 
 /// Where the retrieval journal lies under the data directory, as Piri has it.
@@ -37,18 +38,37 @@ impl LocalStores {
         let Some(data_dir) = &repo.data_dir else {
             return Ok(Self {
                 keys: observed::keys(Arc::new(MemoryKeyStore::new()), "memory"),
-                journal: observed::journal(Arc::new(MemoryJournal::new(options.rotate_at)), "memory"),
+                journal: observed::journal(
+                    Arc::new(MemoryJournal::new(options.rotate_at)),
+                    "memory",
+                ),
                 recovery: Arc::default(),
                 rotator,
                 data_dir: None,
             });
         };
-        let sealing = FileKeyStoreOptions { passphrase, ..FileKeyStoreOptions::default() };
-        let keys = FileKeyStore::open(data_dir.join(KEYSTORE_DIR), sealing).await.map_err(cannot_open)?;
-        let journal = FsJournal::open(data_dir.join(JOURNAL_DIR), options).await.map_err(cannot_open)?;
+        let sealing = FileKeyStoreOptions {
+            passphrase,
+            ..FileKeyStoreOptions::default()
+        };
+        let keys = FileKeyStore::open(data_dir.join(KEYSTORE_DIR), sealing)
+            .await
+            .map_err(cannot_open)?;
+        let journal = FsJournal::open(data_dir.join(JOURNAL_DIR), options)
+            .await
+            .map_err(cannot_open)?;
         let recovery = Arc::new(journal.recovery().clone());
-        let (keys, journal) = (observed::keys(Arc::new(keys), "files"), observed::journal(Arc::new(journal), "files"));
-        Ok(Self { keys, journal, recovery, rotator, data_dir: Some(data_dir.clone()) })
+        let (keys, journal) = (
+            observed::keys(Arc::new(keys), "files"),
+            observed::journal(Arc::new(journal), "files"),
+        );
+        Ok(Self {
+            keys,
+            journal,
+            recovery,
+            rotator,
+            data_dir: Some(data_dir.clone()),
+        })
     }
 
     /// The keys: in `{data_dir}/keystore`, or in memory.
@@ -69,8 +89,9 @@ impl LocalStores {
         &self.recovery
     }
 
-    /// How a [`Rotator`](storehouse_local::journal::Rotator) of the journal is configured: how often it rotates, and what it removes. Nothing rotates by the clock until one
-    /// is spawned with it.
+    /// How a [`Rotator`](storehouse_local::journal::Rotator) of the journal is configured: how
+    /// often it rotates, and what it removes. Nothing rotates by the clock until one is spawned
+    /// with it.
     #[must_use]
     pub fn rotator_options(&self) -> RotatorOptions {
         self.rotator

@@ -1,4 +1,5 @@
-//! What every store that is opened is wrapped with: the feature `observe` has its operations counted and traced, and without it there is nothing.
+//! What every store that is opened is wrapped with: the feature `observe` has its operations
+//! counted and traced, and without it there is nothing.
 
 use std::sync::Arc;
 
@@ -9,11 +10,15 @@ use storehouse_objectstore::ObjectStore;
 #[cfg(feature = "observe")]
 mod wrapped {
     use super::*;
+    use storehouse_layers::ObservedStore;
     use storehouse_local::journal::ObservedJournal;
     use storehouse_local::keystore::ObservedKeyStore;
-    use storehouse_objectstore::ObservedStore;
 
-    pub(crate) fn store(store: Arc<dyn ObjectStore>, name: &'static str, backend: &'static str) -> Arc<dyn ObjectStore> {
+    pub(crate) fn store(
+        store: Arc<dyn ObjectStore>,
+        name: &'static str,
+        backend: &'static str,
+    ) -> Arc<dyn ObjectStore> {
         Arc::new(ObservedStore::new(store, name, backend))
     }
 
@@ -31,7 +36,11 @@ mod wrapped {
     use super::*;
 
     #[allow(dead_code, reason = "unused in a build without any backend")]
-    pub(crate) fn store(store: Arc<dyn ObjectStore>, _: &'static str, _: &'static str) -> Arc<dyn ObjectStore> {
+    pub(crate) fn store(
+        store: Arc<dyn ObjectStore>,
+        _: &'static str,
+        _: &'static str,
+    ) -> Arc<dyn ObjectStore> {
         store
     }
 

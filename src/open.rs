@@ -1,4 +1,5 @@
-//! From the place of a store to the store. A backend that was not compiled in is an error that says so.
+//! From the place of a store to the store. A backend that was not compiled in is an error that says
+//! so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,9 @@ use std::sync::Arc;
 
 use storehouse_blobstore::{BlobStore, FlatfsKeys, KeyEncoder, PlainKeys, S3Keys};
 use storehouse_objectstore::ObjectStore;
-use storehouse_stores::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore};
+use storehouse_stores::{
+    AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore,
+};
 
 use crate::config::S3Config;
 use crate::place::Place;
@@ -31,9 +34,11 @@ impl Opener {
         Ok(BlobStore::new(store, keys))
     }
 
-    /// `None` in a build without the database that records go to by default, where nobody asked for it by name.
+    /// `None` in a build without the database that records go to by default, where nobody asked for
+    /// it by name.
     pub(crate) async fn records(&mut self, places: &[Place<'_>]) -> Result<Option<Records>> {
-        let default = |place: &Place<'_>| matches!(place.backend, Backend::Datastore { .. }) && !place.chosen;
+        let default =
+            |place: &Place<'_>| matches!(place.backend, Backend::Datastore { .. }) && !place.chosen;
         if !cfg!(feature = "datastore") && places.iter().any(default) {
             return Ok(None);
         }
@@ -44,20 +49,38 @@ impl Opener {
         let (store, backend) = self.open(places, StoreName::Delegations).await?;
         let delegations = DelegationStore::new(store, &layout(backend));
         let (store, backend) = self.open(places, StoreName::Receipts).await?;
-        let receipts = ReceiptStore::new(store, &layout(backend)).map_err(|e| Error::setting("repo.stores.receipts", e.to_string()))?;
+        let receipts = ReceiptStore::new(store, &layout(backend))
+            .map_err(|e| Error::setting("repo.stores.receipts", e.to_string()))?;
         let (store, backend) = self.open(places, StoreName::Consolidations).await?;
         let consolidations = ConsolidationStore::new(store, &layout(backend));
-        Ok(Some(Records { allocations, acceptances, delegations, receipts, consolidations }))
+        Ok(Some(Records {
+            allocations,
+            acceptances,
+            delegations,
+            receipts,
+            consolidations,
+        }))
     }
 
-    async fn open<'a>(&mut self, places: &'a [Place<'_>], name: StoreName) -> Result<(Arc<dyn ObjectStore>, &'a Backend)> {
+    async fn open<'a>(
+        &mut self,
+        places: &'a [Place<'_>],
+        name: StoreName,
+    ) -> Result<(Arc<dyn ObjectStore>, &'a Backend)> {
         let Some(place) = places.iter().find(|place| place.name == name) else {
-            return Err(Error::setting(format!("repo.stores.{name}"), "has no place"));
+            return Err(Error::setting(
+                format!("repo.stores.{name}"),
+                "has no place",
+            ));
         };
         let (store, label) = match (&place.backend, place.server) {
             (Backend::Flatfs { path }, _) => (flatfs(path, &place.setting).await?, "flatfs"),
-            (Backend::Datastore { path }, _) => (self.database(path, &place.setting).await?, "datastore"),
-            (Backend::S3 { bucket, .. }, Some(server)) => (s3(server, bucket, &place.setting).await?, "s3"),
+            (Backend::Datastore { path }, _) => {
+                (self.database(path, &place.setting).await?, "datastore")
+            }
+            (Backend::S3 { bucket, .. }, Some(server)) => {
+                (s3(server, bucket, &place.setting).await?, "s3")
+            }
             (Backend::Memory | Backend::S3 { .. }, _) => (memory(&place.setting)?, "memory"),
         };
         Ok((observed::store(store, name.as_str(), label), &place.backend))
@@ -84,12 +107,20 @@ fn layout(backend: &Backend) -> Layout {
 
 #[allow(dead_code, reason = "unused in a build with every backend")]
 fn not_built(setting: &str, feature: &str) -> Error {
-    Error::setting(setting, format!("this build of storehouse has no such backend; build it with the feature {feature:?}"))
+    Error::setting(
+        setting,
+        format!(
+            "this build of storehouse has no such backend; build it with the feature {feature:?}"
+        ),
+    )
 }
 
 /// Why there are no record stores.
 pub(crate) fn no_database() -> Error {
-    Error::setting("repo.data_dir", "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"")
+    Error::setting(
+        "repo.data_dir",
+        "this build of storehouse has no backend for records under it; build it with the feature \"datastore\"",
+    )
 }
 
 #[cfg(feature = "memory")]
@@ -104,9 +135,11 @@ fn memory(setting: &str) -> Opened {
 
 #[cfg(feature = "flatfs")]
 async fn flatfs(path: &Path, setting: &str) -> Opened {
-    use storehouse_objectstore::flatfs::{FlatFs, FlatFsOptions};
+    use storehouse_flatfs::{FlatFs, FlatFsOptions};
 
-    let store = FlatFs::open(path, FlatFsOptions::default()).await.map_err(|e| cannot_open(setting, e))?;
+    let store = FlatFs::open(path, FlatFsOptions::default())
+        .await
+        .map_err(|e| cannot_open(setting, e))?;
     Ok(Arc::new(store))
 }
 
@@ -119,7 +152,9 @@ async fn flatfs(_: &Path, setting: &str) -> Opened {
 async fn datastore(path: &Path, setting: &str) -> Opened {
     use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
 
-    let store = Datastore::open(path, DatastoreOptions::default()).await.map_err(|e| cannot_open(setting, e))?;
+    let store = Datastore::open(path, DatastoreOptions::default())
+        .await
+        .map_err(|e| cannot_open(setting, e))?;
     Ok(Arc::new(store))
 }
 
@@ -130,7 +165,7 @@ async fn datastore(_: &Path, setting: &str) -> Opened {
 
 #[cfg(feature = "s3")]
 async fn s3(config: &S3Config, bucket: &str, setting: &str) -> Opened {
-    use storehouse_objectstore::s3::{Credentials, S3, S3Options};
+    use storehouse_s3::{Credentials, S3, S3Options};
 
     let credentials = config.credentials.as_ref().map(|given| Credentials {
         access_key_id: given.access_key_id.clone(),
@@ -146,7 +181,11 @@ async fn s3(config: &S3Config, bucket: &str, setting: &str) -> Opened {
         credentials,
         ..S3Options::default()
     };
-    Ok(Arc::new(S3::open(options).await.map_err(|e| cannot_open(setting, e))?))
+    Ok(Arc::new(
+        S3::open(options)
+            .await
+            .map_err(|e| cannot_open(setting, e))?,
+    ))
 }
 
 #[cfg(not(feature = "s3"))]
@@ -160,14 +199,26 @@ fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
     use std::error::Error as _;
     use storehouse_objectstore::Error as Store;
     match error {
-        Store::Config { setting, reason, source } => {
-            // A section has settings of its own; a directory is one already, whatever name it was put there under.
-            let setting = if section.ends_with("s3") { format!("{section}.{setting}") } else { section.to_owned() };
+        Store::Config {
+            setting,
+            reason,
+            source,
+        } => {
+            // A section has settings of its own; a directory is one already, whatever name it was
+            // put there under.
+            let setting = if section.ends_with("s3") {
+                format!("{section}.{setting}")
+            } else {
+                section.to_owned()
+            };
             Error::setting(setting, reason).caused_by(source)
         }
         other => {
             let sentence = other.to_string();
-            let reason = sentence.strip_prefix("open: ").unwrap_or(&sentence).to_owned();
+            let reason = sentence
+                .strip_prefix("open: ")
+                .unwrap_or(&sentence)
+                .to_owned();
             let cause = other.source().map(|cause| cause.to_string().into());
             Error::setting(section, reason).caused_by(cause)
         }

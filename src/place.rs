@@ -1,4 +1,5 @@
-//! Which store goes where: what a configuration says, made whole and checked before anything is opened.
+//! Which store goes where: what a configuration says, made whole and checked before anything is
+//! opened.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ use crate::{Backend, Error, Result, StoreName};
 /// Where blobs lie under the data directory, as Piri has it.
 const BLOBS_DIR: &str = "pdp/datastore";
 
-/// Where records lie under the data directory. None of Piri's own directories: its databases stay as they are.
+/// Where records lie under the data directory. None of Piri's own directories: its databases stay
+/// as they are.
 const RECORDS_DIR: &str = "records";
 
 /// Where one store goes.
@@ -27,10 +29,16 @@ pub(crate) struct Place<'a> {
 
 /// Where every store goes, in the order of [`StoreName::ALL`].
 pub(crate) fn places(repo: &RepoConfig) -> Result<Vec<Place<'_>>> {
-    let places: Vec<_> = StoreName::ALL.iter().map(|&name| place(repo, name)).collect::<Result<_>>()?;
+    let places: Vec<_> = StoreName::ALL
+        .iter()
+        .map(|&name| place(repo, name))
+        .collect::<Result<_>>()?;
     if repo.data_dir.is_none() {
         let on_s3 = repo.s3.is_some().then_some("repo.s3".to_owned());
-        let kept = places.iter().find(|place| place.backend != Backend::Memory).map(|place| place.setting.clone());
+        let kept = places
+            .iter()
+            .find(|place| place.backend != Backend::Memory)
+            .map(|place| place.setting.clone());
         if let Some(setting) = on_s3.or(kept) {
             return Err(Error::setting(
                 "repo.data_dir",
@@ -40,7 +48,10 @@ pub(crate) fn places(repo: &RepoConfig) -> Result<Vec<Place<'_>>> {
             ));
         }
     }
-    let local = repo.data_dir.as_deref().map(|dir| [dir.join(KEYSTORE_DIR), dir.join(JOURNAL_DIR)]);
+    let local = repo
+        .data_dir
+        .as_deref()
+        .map(|dir| [dir.join(KEYSTORE_DIR), dir.join(JOURNAL_DIR)]);
     apart(&places, local.iter().flatten())?;
     Ok(places)
 }
@@ -62,50 +73,105 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
         (None, Some(data_dir)) => Ok((data_dir.join(usual), "repo.data_dir".to_owned())),
         (None, None) => Err(Error::setting(
             format!("{section}.path"),
-            format!("is not set, and neither is repo.data_dir; {kind} needs one", kind = kind.as_str()),
+            format!(
+                "is not set, and neither is repo.data_dir; {kind} needs one",
+                kind = kind.as_str()
+            ),
         )),
     };
-    let usual_setting = if chosen { format!("{section}.backend") } else { "repo".to_owned() };
+    let usual_setting = if chosen {
+        format!("{section}.backend")
+    } else {
+        "repo".to_owned()
+    };
     Ok(match kind {
-        BackendKind::Memory => Place { name, backend: Backend::Memory, server: None, setting: usual_setting, chosen },
+        BackendKind::Memory => Place {
+            name,
+            backend: Backend::Memory,
+            server: None,
+            setting: usual_setting,
+            chosen,
+        },
         BackendKind::Flatfs => {
             let (path, setting) = directory(BLOBS_DIR)?;
-            Place { name, backend: Backend::Flatfs { path }, server: None, setting, chosen }
+            Place {
+                name,
+                backend: Backend::Flatfs { path },
+                server: None,
+                setting,
+                chosen,
+            }
         }
         BackendKind::Datastore => {
             let (path, setting) = directory(RECORDS_DIR)?;
-            Place { name, backend: Backend::Datastore { path }, server: None, setting, chosen }
+            Place {
+                name,
+                backend: Backend::Datastore { path },
+                server: None,
+                setting,
+                chosen,
+            }
         }
         BackendKind::S3 => {
             let (server, setting) = match (own.and_then(|own| own.s3.as_ref()), &repo.s3) {
                 (Some(server), _) => (server, format!("{section}.s3")),
                 (None, Some(server)) => (server, "repo.s3".to_owned()),
                 (None, None) => {
-                    return Err(Error::setting(format!("{section}.s3"), "is not set, and neither is repo.s3; a store on S3 needs one"));
+                    return Err(Error::setting(
+                        format!("{section}.s3"),
+                        "is not set, and neither is repo.s3; a store on S3 needs one",
+                    ));
                 }
             };
             let usual = || format!("{}{}", server.bucket_prefix, name.bucket());
             let bucket = own.and_then(|own| own.bucket.clone()).unwrap_or_else(usual);
-            let backend = Backend::S3 { endpoint: server.endpoint.clone(), bucket };
-            Place { name, backend, server: Some(server), setting, chosen }
+            let backend = Backend::S3 {
+                endpoint: server.endpoint.clone(),
+                bucket,
+            };
+            Place {
+                name,
+                backend,
+                server: Some(server),
+                setting,
+                chosen,
+            }
         }
     })
 }
 
-/// No store lies in another one's bucket or directory. Record stores may share a database, whose keys tell them apart; in a bucket they would not.
+/// No store lies in another one's bucket or directory. Record stores may share a database, whose
+/// keys tell them apart; in a bucket they would not.
 fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     for (at, later) in places.iter().enumerate() {
         for earlier in &places[..at] {
             // What was put there by name is at fault, not what always was there.
-            let (place, other) = if later.chosen || !earlier.chosen { (later, earlier) } else { (earlier, later) };
+            let (place, other) = if later.chosen || !earlier.chosen {
+                (later, earlier)
+            } else {
+                (earlier, later)
+            };
             match (&place.backend, &other.backend) {
-                (Backend::S3 { endpoint, bucket }, Backend::S3 { endpoint: server, bucket: taken }) => {
+                (
+                    Backend::S3 { endpoint, bucket },
+                    Backend::S3 {
+                        endpoint: server,
+                        bucket: taken,
+                    },
+                ) => {
                     if bucket == taken && host(endpoint) == host(server) {
-                        let reason = format!("is {bucket:?}, which {} have already; each store needs a bucket of its own", other.name);
-                        return Err(Error::setting(format!("repo.stores.{}.bucket", place.name), reason));
+                        let reason = format!(
+                            "is {bucket:?}, which {} have already; each store needs a bucket of its own",
+                            other.name
+                        );
+                        return Err(Error::setting(
+                            format!("repo.stores.{}.bucket", place.name),
+                            reason,
+                        ));
                     }
                 }
-                (Backend::Datastore { path }, Backend::Datastore { path: same }) if absolute(path) == absolute(same) => {}
+                (Backend::Datastore { path }, Backend::Datastore { path: same })
+                    if absolute(path) == absolute(same) => {}
                 (_, theirs) => {
                     if let Some(taken) = directory(theirs) {
                         outside(place, taken, other.name.as_str())?;
@@ -115,7 +181,9 @@ fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> 
         }
     }
     for taken in local {
-        places.iter().try_for_each(|place| outside(place, taken, "the keystore or the journal"))?;
+        places
+            .iter()
+            .try_for_each(|place| outside(place, taken, "the keystore or the journal"))?;
     }
     Ok(())
 }
@@ -128,12 +196,18 @@ fn directory(backend: &Backend) -> Option<&Path> {
 }
 
 fn outside(place: &Place<'_>, taken: &Path, whose: &str) -> Result<()> {
-    let Some(path) = directory(&place.backend) else { return Ok(()) };
+    let Some(path) = directory(&place.backend) else {
+        return Ok(());
+    };
     let (mine, theirs) = (absolute(path), absolute(taken));
     if !mine.starts_with(&theirs) && !theirs.starts_with(&mine) {
         return Ok(());
     }
-    let reason = format!("{} and {}, where {whose} lie, are one directory or one within the other", path.display(), taken.display());
+    let reason = format!(
+        "{} and {}, where {whose} lie, are one directory or one within the other",
+        path.display(),
+        taken.display()
+    );
     Err(Error::setting(place.setting.clone(), reason))
 }
 
@@ -144,5 +218,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The server that an endpoint names, with or without a scheme.
 fn host(endpoint: &str) -> &str {
-    endpoint.split_once("://").map_or(endpoint, |(_, host)| host).trim_end_matches('/')
+    endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, host)| host)
+        .trim_end_matches('/')
 }

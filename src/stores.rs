@@ -36,14 +36,18 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Opens what `config` picks: S3 if it is configured, else the file system if `data_dir` is set, else memory. Blobs go to the bucket
-    /// `{bucket_prefix}pdp`, to flatfs in `{data_dir}/pdp/datastore`, or to memory; records to a bucket a kind, to one database in `{data_dir}/records`, or to memory. A store with
-    /// a section of its own, `repo.stores.NAME`, goes where that says. The keystore and the journal go under `data_dir` in every case, or to memory if
-    /// nothing else is kept either. Missing directories and buckets are created.
+    /// Opens what `config` picks: S3 if it is configured, else the file system if `data_dir` is
+    /// set, else memory. Blobs go to the bucket `{bucket_prefix}pdp`, to flatfs in
+    /// `{data_dir}/pdp/datastore`, or to memory; records to a bucket a kind, to one database in
+    /// `{data_dir}/records`, or to memory. A store with a section of its own, `repo.stores.NAME`,
+    /// goes where that says. The keystore and the journal go under `data_dir` in every case, or to
+    /// memory if nothing else is kept either. Missing directories and buckets are created.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting), which names the setting that is wrong or whose store cannot be opened: a directory that cannot be written or is in use,
-    /// a server that is not there or refuses the credentials, a backend that this build was made without, S3 without a `data_dir` for what never goes there.
+    /// [`Error::Setting`](crate::Error::Setting), which names the setting that is wrong or whose
+    /// store cannot be opened: a directory that cannot be written or is in use, a server that is
+    /// not there or refuses the credentials, a backend that this build was made without, S3 without
+    /// a `data_dir` for what never goes there.
     pub async fn open(config: &Config) -> Result<Self> {
         config.check()?;
         let places = place::places(&config.repo)?;
@@ -52,8 +56,16 @@ impl Stores {
         let blobs = opener.blobs(&places).await?;
         let records = opener.records(&places).await?;
         let local = LocalStores::open(&config.repo, passphrase).await?;
-        let backends: BTreeMap<_, _> = places.into_iter().map(|place| (place.name, place.backend)).collect();
-        Ok(Self { blobs, records, backends: Arc::new(backends), local })
+        let backends: BTreeMap<_, _> = places
+            .into_iter()
+            .map(|place| (place.name, place.backend))
+            .collect();
+        Ok(Self {
+            blobs,
+            records,
+            backends: Arc::new(backends),
+            local,
+        })
     }
 
     /// The blobs.
@@ -65,7 +77,8 @@ impl Stores {
     /// The record stores: allocations, acceptances, delegations, receipts, consolidations.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if this build has no backend for records under `data_dir`.
+    /// [`Error::Setting`](crate::Error::Setting) if this build has no backend for records under
+    /// `data_dir`.
     pub fn records(&self) -> Result<&Records> {
         self.records.as_ref().ok_or_else(open::no_database)
     }

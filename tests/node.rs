@@ -1,6 +1,7 @@
 //! The example `node` as its users meet it: a process, and HTTP.
 //!
-//! `cargo test` builds the example first; `cargo test --test node` alone does not, and needs `cargo build --example node` before it.
+//! `cargo test` builds the example first; `cargo test --test node` alone does not, and needs `cargo
+//! build --example node` before it.
 
 #[path = "node/blobs.rs"]
 mod blobs;

@@ -1,7 +1,8 @@
-//! Everything that can log does so at its loudest while secrets go through it. None of them is in what is printed: it is searched here, and with the output of all
-//! other tests by `.ci/no-secrets`.
+//! Everything that can log does so at its loudest while secrets go through it. None of them is in
+//! what is printed: it is searched here, and with the output of all other tests by
+//! `.ci/no-secrets`.
 
-#[path = "../objectstore/tests/support/mod.rs"]
+#[path = "../objectstore/s3/tests/support/mod.rs"]
 mod s3;
 
 use std::error::Error;
@@ -51,7 +52,10 @@ impl Printed {
 async fn no_secret_is_logged_or_told() {
     let printed = Printed::default();
     let writer = printed.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false);
     // Of this whole process, whose only test this is.
     tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
 
@@ -69,27 +73,68 @@ async fn no_secret_is_logged_or_told() {
     printed.debug(&right);
     let stores = Stores::open(&right).await.unwrap();
     printed.debug(&stores);
-    stores.blobs().put(&Digest::of(HashFunction::Sha2_256, b"hello"), Body::from("hello"), PutBlob::default()).await.unwrap();
+    stores
+        .blobs()
+        .put(
+            &Digest::of(HashFunction::Sha2_256, b"hello"),
+            Body::from("hello"),
+            PutBlob::default(),
+        )
+        .await
+        .unwrap();
     let name = "node".parse().unwrap();
     let key = format!("{MARK} the key itself").into_bytes().into();
-    stores.local().keys().put(&name, &key, PutKey::Create).await.unwrap();
+    stores
+        .local()
+        .keys()
+        .put(&name, &key, PutKey::Create)
+        .await
+        .unwrap();
     printed.debug(&stores.local().keys().get(&name).await.unwrap());
-    printed.error(&stores.local().keys().put(&name, &key, PutKey::Create).await.unwrap_err());
+    printed.error(
+        &stores
+            .local()
+            .keys()
+            .put(&name, &key, PutKey::Create)
+            .await
+            .unwrap_err(),
+    );
     drop(stores);
 
-    let wrong = Stores::open(&config(MARK, &format!("{MARK} of others"))).await.unwrap();
+    let wrong = Stores::open(&config(MARK, &format!("{MARK} of others")))
+        .await
+        .unwrap();
     printed.error(&wrong.local().keys().get(&name).await.unwrap_err());
     drop(wrong);
-    printed.error(&Stores::open(&config(&format!("{MARK} of others"), "x")).await.unwrap_err());
-    for broken in [format!("[repo.keystore]\npassphrase = {MARK}"), format!("[repo.keystore]\npassphrase = [{MARK:?}]")] {
+    printed.error(
+        &Stores::open(&config(&format!("{MARK} of others"), "x"))
+            .await
+            .unwrap_err(),
+    );
+    for broken in [
+        format!("[repo.keystore]\npassphrase = {MARK}"),
+        format!("[repo.keystore]\npassphrase = [{MARK:?}]"),
+    ] {
         printed.error(&Config::from_toml(&broken).unwrap_err());
     }
-    let variable = ("STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES".to_owned(), MARK.to_owned());
+    let variable = (
+        "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES".to_owned(),
+        MARK.to_owned(),
+    );
     printed.error(&Config::with_env(None, [variable]).unwrap_err());
 
     let text = String::from_utf8(printed.0.lock().unwrap().clone()).unwrap();
-    for loud in ["put{store=\"blobs\" backend=\"s3\"", "keystore{", "is sealed under another passphrase", "secret_access_key", "redacted"] {
-        assert!(text.to_lowercase().contains(&loud.to_lowercase()), "{loud:?} was not printed, so nothing was looked at");
+    for loud in [
+        "put{store=\"blobs\" backend=\"s3\"",
+        "keystore{",
+        "is sealed under another passphrase",
+        "secret_access_key",
+        "redacted",
+    ] {
+        assert!(
+            text.to_lowercase().contains(&loud.to_lowercase()),
+            "{loud:?} was not printed, so nothing was looked at"
+        );
     }
     assert!(!text.contains(MARK), "a secret was printed");
 }

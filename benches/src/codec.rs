@@ -33,9 +33,16 @@ struct DerivedBlob {
 pub(crate) fn run(options: &Options) -> Report {
     let records: Vec<Allocation> = (0..1000).map(filled::allocation).collect();
     let bytes: Vec<_> = records.iter().map(Allocation::encode).collect();
-    let derived: Vec<Derived> = bytes.iter().map(|bytes| serde_ipld_dagcbor::from_slice(bytes).expect("the same format")).collect();
+    let derived: Vec<Derived> = bytes
+        .iter()
+        .map(|bytes| serde_ipld_dagcbor::from_slice(bytes).expect("the same format"))
+        .collect();
     for (derived, bytes) in derived.iter().zip(&bytes) {
-        assert_eq!(serde_ipld_dagcbor::to_vec(derived).expect("bytes"), bytes[..], "the same bytes");
+        assert_eq!(
+            serde_ipld_dagcbor::to_vec(derived).expect("bytes"),
+            bytes[..],
+            "the same bytes"
+        );
     }
     let times = options.pick(200, 20);
     let mut report = Report::default();
@@ -43,8 +50,16 @@ pub(crate) fn run(options: &Options) -> Report {
         "ns a record",
         options.pick(15, 3),
         vec![
-            Contender::new(DERIVED, || each(times, &derived, |derived| drop(std::hint::black_box(serde_ipld_dagcbor::to_vec(derived))))),
-            Contender::new(OURS, || each(times, &records, |record| drop(std::hint::black_box(record.encode())))),
+            Contender::new(DERIVED, || {
+                each(times, &derived, |derived| {
+                    drop(std::hint::black_box(serde_ipld_dagcbor::to_vec(derived)))
+                })
+            }),
+            Contender::new(OURS, || {
+                each(times, &records, |record| {
+                    drop(std::hint::black_box(record.encode()))
+                })
+            }),
         ],
     );
     let decode = Table::measure(
@@ -52,13 +67,25 @@ pub(crate) fn run(options: &Options) -> Report {
         options.pick(15, 3),
         vec![
             Contender::new(DERIVED, || {
-                each(times, &bytes, |bytes| drop(std::hint::black_box(serde_ipld_dagcbor::from_slice::<Derived>(bytes))))
+                each(times, &bytes, |bytes| {
+                    drop(std::hint::black_box(serde_ipld_dagcbor::from_slice::<
+                        Derived,
+                    >(bytes)))
+                })
             }),
-            Contender::new(OURS, || each(times, &bytes, |bytes| drop(std::hint::black_box(Allocation::decode(bytes))))),
+            Contender::new(OURS, || {
+                each(times, &bytes, |bytes| {
+                    drop(std::hint::black_box(Allocation::decode(bytes)))
+                })
+            }),
         ],
     );
     for (what, table) in [("encode", encode), ("decode", decode)] {
-        report.at_most(&format!("{what}: of serde_ipld_dagcbor's time"), table.ratio(OURS, DERIVED), 1.0);
+        report.at_most(
+            &format!("{what}: of serde_ipld_dagcbor's time"),
+            table.ratio(OURS, DERIVED),
+            1.0,
+        );
         report.table(what, table);
     }
     report

@@ -23,25 +23,43 @@ const READS: u64 = 200;
 pub(crate) fn run(options: &Options) -> Report {
     let dirs = [options.tempdir(), options.tempdir()];
     // One worker, so that the reads and the ticks share it.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let records = options.pick(300_000, 30_000);
     let filled = filled::datastore(&runtime, dirs[0].path(), records);
-    runtime.block_on(filled.close()).expect("a closed datastore");
+    runtime
+        .block_on(filled.close())
+        .expect("a closed datastore");
     drop(filled::redb(dirs[1].path(), records));
     let table = Table::measure(
         "µs between two turns of the other task, the longest",
         options.pick(9, 3),
         vec![
-            Contender::new(NOTHING, || ticking(&runtime, async { tokio::time::sleep(Duration::from_millis(100)).await })),
+            Contender::new(NOTHING, || {
+                ticking(&runtime, async {
+                    tokio::time::sleep(Duration::from_millis(100)).await
+                })
+            }),
             Contender::new(STOREHOUSE, || {
                 evict(dirs[0].path());
-                let options = DatastoreOptions { cache: 0, ..DatastoreOptions::default() };
-                let store = runtime.block_on(Datastore::open(dirs[0].path(), options)).expect("a datastore");
+                let options = DatastoreOptions {
+                    cache: 0,
+                    ..DatastoreOptions::default()
+                };
+                let store = runtime
+                    .block_on(Datastore::open(dirs[0].path(), options))
+                    .expect("a datastore");
                 let reading = store.clone();
                 let late = ticking(&runtime, async move {
                     for read in 0..READS {
                         let key = Key::new(filled::key(mix(read) % records)).expect("a key");
-                        reading.get(&key, GetOptions::default()).await.expect("a get");
+                        reading
+                            .get(&key, GetOptions::default())
+                            .await
+                            .expect("a get");
                     }
                 });
                 runtime.block_on(store.close()).expect("a closed datastore");
@@ -49,10 +67,15 @@ pub(crate) fn run(options: &Options) -> Report {
             }),
             Contender::new(IN_PLACE, || {
                 evict(dirs[1].path());
-                let database = Arc::new(Database::open(dirs[1].path().join("redb")).expect("a database"));
+                let database =
+                    Arc::new(Database::open(dirs[1].path().join("redb")).expect("a database"));
                 ticking(&runtime, async move {
                     for read in 0..READS {
-                        let table = database.begin_read().expect("a transaction").open_table(REDB).expect("a table");
+                        let table = database
+                            .begin_read()
+                            .expect("a transaction")
+                            .open_table(REDB)
+                            .expect("a table");
                         let key = filled::key(mix(read) % records);
                         table.get(key.as_bytes()).expect("a get").expect("a record");
                         tokio::task::yield_now().await;
@@ -62,11 +85,15 @@ pub(crate) fn run(options: &Options) -> Report {
         ],
     );
     let mut report = Report::default();
-    report.table(&format!("{READS} gets that miss every cache, on the one thread that ticks"), table);
+    report.table(
+        &format!("{READS} gets that miss every cache, on the one thread that ticks"),
+        table,
+    );
     report
 }
 
-/// Runs `reads` while another task of the same thread ticks. The longest it waits for its turn, in µs.
+/// Runs `reads` while another task of the same thread ticks. The longest it waits for its turn, in
+/// µs.
 fn ticking(runtime: &Runtime, reads: impl Future<Output = ()> + Send + 'static) -> f64 {
     runtime.block_on(async {
         let reading = tokio::spawn(reads);

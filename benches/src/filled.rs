@@ -52,17 +52,28 @@ pub(crate) fn value(number: u64) -> Bytes {
 /// The allocation with this number: 160 bytes or so under a key of 115.
 pub(crate) fn allocation(number: u64) -> Allocation {
     let noise = key(number);
-    let blob = Blob { digest: Digest::of(HashFunction::Sha2_256, noise.as_bytes()), size: 1 << 20 };
+    let blob = Blob {
+        digest: Digest::of(HashFunction::Sha2_256, noise.as_bytes()),
+        size: 1 << 20,
+    };
     let mut space = [0; 32];
     space.copy_from_slice(&noise.as_bytes()[..32]);
-    Allocation { space: Did::from_ed25519(&space), blob, expires: 1_700_000_000 + number, cause: dag_cbor_cid_of(noise.as_bytes()) }
+    Allocation {
+        space: Did::from_ed25519(&space),
+        blob,
+        expires: 1_700_000_000 + number,
+        cause: dag_cbor_cid_of(noise.as_bytes()),
+    }
 }
 
 /// The key of an allocation in a database, and its bytes.
 pub(crate) fn allocation_record(number: u64) -> (String, Bytes) {
     let allocation = allocation(number);
     let key = format!("{}/{}", allocation.blob.digest, allocation.space);
-    let key = Layout::database().allocations.object_key(&key).expect("a key");
+    let key = Layout::database()
+        .allocations
+        .object_key(&key)
+        .expect("a key");
     (key.to_string(), allocation.encode())
 }
 
@@ -74,12 +85,21 @@ pub(crate) fn datastore(runtime: &Runtime, dir: &Path, records: u64) -> Arc<Data
     datastore_of(runtime, dir, records, record)
 }
 
-pub(crate) fn datastore_of(runtime: &Runtime, dir: &Path, records: u64, record: fn(u64) -> (String, Bytes)) -> Arc<Datastore> {
+pub(crate) fn datastore_of(
+    runtime: &Runtime,
+    dir: &Path,
+    records: u64,
+    record: fn(u64) -> (String, Bytes),
+) -> Arc<Datastore> {
     runtime.block_on(async {
-        let store = Datastore::open(dir, DatastoreOptions::default()).await.expect("a datastore");
+        let store = Datastore::open(dir, DatastoreOptions::default())
+            .await
+            .expect("a datastore");
         for start in (0..records).step_by(BATCH as usize) {
             let put = |batch: Batch, (key, value)| batch.put(Key::new(key).expect("a key"), value);
-            let batch = (start..(start + BATCH).min(records)).map(record).fold(Batch::new(), put);
+            let batch = (start..(start + BATCH).min(records))
+                .map(record)
+                .fold(Batch::new(), put);
             store.batch(batch).await.expect("a batch");
         }
         Arc::new(store)
@@ -90,7 +110,11 @@ pub(crate) fn redb(dir: &Path, records: u64) -> Arc<Database> {
     redb_of(dir, records, record)
 }
 
-pub(crate) fn redb_of(dir: &Path, records: u64, record: fn(u64) -> (String, Bytes)) -> Arc<Database> {
+pub(crate) fn redb_of(
+    dir: &Path,
+    records: u64,
+    record: fn(u64) -> (String, Bytes),
+) -> Arc<Database> {
     let database = Database::create(dir.join("redb")).expect("a database");
     let writing = database.begin_write().expect("a transaction");
     {

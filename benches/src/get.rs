@@ -31,23 +31,43 @@ type Allocations = AllocationStore<Arc<dyn ObjectStore>>;
 
 pub(crate) fn run(options: &Options) -> Report {
     let runtime = runtime();
-    let [few, many] = [1_000, options.pick(1_000_000, 50_000)].map(|records| Filled::new(&runtime, options, records));
+    let [few, many] = [1_000, options.pick(1_000_000, 50_000)]
+        .map(|records| Filled::new(&runtime, options, records));
     // All take turns with each other, so that what else the machine does hits few and many alike.
-    let contenders = few.contenders(&runtime).into_iter().chain(many.contenders(&runtime)).collect();
+    let contenders = few
+        .contenders(&runtime)
+        .into_iter()
+        .chain(many.contenders(&runtime))
+        .collect();
     let table = Table::measure("µs a read", options.pick(9, 3), contenders);
     let mut report = Report::default();
     for filled in [&few, &many] {
         let among = filled.records;
         let ratio = |name| table.ratio(&filled.name(name), &filled.name(REDB_GET));
-        report.at_most(&format!("times redb's get, by Arc<dyn>, among {among}"), ratio(THROUGH_DYN), 2.0);
+        report.at_most(
+            &format!("times redb's get, by Arc<dyn>, among {among}"),
+            ratio(THROUGH_DYN),
+            2.0,
+        );
         for name in [FIRST_BY_PREFIX, GET, GET_ANY, EXISTS] {
-            report.at_most(&format!("times redb's get, {name}, among {among}"), ratio(name), 8.0);
+            report.at_most(
+                &format!("times redb's get, {name}, among {among}"),
+                ratio(name),
+                8.0,
+            );
         }
     }
     for name in [GET, GET_ANY, EXISTS] {
-        report.at_most(&format!("times as long as among few, {name}"), table.ratio(&many.name(name), &few.name(name)), 2.0);
+        report.at_most(
+            &format!("times as long as among few, {name}"),
+            table.ratio(&many.name(name), &few.name(name)),
+            2.0,
+        );
     }
-    report.table(&format!("among {} and among {} records", few.records, many.records), table);
+    report.table(
+        &format!("among {} and among {} records", few.records, many.records),
+        table,
+    );
     report
 }
 
@@ -72,15 +92,42 @@ impl Filled {
         let own = filled::datastore_of(runtime, dirs[0].path(), records, record);
         runtime.block_on(own.compact()).expect("a merge");
         let store: Arc<dyn ObjectStore> = own.clone();
-        let allocations = Arc::new(AllocationStore::new(Arc::clone(&store), &Layout::database()));
+        let allocations = Arc::new(AllocationStore::new(
+            Arc::clone(&store),
+            &Layout::database(),
+        ));
         let redb = filled::redb_of(dirs[1].path(), records, record);
         let numbers: Vec<u64> = (0..options.pick(200_000, 20_000)).collect();
-        let keys: Vec<String> = numbers.iter().map(|i| record(mix(*i) % records).0).collect();
+        let keys: Vec<String> = numbers
+            .iter()
+            .map(|i| record(mix(*i) % records).0)
+            .collect();
         let key = |text: &String| Key::new(text).expect("a key");
         let known = Arc::new(keys.iter().map(key).collect());
-        let absent = Arc::new(numbers.iter().map(|i| key(&record(records + i).0)).collect());
-        let asked = Arc::new(numbers.iter().map(|i| filled::allocation(mix(*i) % records)).collect());
-        Self { records, own, store, allocations, redb, keys, known, absent, asked, _dirs: dirs }
+        let absent = Arc::new(
+            numbers
+                .iter()
+                .map(|i| key(&record(records + i).0))
+                .collect(),
+        );
+        let asked = Arc::new(
+            numbers
+                .iter()
+                .map(|i| filled::allocation(mix(*i) % records))
+                .collect(),
+        );
+        Self {
+            records,
+            own,
+            store,
+            allocations,
+            redb,
+            keys,
+            known,
+            absent,
+            asked,
+            _dirs: dirs,
+        }
     }
 
     fn name(&self, name: &str) -> String {
@@ -91,13 +138,27 @@ impl Filled {
         vec![
             Contender::new(self.name(REDB_GET), || redb_gets(&self.redb, &self.keys)),
             Contender::new(self.name(REDB_KEPT), || redb_kept(&self.redb, &self.keys)),
-            Contender::on(runtime, self.name(THROUGH_DYN), || through_dyn(&self.store, &self.known)),
-            Contender::on(runtime, self.name(THROUGH_TYPE), || through_type(&self.own, &self.known)),
-            Contender::on(runtime, self.name(MISSING), || missing(&self.store, &self.absent)),
-            Contender::on(runtime, self.name(FIRST_BY_PREFIX), || first_by_prefix(&self.store, &self.known)),
-            Contender::on(runtime, self.name(GET), || get(&self.allocations, &self.asked)),
-            Contender::on(runtime, self.name(GET_ANY), || get_any(&self.allocations, &self.asked)),
-            Contender::on(runtime, self.name(EXISTS), || exists(&self.allocations, &self.asked)),
+            Contender::on(runtime, self.name(THROUGH_DYN), || {
+                through_dyn(&self.store, &self.known)
+            }),
+            Contender::on(runtime, self.name(THROUGH_TYPE), || {
+                through_type(&self.own, &self.known)
+            }),
+            Contender::on(runtime, self.name(MISSING), || {
+                missing(&self.store, &self.absent)
+            }),
+            Contender::on(runtime, self.name(FIRST_BY_PREFIX), || {
+                first_by_prefix(&self.store, &self.known)
+            }),
+            Contender::on(runtime, self.name(GET), || {
+                get(&self.allocations, &self.asked)
+            }),
+            Contender::on(runtime, self.name(GET_ANY), || {
+                get_any(&self.allocations, &self.asked)
+            }),
+            Contender::on(runtime, self.name(EXISTS), || {
+                exists(&self.allocations, &self.asked)
+            }),
         ]
     }
 }
@@ -109,18 +170,36 @@ fn per_read(started: Instant, reads: usize) -> f64 {
 fn redb_gets(database: &Database, keys: &[String]) -> f64 {
     let started = Instant::now();
     for key in keys {
-        let table = database.begin_read().expect("a transaction").open_table(REDB).expect("a table");
-        let value = table.get(key.as_bytes()).expect("a get").expect("a record").value().to_vec();
+        let table = database
+            .begin_read()
+            .expect("a transaction")
+            .open_table(REDB)
+            .expect("a table");
+        let value = table
+            .get(key.as_bytes())
+            .expect("a get")
+            .expect("a record")
+            .value()
+            .to_vec();
         assert!(value.len() > LEAST);
     }
     per_read(started, keys.len())
 }
 
 fn redb_kept(database: &Database, keys: &[String]) -> f64 {
-    let table = database.begin_read().expect("a transaction").open_table(REDB).expect("a table");
+    let table = database
+        .begin_read()
+        .expect("a transaction")
+        .open_table(REDB)
+        .expect("a table");
     let started = Instant::now();
     for key in keys {
-        let value = table.get(key.as_bytes()).expect("a get").expect("a record").value().to_vec();
+        let value = table
+            .get(key.as_bytes())
+            .expect("a get")
+            .expect("a record")
+            .value()
+            .to_vec();
         assert!(value.len() > LEAST);
     }
     per_read(started, keys.len())
@@ -144,7 +223,11 @@ fn through_type(store: &Arc<Datastore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'stat
     async move {
         let started = Instant::now();
         for key in keys.iter() {
-            let object = store.as_ref().get(key, GetOptions::default()).await.expect("a get");
+            let object = store
+                .as_ref()
+                .get(key, GetOptions::default())
+                .await
+                .expect("a get");
             assert!(object.body.collect(1 << 20).await.expect("a body").len() > LEAST);
         }
         per_read(started, keys.len())
@@ -157,7 +240,13 @@ fn missing(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'sta
     async move {
         let started = Instant::now();
         for key in keys.iter() {
-            assert!(store.get(key, GetOptions::default()).await.expect_err("nothing").is_not_found());
+            assert!(
+                store
+                    .get(key, GetOptions::default())
+                    .await
+                    .expect_err("nothing")
+                    .is_not_found()
+            );
         }
         per_read(started, keys.len())
     }
@@ -171,7 +260,12 @@ fn first_by_prefix(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFut
         let started = Instant::now();
         for key in keys.iter() {
             let options = ListOptions::default().prefix(&key.as_str()[..60]).limit(1);
-            let entry = store.list(options).next().await.expect("an entry").expect("an entry");
+            let entry = store
+                .list(options)
+                .next()
+                .await
+                .expect("an entry")
+                .expect("an entry");
             assert_eq!(&entry.key, key);
         }
         per_read(started, keys.len())
@@ -184,7 +278,10 @@ fn get(store: &Arc<Allocations>, asked: &Arc<Vec<Allocation>>) -> BoxFuture<'sta
     async move {
         let started = Instant::now();
         for allocation in asked.iter() {
-            let got = store.get(&allocation.blob.digest, &allocation.space).await.expect("an allocation");
+            let got = store
+                .get(&allocation.blob.digest, &allocation.space)
+                .await
+                .expect("an allocation");
             assert_eq!(got.expires, allocation.expires);
         }
         per_read(started, asked.len())
@@ -197,7 +294,11 @@ fn get_any(store: &Arc<Allocations>, asked: &Arc<Vec<Allocation>>) -> BoxFuture<
     async move {
         let started = Instant::now();
         for allocation in asked.iter() {
-            let got = store.get_any(&allocation.blob.digest).await.expect("a look").expect("an allocation");
+            let got = store
+                .get_any(&allocation.blob.digest)
+                .await
+                .expect("a look")
+                .expect("an allocation");
             assert_eq!(got.expires, allocation.expires);
         }
         per_read(started, asked.len())

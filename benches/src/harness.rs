@@ -34,7 +34,10 @@ impl Options {
 
 /// A runtime as a node has it: a worker for each core.
 pub(crate) fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 /// Somebody who takes turns. Each round gives one figure.
@@ -45,12 +48,21 @@ pub(crate) struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     pub(crate) fn new(name: impl Into<String>, round: impl FnMut() -> f64 + 'a) -> Self {
-        Self { name: name.into(), round: Box::new(round) }
+        Self {
+            name: name.into(),
+            round: Box::new(round),
+        }
     }
 
     /// One whose round is a future, run on a worker of the runtime.
-    pub(crate) fn on(runtime: &'a Runtime, name: impl Into<String>, mut round: impl FnMut() -> BoxFuture<'static, f64> + 'a) -> Self {
-        Self::new(name, move || runtime.block_on(runtime.spawn(round())).expect("a round"))
+    pub(crate) fn on(
+        runtime: &'a Runtime,
+        name: impl Into<String>,
+        mut round: impl FnMut() -> BoxFuture<'static, f64> + 'a,
+    ) -> Self {
+        Self::new(name, move || {
+            runtime.block_on(runtime.spawn(round())).expect("a round")
+        })
     }
 }
 
@@ -62,8 +74,15 @@ pub(crate) struct Table {
 
 impl Table {
     /// Lets everybody take a turn for practice, then `rounds` that count.
-    pub(crate) fn measure(unit: &'static str, rounds: usize, mut contenders: Vec<Contender<'_>>) -> Self {
-        let mut rows: Vec<(String, Vec<f64>)> = contenders.iter().map(|contender| (contender.name.clone(), Vec::new())).collect();
+    pub(crate) fn measure(
+        unit: &'static str,
+        rounds: usize,
+        mut contenders: Vec<Contender<'_>>,
+    ) -> Self {
+        let mut rows: Vec<(String, Vec<f64>)> = contenders
+            .iter()
+            .map(|contender| (contender.name.clone(), Vec::new()))
+            .collect();
         for round in 0..=rounds {
             for (contender, (_, figures)) in contenders.iter_mut().zip(&mut rows) {
                 let figure = (contender.round)();
@@ -76,7 +95,11 @@ impl Table {
     }
 
     fn figures(&self, name: &str) -> &[f64] {
-        self.rows.iter().find(|(known, _)| *known == name).map(|(_, figures)| &figures[..]).expect("a contender of that name")
+        self.rows
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, figures)| &figures[..])
+            .expect("a contender of that name")
     }
 
     pub(crate) fn median(&self, name: &str) -> f64 {
@@ -89,7 +112,13 @@ impl Table {
 
     /// The median of a round's ratios: what slows the machine down slows both.
     pub(crate) fn ratio(&self, a: &str, b: &str) -> f64 {
-        median(self.figures(a).iter().zip(self.figures(b)).map(|(a, b)| a / b).collect())
+        median(
+            self.figures(a)
+                .iter()
+                .zip(self.figures(b))
+                .map(|(a, b)| a / b)
+                .collect(),
+        )
     }
 }
 
@@ -108,7 +137,11 @@ struct Goal {
 
 impl Goal {
     fn met(&self) -> bool {
-        if self.at_least { self.figure >= self.bound } else { self.figure <= self.bound }
+        if self.at_least {
+            self.figure >= self.bound
+        } else {
+            self.figure <= self.bound
+        }
     }
 }
 
@@ -124,11 +157,21 @@ impl Report {
     }
 
     pub(crate) fn at_least(&mut self, what: &str, figure: f64, bound: f64) {
-        self.goals.push(Goal { what: what.to_owned(), figure, bound, at_least: true });
+        self.goals.push(Goal {
+            what: what.to_owned(),
+            figure,
+            bound,
+            at_least: true,
+        });
     }
 
     pub(crate) fn at_most(&mut self, what: &str, figure: f64, bound: f64) {
-        self.goals.push(Goal { what: what.to_owned(), figure, bound, at_least: false });
+        self.goals.push(Goal {
+            what: what.to_owned(),
+            figure,
+            bound,
+            at_least: false,
+        });
     }
 
     pub(crate) fn met(&self) -> bool {
@@ -142,16 +185,37 @@ impl Report {
         }
         println!("{name}: {about}");
         for (title, table) in &self.tables {
-            println!("\n{title}, {}, median (least to most) of {} rounds", table.unit, table.rows.first().map_or(0, |(_, f)| f.len()));
+            println!(
+                "\n{title}, {}, median (least to most) of {} rounds",
+                table.unit,
+                table.rows.first().map_or(0, |(_, f)| f.len())
+            );
             for (name, figures) in &table.rows {
-                let (least, most) = figures.iter().fold((f64::MAX, f64::MIN), |(least, most), f| (least.min(*f), most.max(*f)));
-                println!("  {name:<38} {:>12} ({} to {})", short(table.median(name)), short(least), short(most));
+                let (least, most) = figures
+                    .iter()
+                    .fold((f64::MAX, f64::MIN), |(least, most), f| {
+                        (least.min(*f), most.max(*f))
+                    });
+                println!(
+                    "  {name:<38} {:>12} ({} to {})",
+                    short(table.median(name)),
+                    short(least),
+                    short(most)
+                );
             }
         }
         println!();
         for goal in &self.goals {
-            let (bound, verdict) = (if goal.at_least { "at least" } else { "at most" }, if goal.met() { "met" } else { "MISSED" });
-            println!("  {:<64} {:>8}   {bound} {}: {verdict}", goal.what, short(goal.figure), goal.bound);
+            let (bound, verdict) = (
+                if goal.at_least { "at least" } else { "at most" },
+                if goal.met() { "met" } else { "MISSED" },
+            );
+            println!(
+                "  {:<64} {:>8}   {bound} {}: {verdict}",
+                goal.what,
+                short(goal.figure),
+                goal.bound
+            );
         }
     }
 

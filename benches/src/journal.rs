@@ -27,16 +27,25 @@ pub(crate) fn run(options: &Options) -> Report {
     let mut report = Report::default();
 
     let dirs = [options.tempdir(), options.tempdir()];
-    let [one, many] = dirs.each_ref().map(|dir| open(&runtime, dir.path(), SyncPolicy::EveryAppend));
+    let [one, many] = dirs
+        .each_ref()
+        .map(|dir| open(&runtime, dir.path(), SyncPolicy::EveryAppend));
     let each = options.pick(200, 10);
-    let synced =
-        vec![Contender::on(&runtime, ONE, || writers(&one, 1, each)), Contender::on(&runtime, MANY, || writers(&many, WRITERS, each))];
+    let synced = vec![
+        Contender::on(&runtime, ONE, || writers(&one, 1, each)),
+        Contender::on(&runtime, MANY, || writers(&many, WRITERS, each)),
+    ];
     let synced = Table::measure("appends a second", options.pick(15, 3), synced);
-    report.at_least("synced each: 64 writers in terms of one", synced.ratio(MANY, ONE), 8.0);
+    report.at_least(
+        "synced each: 64 writers in terms of one",
+        synced.ratio(MANY, ONE),
+        8.0,
+    );
     report.table("every append synced before it returns", synced);
 
     let dirs = [options.tempdir(), options.tempdir(), options.tempdir()];
-    let [one, many] = [&dirs[0], &dirs[1]].map(|dir| open(&runtime, dir.path(), SyncPolicy::OnRotation));
+    let [one, many] =
+        [&dirs[0], &dirs[1]].map(|dir| open(&runtime, dir.path(), SyncPolicy::OnRotation));
     let count = options.pick(WRITERS * 500, WRITERS * 20);
     let unsynced = vec![
         Contender::new(RAW, || raw(dirs[2].path(), count)),
@@ -44,18 +53,28 @@ pub(crate) fn run(options: &Options) -> Report {
         Contender::on(&runtime, ONE, || writers(&one, 1, count / 4)),
     ];
     let unsynced = Table::measure("appends a second", options.pick(15, 3), unsynced);
-    report.at_least("not synced: in terms of the raw loop", unsynced.ratio(MANY, RAW), 0.7);
+    report.at_least(
+        "not synced: in terms of the raw loop",
+        unsynced.ratio(MANY, RAW),
+        0.7,
+    );
     report.table("synced on rotation", unsynced);
     report
 }
 
 fn open(runtime: &Runtime, dir: &Path, sync: SyncPolicy) -> FsJournal {
     // Rotations come between the rounds.
-    let options = JournalOptions { rotate_at: u64::MAX, sync };
-    runtime.block_on(FsJournal::open(dir, options)).expect("a journal")
+    let options = JournalOptions {
+        rotate_at: u64::MAX,
+        sync,
+    };
+    runtime
+        .block_on(FsJournal::open(dir, options))
+        .expect("a journal")
 }
 
-/// A round: `count` writers append `each` archives, one after another. The batch is then rotated and removed.
+/// A round: `count` writers append `each` archives, one after another. The batch is then rotated
+/// and removed.
 fn writers(journal: &FsJournal, count: usize, each: usize) -> BoxFuture<'static, f64> {
     let journal = journal.clone();
     async move {
@@ -73,14 +92,19 @@ fn writers(journal: &FsJournal, count: usize, each: usize) -> BoxFuture<'static,
             task.expect("a task");
         }
         let figure = (count * each) as f64 / started.elapsed().as_secs_f64();
-        let batch = journal.force_rotate().await.expect("a rotation").expect("a batch");
+        let batch = journal
+            .force_rotate()
+            .await
+            .expect("a rotation")
+            .expect("a batch");
         journal.remove(&batch).await.expect("a removal");
         figure
     }
     .boxed()
 }
 
-/// The least that such a file takes: each archive hashed, each frame made, hashed into the file's hash, and written with one call.
+/// The least that such a file takes: each archive hashed, each frame made, hashed into the file's
+/// hash, and written with one call.
 fn raw(dir: &Path, count: usize) -> f64 {
     let path = dir.join("raw");
     let mut file = File::create(&path).expect("a file");

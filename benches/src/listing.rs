@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
-use storehouse_objectstore::flatfs::ShardFunction;
+use storehouse_flatfs::ShardFunction;
 use storehouse_objectstore::{ObjectStore, ObjectStoreExt as _};
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
@@ -59,7 +59,11 @@ pub(crate) fn run(options: &Options) -> Report {
             let store = Arc::clone(&other);
             async move {
                 let started = Instant::now();
-                let count = store.list(None).try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("a listing");
+                let count = store
+                    .list(None)
+                    .try_fold(0, |count, _| async move { Ok(count + 1) })
+                    .await
+                    .expect("a listing");
                 assert!(count >= blobs);
                 millis(started)
             }
@@ -83,20 +87,34 @@ fn fill(dir: &Path, blobs: usize) {
     let alphabet = b"abcdefghijklmnopqrstuvwxyz234567";
     for first in alphabet {
         for second in alphabet {
-            fs::create_dir_all(dir.join(format!("{}{}", char::from(*first), char::from(*second)))).expect("a directory");
+            fs::create_dir_all(dir.join(format!("{}{}", char::from(*first), char::from(*second))))
+                .expect("a directory");
         }
     }
     for i in 0..blobs {
         let digest = Sha256::digest(i.to_le_bytes());
-        let hash: String = digest.iter().chain(&digest[..20]).map(|byte| char::from(alphabet[usize::from(byte % 32)])).collect();
+        let hash: String = digest
+            .iter()
+            .chain(&digest[..20])
+            .map(|byte| char::from(alphabet[usize::from(byte % 32)]))
+            .collect();
         let name = format!("ciq{hash}");
-        fs::File::create(dir.join(ShardFunction::default().shard(&name)).join(format!("{name}.data"))).expect("a file");
+        fs::File::create(
+            dir.join(ShardFunction::default().shard(&name))
+                .join(format!("{name}.data")),
+        )
+        .expect("a file");
     }
 }
 
 fn find(dir: &Path) -> f64 {
     let started = Instant::now();
-    let status = Command::new("find").arg(dir).args(["-type", "f", "-printf", "%f %s\n"]).stdout(Stdio::null()).status().expect("find");
+    let status = Command::new("find")
+        .arg(dir)
+        .args(["-type", "f", "-printf", "%f %s\n"])
+        .stdout(Stdio::null())
+        .status()
+        .expect("find");
     assert!(status.success());
     millis(started)
 }
@@ -108,7 +126,14 @@ fn millis(started: Instant) -> f64 {
 /// The most memory that this process had, in MiB.
 fn memory() -> f64 {
     let status = fs::read_to_string("/proc/self/status").expect("the process's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak memory");
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("its peak memory");
+    let kib: f64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number");
     kib / 1024.0
 }

@@ -1,7 +1,8 @@
 //! What storehouse costs, next to its peers and to the machine underneath.
 //!
-//! `cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]` runs one benchmark: storehouse, its peers and a raw loop take turns, round
-//! after round, so that whatever else the machine does hits all of them. `-- list` names the benchmarks.
+//! `cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]` runs one
+//! benchmark: storehouse, its peers and a raw loop take turns, round after round, so that whatever
+//! else the machine does hits all of them. `-- list` names the benchmarks.
 
 mod codec;
 mod cold_gets;
@@ -30,21 +31,69 @@ use harness::{Options, Report};
 type Bench = fn(&Options) -> Report;
 
 const BENCHES: &[(&str, &str, Bench)] = &[
-    ("ranges", "hot 4 KiB ranges, one after another and 32 at once", ranges::run),
+    (
+        "ranges",
+        "hot 4 KiB ranges, one after another and 32 at once",
+        ranges::run,
+    ),
     ("stream", "a cached object of 64 MiB, streamed", stream::run),
-    ("small-puts", "durable puts of 1 KiB from 64 writers", small_puts::run),
-    ("listing", "listing 1,000,000 blobs with their sizes", listing::run),
-    ("memory", "memory over idle: a blob of 4 GiB in and out, 1,000 puts at once", memory::run),
-    ("verified-put", "a blob of 256 MiB: hashed, written and durable", verified_put::run),
-    ("journal", "receipts appended to the journal, synced each and not synced", journal::run),
-    ("records", "durable puts of small records among 1,000,000", records::run),
-    ("get", "one small record among 1,000 and 1,000,000", get::run),
+    (
+        "small-puts",
+        "durable puts of 1 KiB from 64 writers",
+        small_puts::run,
+    ),
+    (
+        "listing",
+        "listing 1,000,000 blobs with their sizes",
+        listing::run,
+    ),
+    (
+        "memory",
+        "memory over idle: a blob of 4 GiB in and out, 1,000 puts at once",
+        memory::run,
+    ),
+    (
+        "verified-put",
+        "a blob of 256 MiB: hashed, written and durable",
+        verified_put::run,
+    ),
+    (
+        "journal",
+        "receipts appended to the journal, synced each and not synced",
+        journal::run,
+    ),
+    (
+        "records",
+        "durable puts of small records among 1,000,000",
+        records::run,
+    ),
+    (
+        "get",
+        "one small record among 1,000 and 1,000,000",
+        get::run,
+    ),
     ("scan", "reading all of 100,000 allocations", scan::run),
-    ("s3-scan", "reading all allocations of an S3 server that is 5 ms away", s3_scan::run),
+    (
+        "s3-scan",
+        "reading all allocations of an S3 server that is 5 ms away",
+        s3_scan::run,
+    ),
     ("codec", "an allocation's bytes, made and read", codec::run),
-    ("http", "ranges of a hot blob over HTTP, against nginx", http::run),
-    ("node-memory", "a node under 1,000 slow readers, and 32 uploads and downloads of 256 MiB", node_memory::run),
-    ("cold-gets", "what gets that wait for the disk do to other tasks", cold_gets::run),
+    (
+        "http",
+        "ranges of a hot blob over HTTP, against nginx",
+        http::run,
+    ),
+    (
+        "node-memory",
+        "a node under 1,000 slow readers, and 32 uploads and downloads of 256 MiB",
+        node_memory::run,
+    ),
+    (
+        "cold-gets",
+        "what gets that wait for the disk do to other tasks",
+        cold_gets::run,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -79,14 +128,20 @@ fn main() -> ExitCode {
     match name.as_deref() {
         None => usage("which benchmark?"),
         Some("list") => {
-            BENCHES.iter().for_each(|(name, about, _)| println!("{name:<14} {about}"));
+            BENCHES
+                .iter()
+                .for_each(|(name, about, _)| println!("{name:<14} {about}"));
             ExitCode::SUCCESS
         }
         Some(name) => match BENCHES.iter().find(|(known, ..)| *known == name) {
             Some((_, about, run)) => {
                 let report = run(&options);
                 report.print(name, about, &options);
-                if options.quick || report.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                if options.quick || report.met() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
             }
             None => usage(&format!("there is no benchmark {name:?}")),
         },
@@ -94,7 +149,9 @@ fn main() -> ExitCode {
 }
 
 fn usage(problem: &str) -> ExitCode {
-    eprintln!("{problem}\nusage: cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]\n       … -- list\n");
+    eprintln!(
+        "{problem}\nusage: cargo run --release -p storehouse-benches -- NAME [--json] [--quick] [--dir DIR]\n       … -- list\n"
+    );
     for (name, about, _) in BENCHES {
         eprintln!("  {name:<14} {about}");
     }

@@ -1,6 +1,8 @@
-//! The memory of a node under many connections: 1,000 that read slowly, and 32 uploads, then downloads, of 256 MiB side by side.
+//! The memory of a node under many connections: 1,000 that read slowly, and 32 uploads, then
+//! downloads, of 256 MiB side by side.
 //!
-//! The node is a process of its own, and the figure its high-water mark of resident memory, as the system accounts it.
+//! The node is a process of its own, and the figure its high-water mark of resident memory, as the
+//! system accounts it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,11 +23,22 @@ const MIB: usize = 1 << 20;
 
 pub(crate) fn run(options: &Options) -> Report {
     let (readers, mib) = (1000, options.pick(256, 8));
-    let contenders = vec![Contender::new(SLOW, || slow_readers(options, readers)), Contender::new(PARALLEL, || parallel(options, 32, mib))];
+    let contenders = vec![
+        Contender::new(SLOW, || slow_readers(options, readers)),
+        Contender::new(PARALLEL, || parallel(options, 32, mib)),
+    ];
     let table = Table::measure("MiB", 1, contenders);
     let mut report = Report::default();
-    report.at_most(&format!("{SLOW}, others answered meanwhile: MiB in all"), table.most(SLOW), 256.0);
-    report.at_most(&format!("{PARALLEL} of {mib} MiB, all verified: MiB in all"), table.most(PARALLEL), 256.0);
+    report.at_most(
+        &format!("{SLOW}, others answered meanwhile: MiB in all"),
+        table.most(SLOW),
+        256.0,
+    );
+    report.at_most(
+        &format!("{PARALLEL} of {mib} MiB, all verified: MiB in all"),
+        table.most(PARALLEL),
+        256.0,
+    );
     report.table("peak resident memory of the node", table);
     report
 }
@@ -38,7 +51,9 @@ struct Content {
 
 impl Content {
     fn new(seed: usize, mib: usize) -> Self {
-        let block = (0..MIB / 8).flat_map(|i| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect();
+        let block = (0..MIB / 8)
+            .flat_map(|i| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes())
+            .collect();
         let mut content = Self { block, left: mib };
         content.block[..8].copy_from_slice(&(seed as u64).to_le_bytes());
         content
@@ -64,7 +79,10 @@ impl Content {
 async fn ask(node: SocketAddr, head: &str) -> TcpStream {
     let mut stream = TcpStream::connect(node).await.expect("a connection");
     let head = format!("{head}\r\nHost: node\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.expect("a request is sent");
+    stream
+        .write_all(head.as_bytes())
+        .await
+        .expect("a request is sent");
     stream
 }
 
@@ -75,12 +93,22 @@ async fn status(stream: &mut TcpStream) -> u16 {
         head.push(stream.read_u8().await.expect("an answer"));
     }
     let text = String::from_utf8(head).expect("a head is text");
-    text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    text.split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .expect("a status")
 }
 
 async fn put(node: SocketAddr, seed: usize, mib: usize) -> Digest {
     let digest = Content::digest(seed, mib);
-    let mut stream = ask(node, &format!("PUT /blobs/{digest} HTTP/1.1\r\nContent-Length: {}", mib * MIB)).await;
+    let mut stream = ask(
+        node,
+        &format!(
+            "PUT /blobs/{digest} HTTP/1.1\r\nContent-Length: {}",
+            mib * MIB
+        ),
+    )
+    .await;
     let mut content = Content::new(seed, mib);
     while let Some(piece) = content.next() {
         stream.write_all(piece).await.expect("a piece is sent");
@@ -103,10 +131,15 @@ async fn get(node: SocketAddr, digest: Digest, mib: usize) {
         }
     }
     assert_eq!(len, mib * MIB);
-    assert_eq!(Digest::new(HashFunction::Sha2_256, &hash.finalize()).expect("a digest"), digest, "other bytes came back");
+    assert_eq!(
+        Digest::new(HashFunction::Sha2_256, &hash.finalize()).expect("a digest"),
+        digest,
+        "other bytes came back"
+    );
 }
 
-/// Everybody reads 1 KiB every tenth of a second, of a blob of 64 MiB, until requests that are not slow were answered.
+/// Everybody reads 1 KiB every tenth of a second, of a blob of 64 MiB, until requests that are not
+/// slow were answered.
 fn slow_readers(options: &Options, readers: usize) -> f64 {
     let dir = options.tempdir();
     let node = Server::node(dir.path());
@@ -122,7 +155,10 @@ fn slow_readers(options: &Options, readers: usize) -> f64 {
                 assert_eq!(status(&mut stream).await, 200, "a slow reader");
                 let mut piece = [0; 1024];
                 while stopped.try_recv().is_err() {
-                    stream.read_exact(&mut piece).await.expect("a slow reader's bytes");
+                    stream
+                        .read_exact(&mut piece)
+                        .await
+                        .expect("a slow reader's bytes");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }));
@@ -149,7 +185,9 @@ fn parallel(options: &Options, many: usize, mib: usize) -> f64 {
     let runtime = runtime();
     let spawned = |seed| runtime.spawn(put(address, seed, mib));
     let digests = runtime.block_on(join_all((0..many).map(spawned)));
-    let downloads = digests.into_iter().map(|digest| runtime.spawn(get(address, digest.expect("an upload"), mib)));
+    let downloads = digests
+        .into_iter()
+        .map(|digest| runtime.spawn(get(address, digest.expect("an upload"), mib)));
     for download in runtime.block_on(join_all(downloads)) {
         download.expect("a download");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use object_store::local::LocalFileSystem;
 use opendal::{Operator, services};
-use storehouse_objectstore::{FlatFs, FlatFsOptions};
+use storehouse_flatfs::{FlatFs, FlatFsOptions};
 
 pub(crate) const STOREHOUSE: &str = "storehouse flatfs";
 pub(crate) const OBJECT_STORE: &str = "object_store local";
@@ -12,7 +12,9 @@ pub(crate) const OPENDAL: &str = "opendal fs";
 pub(crate) const RAW: &str = "raw loop";
 
 pub(crate) async fn flatfs(path: &Path) -> FlatFs {
-    FlatFs::open(path, FlatFsOptions::default()).await.expect("a flatfs")
+    FlatFs::open(path, FlatFsOptions::default())
+        .await
+        .expect("a flatfs")
 }
 
 pub(crate) fn object_store(path: &Path) -> LocalFileSystem {

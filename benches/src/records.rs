@@ -23,7 +23,10 @@ const CASES: [(u64, u64, f64); 3] = [(1, 2_000, 0.5), (64, 3_000, 0.13), (256, 1
 
 pub(crate) fn run(options: &Options) -> Report {
     let records = options.pick(1_000_000, 20_000);
-    let (dirs, runtime) = ([options.tempdir(), options.tempdir(), options.tempdir()], runtime());
+    let (dirs, runtime) = (
+        [options.tempdir(), options.tempdir(), options.tempdir()],
+        runtime(),
+    );
     let store: Arc<dyn ObjectStore> = filled::datastore(&runtime, dirs[0].path(), records);
     let next = Arc::new(AtomicU64::new(records));
     let mut report = Report::default();
@@ -38,13 +41,25 @@ pub(crate) fn run(options: &Options) -> Report {
                 Contender::on(&runtime, STOREHOUSE, || puts(&store, &next, writers, each)),
             ],
         );
-        report.at_least(&format!("of the raw loop's speed with {writers} writers"), table.ratio(STOREHOUSE, RAW), least);
-        report.table(&format!("{writers} writers, among {records} records"), table);
+        report.at_least(
+            &format!("of the raw loop's speed with {writers} writers"),
+            table.ratio(STOREHOUSE, RAW),
+            least,
+        );
+        report.table(
+            &format!("{writers} writers, among {records} records"),
+            table,
+        );
     }
     // On its own, so that the many pages that it writes hold up nobody else's syncs.
     let database = filled::redb(dirs[1].path(), records);
-    let commits = vec![Contender::new(REDB_EACH, || commits(&database, &next, options.pick(400, 20)))];
-    report.table(&format!("one writer, among {records} records"), Table::measure("records a second", options.pick(7, 2), commits));
+    let commits = vec![Contender::new(REDB_EACH, || {
+        commits(&database, &next, options.pick(400, 20))
+    })];
+    report.table(
+        &format!("one writer, among {records} records"),
+        Table::measure("records a second", options.pick(7, 2), commits),
+    );
     report
 }
 
@@ -54,7 +69,8 @@ struct RawFile(File);
 impl RawFile {
     fn new(dir: &std::path::Path, records: u64) -> Self {
         let file = File::create(dir.join("raw")).expect("a file");
-        file.write_all_at(&vec![0; records as usize * (KEY + VALUE)], 0).expect("a write");
+        file.write_all_at(&vec![0; records as usize * (KEY + VALUE)], 0)
+            .expect("a write");
         file.sync_all().expect("a sync");
         Self(file)
     }
@@ -64,7 +80,9 @@ impl RawFile {
         let group = vec![7; writers as usize * (KEY + VALUE)];
         let started = Instant::now();
         for round in 0..each {
-            self.0.write_all_at(&group, round * group.len() as u64).expect("a write");
+            self.0
+                .write_all_at(&group, round * group.len() as u64)
+                .expect("a write");
             self.0.sync_data().expect("a sync");
         }
         (writers * each) as f64 / started.elapsed().as_secs_f64()
@@ -72,7 +90,12 @@ impl RawFile {
 }
 
 /// Each writer waits for its own put before it goes on.
-fn puts(store: &Arc<dyn ObjectStore>, next: &Arc<AtomicU64>, writers: u64, each: u64) -> BoxFuture<'static, f64> {
+fn puts(
+    store: &Arc<dyn ObjectStore>,
+    next: &Arc<AtomicU64>,
+    writers: u64,
+    each: u64,
+) -> BoxFuture<'static, f64> {
     let (store, next) = (Arc::clone(store), Arc::clone(next));
     async move {
         let started = Instant::now();
@@ -81,7 +104,10 @@ fn puts(store: &Arc<dyn ObjectStore>, next: &Arc<AtomicU64>, writers: u64, each:
             tokio::spawn(async move {
                 for number in first..first + each {
                     let key = Key::new(filled::key(number)).expect("a key");
-                    store.write(&key, filled::value(number)).await.expect("a put");
+                    store
+                        .write(&key, filled::value(number))
+                        .await
+                        .expect("a put");
                 }
             })
         });
@@ -98,7 +124,11 @@ fn commits(database: &Database, next: &AtomicU64, count: u64) -> f64 {
     let started = Instant::now();
     for number in first..first + count {
         let writing = database.begin_write().expect("a transaction");
-        writing.open_table(REDB).expect("a table").insert(filled::key(number).as_bytes(), &filled::value(number)[..]).expect("an insert");
+        writing
+            .open_table(REDB)
+            .expect("a table")
+            .insert(filled::key(number).as_bytes(), &filled::value(number)[..])
+            .expect("an insert");
         writing.commit().expect("a commit");
     }
     count as f64 / started.elapsed().as_secs_f64()

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use storehouse_objectstore::s3::{S3, S3Options};
 use storehouse_objectstore::{ListOptions, ObjectStore};
+use storehouse_s3::{S3, S3Options};
 use storehouse_stores::{Allocation, AllocationStore, Layout};
 
 use crate::delay;
@@ -24,16 +24,27 @@ pub(crate) fn run(options: &Options) -> Report {
     let server = runtime.block_on(Server::in_process());
     let store: Arc<dyn ObjectStore> = runtime.block_on(async {
         let near = server.bucket();
-        let allocations = AllocationStore::new(S3::open(near.clone()).await.expect("a bucket"), &Layout::s3());
-        let puts = stream::iter((0..records).map(filled::allocation)).map(Ok::<_, storehouse_stores::Error>);
+        let allocations = AllocationStore::new(
+            S3::open(near.clone()).await.expect("a bucket"),
+            &Layout::s3(),
+        );
+        let puts = stream::iter((0..records).map(filled::allocation))
+            .map(Ok::<_, storehouse_stores::Error>);
         puts.try_for_each_concurrent(16, |allocation| {
             let allocations = &allocations;
             async move { allocations.put(&allocation).await }
         })
         .await
         .expect("puts");
-        let far = delay::proxy(near.endpoint.clone(), ONE_WAY).await.to_string();
-        let store = S3::open(S3Options { endpoint: far, ..near }).await.expect("the same bucket");
+        let far = delay::proxy(near.endpoint.clone(), ONE_WAY)
+            .await
+            .to_string();
+        let store = S3::open(S3Options {
+            endpoint: far,
+            ..near
+        })
+        .await
+        .expect("the same bucket");
         Arc::new(store) as Arc<dyn ObjectStore>
     });
     let allocations = Arc::new(AllocationStore::new(Arc::clone(&store), &Layout::s3()));
@@ -45,7 +56,12 @@ pub(crate) fn run(options: &Options) -> Report {
                 let store = Arc::clone(&store);
                 async move {
                     let started = Instant::now();
-                    let keys: Vec<_> = store.list(ListOptions::default()).map_ok(|entry| entry.key).try_collect().await.expect("a listing");
+                    let keys: Vec<_> = store
+                        .list(ListOptions::default())
+                        .map_ok(|entry| entry.key)
+                        .try_collect()
+                        .await
+                        .expect("a listing");
                     for key in &keys {
                         let object = store.get(key, Default::default()).await.expect("an object");
                         let bytes = object.body.collect(1 << 20).await.expect("its bytes");
@@ -60,7 +76,8 @@ pub(crate) fn run(options: &Options) -> Report {
                 let allocations = Arc::clone(&allocations);
                 async move {
                     let started = Instant::now();
-                    let all: Vec<Allocation> = allocations.list(None).try_collect().await.expect("a scan");
+                    let all: Vec<Allocation> =
+                        allocations.list(None).try_collect().await.expect("a scan");
                     assert_eq!(all.len() as u64, records);
                     records as f64 / started.elapsed().as_secs_f64()
                 }
@@ -69,7 +86,14 @@ pub(crate) fn run(options: &Options) -> Report {
         ],
     );
     let mut report = Report::default();
-    report.at_least("times one get after the other", table.ratio(SCAN, ONE_BY_ONE), 8.0);
-    report.table(&format!("{records} allocations, s3s-fs behind a delay of 5 ms"), table);
+    report.at_least(
+        "times one get after the other",
+        table.ratio(SCAN, ONE_BY_ONE),
+        8.0,
+    );
+    report.table(
+        &format!("{records} allocations, s3s-fs behind a delay of 5 ms"),
+        table,
+    );
     report
 }

@@ -24,7 +24,10 @@ pub(crate) fn run(options: &Options) -> Report {
     let records = options.pick(100_000, 10_000);
     let own = filled::datastore_of(&runtime, dirs[0].path(), records, filled::allocation_record);
     let store: Arc<dyn ObjectStore> = own.clone();
-    let allocations = Arc::new(AllocationStore::new(Arc::clone(&store), &Layout::database()));
+    let allocations = Arc::new(AllocationStore::new(
+        Arc::clone(&store),
+        &Layout::database(),
+    ));
     let database = filled::redb_of(dirs[1].path(), records, filled::allocation_record);
     let mut report = Report::default();
     for place in ["not yet in tables", "in a table"] {
@@ -41,7 +44,11 @@ pub(crate) fn run(options: &Options) -> Report {
                 Contender::on(&runtime, LIST, || list(&store, records)),
             ],
         );
-        report.at_least(&format!("of redb's iteration and the same decoding, {place}"), table.ratio(SCAN, REDB_DECODED), 0.7);
+        report.at_least(
+            &format!("of redb's iteration and the same decoding, {place}"),
+            table.ratio(SCAN, REDB_DECODED),
+            0.7,
+        );
         report.table(&format!("{records} allocations, {place}"), table);
     }
     report
@@ -49,19 +56,31 @@ pub(crate) fn run(options: &Options) -> Report {
 
 fn decode(database: &Database, records: u64) -> f64 {
     let started = Instant::now();
-    let table = database.begin_read().expect("a transaction").open_table(REDB).expect("a table");
-    let decoded =
-        table.iter().expect("an iterator").map(|entry| Allocation::decode(entry.expect("a record").1.value()).expect("an allocation"));
+    let table = database
+        .begin_read()
+        .expect("a transaction")
+        .open_table(REDB)
+        .expect("a table");
+    let decoded = table.iter().expect("an iterator").map(|entry| {
+        Allocation::decode(entry.expect("a record").1.value()).expect("an allocation")
+    });
     assert_eq!(decoded.map(std::hint::black_box).count() as u64, records);
     records as f64 / started.elapsed().as_secs_f64()
 }
 
 fn copy(database: &Database, records: u64) -> f64 {
     let started = Instant::now();
-    let table = database.begin_read().expect("a transaction").open_table(REDB).expect("a table");
+    let table = database
+        .begin_read()
+        .expect("a transaction")
+        .open_table(REDB)
+        .expect("a table");
     let entries = table.iter().expect("an iterator").map(|entry| {
         let (key, value) = entry.expect("a record");
-        (String::from_utf8(key.value().to_vec()).expect("a key"), value.value().to_vec())
+        (
+            String::from_utf8(key.value().to_vec()).expect("a key"),
+            value.value().to_vec(),
+        )
     });
     assert_eq!(entries.map(std::hint::black_box).count() as u64, records);
     records as f64 / started.elapsed().as_secs_f64()
@@ -87,7 +106,11 @@ fn list(store: &Arc<dyn ObjectStore>, records: u64) -> BoxFuture<'static, f64> {
     let store = Arc::clone(store);
     async move {
         let started = Instant::now();
-        let listed = store.list_prefix("").try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("a listing");
+        let listed = store
+            .list_prefix("")
+            .try_fold(0, |count, _| async move { Ok(count + 1) })
+            .await
+            .expect("a listing");
         assert_eq!(listed, records);
         records as f64 / started.elapsed().as_secs_f64()
     }

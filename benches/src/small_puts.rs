@@ -1,6 +1,7 @@
 //! Durable puts of 1 KiB from many writers, each waiting for its own before it goes on.
 //!
-//! Every round ends with a sync of the file system, within its time: whoever leaves work for later does it there, and not in another's round.
+//! Every round ends with a sync of the file system, within its time: whoever leaves work for later
+//! does it there, and not in another's round.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -14,7 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use object_store::ObjectStoreExt as _;
 use sha2::{Digest, Sha256};
-use storehouse_objectstore::flatfs::ShardFunction;
+use storehouse_flatfs::ShardFunction;
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt as _};
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
@@ -29,7 +30,8 @@ pub(crate) fn run(options: &Options) -> Report {
     let each = options.pick(600, 10);
     let body = Bytes::from(vec![7; SIZE]);
     let store: Arc<dyn ObjectStore> = Arc::new(runtime.block_on(peers::flatfs(dirs[0].path())));
-    let other: Arc<dyn object_store::ObjectStore> = Arc::new(peers::object_store(dirs[1].path()).with_fsync(true));
+    let other: Arc<dyn object_store::ObjectStore> =
+        Arc::new(peers::object_store(dirs[1].path()).with_fsync(true));
     let names = Names::default();
 
     let table = Table::measure(
@@ -41,7 +43,14 @@ pub(crate) fn run(options: &Options) -> Report {
                 let (store, body) = (Arc::clone(&store), body.clone());
                 writers(each, &names, dirs[0].path(), move |name| {
                     let (store, body) = (Arc::clone(&store), body.clone());
-                    async move { drop(store.write(&Key::new(name).expect("a key"), body).await.expect("a put")) }
+                    async move {
+                        drop(
+                            store
+                                .write(&Key::new(name).expect("a key"), body)
+                                .await
+                                .expect("a put"),
+                        )
+                    }
                 })
             }),
             Contender::on(&runtime, OBJECT_STORE, || {
@@ -56,7 +65,11 @@ pub(crate) fn run(options: &Options) -> Report {
         ],
     );
     let mut report = Report::default();
-    report.at_least("times as fast as object_store, which syncs file and directory too", table.ratio(STOREHOUSE, OBJECT_STORE), 2.0);
+    report.at_least(
+        "times as fast as object_store, which syncs file and directory too",
+        table.ratio(STOREHOUSE, OBJECT_STORE),
+        2.0,
+    );
     report.table("1 KiB, 64 writers", table);
     report
 }
@@ -70,7 +83,10 @@ impl Names {
         let digest = Sha256::digest(self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         format!(
             "{}a",
-            digest.iter().map(|byte| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(byte % 32)])).collect::<String>()
+            digest
+                .iter()
+                .map(|byte| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(byte % 32)]))
+                .collect::<String>()
         )
     }
 }
@@ -94,13 +110,16 @@ where
         for task in join_all(tasks).await {
             task.expect("a task");
         }
-        tokio::task::spawn_blocking(move || sync(dir)).await.expect("a sync");
+        tokio::task::spawn_blocking(move || sync(dir))
+            .await
+            .expect("a sync");
         (WRITERS * each) as f64 / started.elapsed().as_secs_f64()
     }
     .boxed()
 }
 
-/// A thread for each writer; each file written, synced, renamed into place, and its directory synced.
+/// A thread for each writer; each file written, synced, renamed into place, and its directory
+/// synced.
 fn raw(dir: &Path, names: &Names, each: usize) -> f64 {
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -108,13 +127,22 @@ fn raw(dir: &Path, names: &Names, each: usize) -> f64 {
             scope.spawn(|| {
                 for _ in 0..each {
                     let name = names.next();
-                    let (temp, shard) = (dir.join(&name), dir.join(ShardFunction::default().shard(&name)));
-                    let mut file = OpenOptions::new().write(true).create_new(true).open(&temp).expect("a file");
+                    let (temp, shard) = (
+                        dir.join(&name),
+                        dir.join(ShardFunction::default().shard(&name)),
+                    );
+                    let mut file = OpenOptions::new()
+                        .write(true)
+                        .create_new(true)
+                        .open(&temp)
+                        .expect("a file");
                     file.write_all(&[7; SIZE]).expect("a write");
                     file.sync_data().expect("a sync");
                     fs::create_dir_all(&shard).expect("a directory");
                     fs::rename(&temp, shard.join(name)).expect("a rename");
-                    File::open(&shard).and_then(|dir| dir.sync_all()).expect("a sync");
+                    File::open(&shard)
+                        .and_then(|dir| dir.sync_all())
+                        .expect("a sync");
                 }
             });
         }

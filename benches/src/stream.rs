@@ -18,7 +18,8 @@ use crate::peers::{self, OBJECT_STORE, OPENDAL, RAW, STOREHOUSE};
 
 const SIZE: usize = 64 * 1024 * 1024;
 
-/// As large as a piece from storehouse may be. Without it OpenDAL reads the object into memory at once, which is fast, and no streaming.
+/// As large as a piece from storehouse may be. Without it OpenDAL reads the object into memory at
+/// once, which is fast, and no streaming.
 const CHUNK: usize = 1024 * 1024;
 const OPENDAL_WHOLE: &str = "opendal fs, in one buffer";
 
@@ -27,7 +28,9 @@ pub(crate) fn run(options: &Options) -> Report {
     let runtime = runtime();
     let store = runtime.block_on(peers::flatfs(dir.path()));
     let key = Key::new("object").expect("a key");
-    runtime.block_on(store.write(&key, vec![7; SIZE])).expect("a put");
+    runtime
+        .block_on(store.write(&key, vec![7; SIZE]))
+        .expect("a put");
     let path = format!("{}/object.data", store.options().shard.shard("object"));
     let file = dir.path().join(&path);
     let store: Arc<dyn ObjectStore> = Arc::new(store);
@@ -60,7 +63,10 @@ pub(crate) fn run(options: &Options) -> Report {
                 .boxed()
             }),
             Contender::on(&runtime, OBJECT_STORE, || {
-                let (store, path) = (Arc::clone(&other), object_store::path::Path::from(path.as_str()));
+                let (store, path) = (
+                    Arc::clone(&other),
+                    object_store::path::Path::from(path.as_str()),
+                );
                 async move {
                     let started = Instant::now();
                     let mut body = store.get(&path).await.expect("a get").into_stream();
@@ -72,13 +78,28 @@ pub(crate) fn run(options: &Options) -> Report {
                 }
                 .boxed()
             }),
-            Contender::on(&runtime, OPENDAL, || opendal(operator.clone(), path.clone(), Some(CHUNK))),
-            Contender::on(&runtime, OPENDAL_WHOLE, || opendal(operator.clone(), path.clone(), None)),
+            Contender::on(&runtime, OPENDAL, || {
+                opendal(operator.clone(), path.clone(), Some(CHUNK))
+            }),
+            Contender::on(&runtime, OPENDAL_WHOLE, || {
+                opendal(operator.clone(), path.clone(), None)
+            }),
         ],
     );
     let mut report = Report::default();
-    report.at_least(&format!("speed against the raw loop (with buffers of {} KiB)", best / 1024), table.ratio(STOREHOUSE, RAW), 0.75);
-    report.at_least("times as fast as opendal in chunks of 1 MiB", table.ratio(STOREHOUSE, OPENDAL), 2.0);
+    report.at_least(
+        &format!(
+            "speed against the raw loop (with buffers of {} KiB)",
+            best / 1024
+        ),
+        table.ratio(STOREHOUSE, RAW),
+        0.75,
+    );
+    report.at_least(
+        "times as fast as opendal in chunks of 1 MiB",
+        table.ratio(STOREHOUSE, OPENDAL),
+        2.0,
+    );
     report.table("64 MiB from the cache", table);
     report
 }
@@ -91,7 +112,11 @@ fn opendal(operator: Operator, path: String, chunk: Option<usize>) -> BoxFuture<
             Some(chunk) => reader.chunk(chunk).await,
             None => reader.await,
         };
-        let mut body = reader.expect("a reader").into_bytes_stream(..).await.expect("a stream");
+        let mut body = reader
+            .expect("a reader")
+            .into_bytes_stream(..)
+            .await
+            .expect("a stream");
         let mut len = 0;
         while let Some(piece) = body.next().await {
             len += black_box(piece.expect("a piece")).len();

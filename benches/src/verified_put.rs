@@ -24,7 +24,9 @@ pub(crate) fn run(options: &Options) -> Report {
     let runtime = runtime();
     let size = options.pick(256, 32) * 1024 * 1024;
     let source = dir.path().join("source");
-    let content: Vec<u8> = (0..size / 8).flat_map(|i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    let content: Vec<u8> = (0..size / 8)
+        .flat_map(|i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+        .collect();
     std::fs::write(&source, &content).expect("the source");
     let content = Bytes::from(content);
     let hash = sha2::Sha256::digest(&content);
@@ -57,7 +59,10 @@ pub(crate) fn run(options: &Options) -> Report {
                 let (blobs, digest, content) = (blobs.clone(), digest.clone(), content.clone());
                 async move {
                     let started = Instant::now();
-                    blobs.put(&digest, Body::from(content), PutBlob::default()).await.expect("a put");
+                    blobs
+                        .put(&digest, Body::from(content), PutBlob::default())
+                        .await
+                        .expect("a put");
                     let speed = megabytes / started.elapsed().as_secs_f64();
                     blobs.delete(&digest).await.expect("a delete");
                     speed
@@ -67,7 +72,11 @@ pub(crate) fn run(options: &Options) -> Report {
         ],
     );
     let mut report = Report::default();
-    report.at_least("speed against the slower of hashing and copying", table.ratio(PUT, SLOWER), 0.9);
+    report.at_least(
+        "speed against the slower of hashing and copying",
+        table.ratio(PUT, SLOWER),
+        0.9,
+    );
     report.table("one blob from memory", table);
     report
 }

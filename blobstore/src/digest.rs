@@ -9,12 +9,14 @@ use storehouse_objectstore::{Body, SmallBytes};
 use crate::pipeline::Pipeline;
 use crate::{Error, HashFunction, Operation, Result};
 
-/// The name of a blob: a multihash, which is the code of a hash function, the length of the hash, and the hash.
+/// The name of a blob: a multihash, which is the code of a hash function, the length of the hash,
+/// and the hash.
 ///
-/// Code and length are unsigned varints in their shortest form, and the hash has just that length, at most
-/// [`Digest::MAX_HASH_LEN`]. The function need not be one that this crate can compute: such blobs can be read and listed, but not
-/// put or verified ([`Digest::function`] tells). The text form is `z` and the base58btc of the whole multihash; parsing takes any multibase.
-/// Digests compare in byte order. Cloning is cheap.
+/// Code and length are unsigned varints in their shortest form, and the hash has just that length,
+/// at most [`Digest::MAX_HASH_LEN`]. The function need not be one that this crate can compute: such
+/// blobs can be read and listed, but not put or verified ([`Digest::function`] tells). The text
+/// form is `z` and the base58btc of the whole multihash; parsing takes any multibase. Digests
+/// compare in byte order. Cloning is cheap.
 ///
 /// ```
 /// use storehouse_blobstore::Digest;
@@ -31,14 +33,15 @@ pub struct Digest(SmallBytes);
 const MAX_VARINT: usize = 9;
 
 impl Digest {
-    /// The longest hash, in bytes (inclusive). Twice what any function in use gives, and short enough that every key of every
-    /// [`KeyEncoder`](crate::KeyEncoder) here is a file name.
+    /// The longest hash, in bytes (inclusive). Twice what any function in use gives, and short
+    /// enough that every key of every [`KeyEncoder`](crate::KeyEncoder) here is a file name.
     pub const MAX_HASH_LEN: usize = 128;
 
     /// The longest multihash, in bytes (inclusive).
     const MAX_LEN: usize = MAX_VARINT + 2 + Self::MAX_HASH_LEN;
 
-    /// The longest text that is looked at, in bytes: what the longest multihash takes in base 2, and then some.
+    /// The longest text that is looked at, in bytes: what the longest multihash takes in base 2,
+    /// and then some.
     const MAX_TEXT: usize = 8 * Self::MAX_LEN + 8;
 
     /// The digest whose multihash is `bytes`.
@@ -50,7 +53,11 @@ impl Digest {
         match parse(bytes) {
             Ok(_) => Ok(Self(bytes.into())),
             Err(reason) => {
-                let shown: String = bytes.iter().take(Self::MAX_LEN).map(|byte| format!("{byte:02x}")).collect();
+                let shown: String = bytes
+                    .iter()
+                    .take(Self::MAX_LEN)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
                 Err(Error::invalid_digest(&shown, reason))
             }
         }
@@ -62,7 +69,10 @@ impl Digest {
     /// [`Error::InvalidDigest`] if `hash` does not have the function's length.
     pub fn new(function: HashFunction, hash: &[u8]) -> Result<Self> {
         if hash.len() != function.hash_len() {
-            return Err(Error::invalid_digest(&format!("{function}"), "the hash does not have the function's length"));
+            return Err(Error::invalid_digest(
+                &format!("{function}"),
+                "the hash does not have the function's length",
+            ));
         }
         Ok(Self::wrap(function, hash))
     }
@@ -75,19 +85,30 @@ impl Digest {
         hasher.finish()
     }
 
-    /// The digest of all that `body` gives: of a file, with [`Body::from_path`]. Streams, and hashes off the async threads.
+    /// The digest of all that `body` gives: of a file, with [`Body::from_path`]. Streams, and
+    /// hashes off the async threads.
     ///
     /// # Errors
     /// [`Error::Store`] with what the body failed with.
     pub async fn of_body(function: HashFunction, body: impl Into<Body>) -> Result<Self> {
-        Pipeline::new(function).drain(body.into()).await.map_err(|e| Error::store(Operation::Hash, None, e)).map(|(digest, _)| digest)
+        Pipeline::new(function)
+            .drain(body.into())
+            .await
+            .map_err(|e| Error::store(Operation::Hash, None, e))
+            .map(|(digest, _)| digest)
     }
 
     /// Puts code and length before a hash that has the function's length.
     pub(crate) fn wrap(function: HashFunction, hash: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(2 + hash.len());
-        bytes.extend_from_slice(unsigned_varint::encode::u64(function.code(), &mut unsigned_varint::encode::u64_buffer()));
-        bytes.extend_from_slice(unsigned_varint::encode::usize(hash.len(), &mut unsigned_varint::encode::usize_buffer()));
+        bytes.extend_from_slice(unsigned_varint::encode::u64(
+            function.code(),
+            &mut unsigned_varint::encode::u64_buffer(),
+        ));
+        bytes.extend_from_slice(unsigned_varint::encode::usize(
+            hash.len(),
+            &mut unsigned_varint::encode::usize_buffer(),
+        ));
         bytes.extend_from_slice(hash);
         Self(bytes.into())
     }
@@ -117,10 +138,17 @@ impl Digest {
     pub fn function(&self) -> Result<HashFunction> {
         let (code, hash) = self.parts();
         let Some(function) = HashFunction::from_code(code) else {
-            return Err(Error::UnknownHash { digest: self.clone(), code });
+            return Err(Error::UnknownHash {
+                digest: self.clone(),
+                code,
+            });
         };
         if hash.len() != function.hash_len() {
-            return Err(Error::HashLength { digest: self.clone(), function, len: hash.len() });
+            return Err(Error::HashLength {
+                digest: self.clone(),
+                function,
+                len: hash.len(),
+            });
         }
         Ok(function)
     }
@@ -149,7 +177,9 @@ fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), &'static str> {
     use unsigned_varint::decode::Error as Varint;
     match unsigned_varint::decode::u64(bytes) {
         // One byte more would not fit into 63 bits.
-        Ok((_, rest)) if bytes.len() - rest.len() > MAX_VARINT => Err("a varint has more than 9 bytes"),
+        Ok((_, rest)) if bytes.len() - rest.len() > MAX_VARINT => {
+            Err("a varint has more than 9 bytes")
+        }
         Ok(decoded) => Ok(decoded),
         Err(Varint::Insufficient) => Err("it ends within a varint"),
         Err(Varint::NotMinimal) => Err("a varint is longer than it need be"),
@@ -169,7 +199,9 @@ impl FromStr for Digest {
         let (_, bytes) = multibase::decode(text).map_err(|e| {
             invalid(match e {
                 multibase::Error::UnknownBase(_) => "the first character is no multibase prefix",
-                multibase::Error::InvalidBaseString => "the text is not of the base that its first character says",
+                multibase::Error::InvalidBaseString => {
+                    "the text is not of the base that its first character says"
+                }
             })
         })?;
         parse(&bytes).map_err(invalid)?;

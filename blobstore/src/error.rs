@@ -27,7 +27,8 @@ pub enum Operation {
     Delete,
     /// [`BlobStore::list`](crate::BlobStore::list).
     List,
-    /// [`BlobStore::verify`](crate::BlobStore::verify) and [`BlobStore::scrub`](crate::BlobStore::scrub).
+    /// [`BlobStore::verify`](crate::BlobStore::verify) and
+    /// [`BlobStore::scrub`](crate::BlobStore::scrub).
     Verify,
 }
 
@@ -48,7 +49,8 @@ impl fmt::Display for Operation {
 
 /// A blob store's error: the operation, the digest and what went wrong.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+/// `Display` tells this error alone; the cause, if there is one, is its
+/// [`source()`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -60,7 +62,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The digest is of a hash function that this crate cannot compute, so the blob can be neither put nor verified.
+    /// The digest is of a hash function that this crate cannot compute, so the blob can be neither
+    /// put nor verified.
     #[error("{digest}: unknown hash function {code:#x}")]
     UnknownHash {
         /// The blob.
@@ -68,7 +71,8 @@ pub enum Error {
         /// The function's code.
         code: u64,
     },
-    /// The digest's hash does not have the length that its function gives. Truncated hashes are not accepted.
+    /// The digest's hash does not have the length that its function gives. Truncated hashes are not
+    /// accepted.
     #[error("{digest}: a {function} hash has {} bytes, not {len}", .function.hash_len())]
     HashLength {
         /// The blob.
@@ -86,7 +90,8 @@ pub enum Error {
         /// The blob.
         digest: Digest,
     },
-    /// The body gave more bytes than were declared, or the declared size is more than the store can hold. Nothing was stored.
+    /// The body gave more bytes than were declared, or the declared size is more than the store can
+    /// hold. Nothing was stored.
     #[error("put {digest}: the body is larger than {limit} bytes")]
     TooLarge {
         /// The blob.
@@ -104,14 +109,16 @@ pub enum Error {
         /// The bytes that came.
         received: u64,
     },
-    /// The bytes do not have the digest: the ones to be put, of which nothing was stored, or the ones that are stored and were verified.
+    /// The bytes do not have the digest: the ones to be put, of which nothing was stored, or the
+    /// ones that are stored and were verified.
     #[error("{operation} {digest}: the data does not match its digest{}", ButHas(.actual.as_ref()))]
     DataInconsistent {
         /// What was being done.
         operation: Operation,
         /// The blob.
         digest: Digest,
-        /// The digest that the bytes do have, by the same function. `None` if it was the server that refused them.
+        /// The digest that the bytes do have, by the same function. `None` if it was the server
+        /// that refused them.
         actual: Option<Digest>,
     },
     /// The range is empty, starts at or past the blob's end, or reaches past it.
@@ -124,7 +131,8 @@ pub enum Error {
         /// The size of the whole blob, in bytes.
         size: u64,
     },
-    /// The store reported success without having read the body to its end, so what it stored was not verified: the store is at fault.
+    /// The store reported success without having read the body to its end, so what it stored was
+    /// not verified: the store is at fault.
     #[error("put {digest}: the store took {key:?} for whole before the body had ended")]
     Unverified {
         /// The blob.
@@ -154,17 +162,46 @@ impl Error {
     }
 
     /// The object store's error in terms of blobs.
-    pub(crate) fn store(operation: Operation, digest: Option<&Digest>, source: objectstore::Error) -> Self {
+    pub(crate) fn store(
+        operation: Operation,
+        digest: Option<&Digest>,
+        source: objectstore::Error,
+    ) -> Self {
         let digest = digest.cloned();
         match (digest, source) {
-            (Some(digest), objectstore::Error::NotFound { .. }) => Self::NotFound { operation, digest },
-            (Some(digest), objectstore::Error::TooLarge { limit, .. }) => Self::TooLarge { digest, limit },
-            (Some(digest), objectstore::Error::TooSmall { declared, received, .. }) => Self::TooSmall { digest, declared, received },
-            (Some(digest), objectstore::Error::ChecksumMismatch { .. }) => Self::DataInconsistent { operation, digest, actual: None },
-            (Some(digest), objectstore::Error::RangeNotSatisfiable { range, size, .. }) => {
-                Self::RangeNotSatisfiable { digest, range, size }
+            (Some(digest), objectstore::Error::NotFound { .. }) => {
+                Self::NotFound { operation, digest }
             }
-            (digest, source) => Self::Store { operation, digest, source },
+            (Some(digest), objectstore::Error::TooLarge { limit, .. }) => {
+                Self::TooLarge { digest, limit }
+            }
+            (
+                Some(digest),
+                objectstore::Error::TooSmall {
+                    declared, received, ..
+                },
+            ) => Self::TooSmall {
+                digest,
+                declared,
+                received,
+            },
+            (Some(digest), objectstore::Error::ChecksumMismatch { .. }) => Self::DataInconsistent {
+                operation,
+                digest,
+                actual: None,
+            },
+            (Some(digest), objectstore::Error::RangeNotSatisfiable { range, size, .. }) => {
+                Self::RangeNotSatisfiable {
+                    digest,
+                    range,
+                    size,
+                }
+            }
+            (digest, source) => Self::Store {
+                operation,
+                digest,
+                source,
+            },
         }
     }
 
@@ -173,7 +210,11 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             // The caller's bytes were wrong, but stored ones that are wrong need somebody to look.
-            Self::DataInconsistent { operation: Operation::Verify, .. } | Self::Unverified { .. } => ErrorClass::Fatal,
+            Self::DataInconsistent {
+                operation: Operation::Verify,
+                ..
+            }
+            | Self::Unverified { .. } => ErrorClass::Fatal,
             Self::InvalidDigest { .. }
             | Self::UnknownHash { .. }
             | Self::HashLength { .. }

@@ -6,11 +6,13 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::Digest;
 
-/// A hash function that blobs can be put and verified with. Its code is the one in the table of multicodecs.
+/// A hash function that blobs can be put and verified with. Its code is the one in the table of
+/// multicodecs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HashFunction {
-    /// SHA-256, code 0x12: 32 bytes. What networks of storage nodes use, and what an S3 server can check by itself.
+    /// SHA-256, code 0x12: 32 bytes. What networks of storage nodes use, and what an S3 server can
+    /// check by itself.
     Sha2_256,
     /// SHA-512, code 0x13: 64 bytes.
     Sha2_512,
@@ -25,7 +27,9 @@ impl HashFunction {
     /// The function with this code, if it is one of these.
     #[must_use]
     pub fn from_code(code: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|function| function.code() == code)
+        Self::ALL
+            .into_iter()
+            .find(|function| function.code() == code)
     }
 
     /// The function's code.
@@ -38,7 +42,8 @@ impl HashFunction {
         }
     }
 
-    /// The length of its hashes, in bytes. A shorter one is no digest of this function: truncated hashes are refused.
+    /// The length of its hashes, in bytes. A shorter one is no digest of this function: truncated
+    /// hashes are refused.
     #[must_use]
     pub const fn hash_len(self) -> usize {
         match self {
@@ -67,7 +72,8 @@ impl fmt::Display for HashFunction {
     }
 }
 
-/// A hash being computed. Its state, of up to two kilobytes, stays in place when it moves between threads.
+/// A hash being computed. Its state, of up to two kilobytes, stays in place when it moves between
+/// threads.
 pub(crate) enum Hasher {
     Sha2_256(Box<Sha256>),
     Sha2_512(Box<Sha512>),

@@ -11,21 +11,25 @@ use crate::Digest;
 
 /// Turns digests into keys and back.
 ///
-/// `Arc<E>` and `Box<E>` (also of `dyn`) are encoders, so that configuration can pick one at run time.
+/// `Arc<E>` and `Box<E>` (also of `dyn`) are encoders, so that configuration can pick one at run
+/// time.
 pub trait KeyEncoder: Debug + Send + Sync + 'static {
     /// The key that a blob is written under. Two digests never share one.
     ///
     /// # Errors
-    /// [`InvalidKey`](storehouse_objectstore::Error::InvalidKey) if the digest has none. The encoders of this crate have one for every digest.
+    /// [`InvalidKey`](storehouse_objectstore::Error::InvalidKey) if the digest has none. The
+    /// encoders of this crate have one for every digest.
     fn encode(&self, digest: &Digest) -> Result<Key>;
 
-    /// A second key that a blob may lie under, written by an older program. Blobs are found and deleted there too, but not written.
+    /// A second key that a blob may lie under, written by an older program. Blobs are found and
+    /// deleted there too, but not written.
     ///
     /// # Errors
     /// As [`KeyEncoder::encode`].
     fn encode_legacy(&self, digest: &Digest) -> Result<Option<Key>>;
 
-    /// The digest of which `key` is the key or the legacy key, exactly; `None` if it is neither of any.
+    /// The digest of which `key` is the key or the legacy key, exactly; `None` if it is neither of
+    /// any.
     fn decode(&self, key: &Key) -> Option<Digest>;
 }
 
@@ -49,8 +53,8 @@ macro_rules! forward {
 
 forward!(Arc, Box);
 
-/// Keys for a flatfs directory: lower-case base32 of the multihash (RFC 4648, no padding, no multibase prefix). flatfs adds the shard and
-/// `.data` itself. The same as Piri's.
+/// Keys for a flatfs directory: lower-case base32 of the multihash (RFC 4648, no padding, no
+/// multibase prefix). flatfs adds the shard and `.data` itself. The same as Piri's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlatfsKeys;
 
@@ -68,8 +72,9 @@ impl KeyEncoder for FlatfsKeys {
     }
 }
 
-/// Keys for an S3 bucket: `{shard}/{b32}.data`, where `b32` is the key of [`FlatfsKeys`] and the shard the two characters before its last, so that a
-/// bucket and a flatfs directory list alike. The same as Piri's; Piri v0.2.3's plain `{b32}` is the legacy key.
+/// Keys for an S3 bucket: `{shard}/{b32}.data`, where `b32` is the key of [`FlatfsKeys`] and the
+/// shard the two characters before its last, so that a bucket and a flatfs directory list alike.
+/// The same as Piri's; Piri v0.2.3's plain `{b32}` is the legacy key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct S3Keys;
 
@@ -77,7 +82,11 @@ impl KeyEncoder for S3Keys {
     fn encode(&self, digest: &Digest) -> Result<Key> {
         let text = base32(digest);
         // The shortest multihash has two bytes, so four characters.
-        let shard = text.len().checked_sub(3).and_then(|start| text.get(start..start + 2)).unwrap_or("__");
+        let shard = text
+            .len()
+            .checked_sub(3)
+            .and_then(|start| text.get(start..start + 2))
+            .unwrap_or("__");
         Key::new(format!("{shard}/{text}.data"))
     }
 
@@ -90,7 +99,9 @@ impl KeyEncoder for S3Keys {
             return from_base32(key.as_str());
         };
         let digest = from_base32(name.strip_suffix(".data")?)?;
-        self.encode(&digest).is_ok_and(|encoded| encoded == *key).then_some(digest)
+        self.encode(&digest)
+            .is_ok_and(|encoded| encoded == *key)
+            .then_some(digest)
     }
 }
 

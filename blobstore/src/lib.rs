@@ -1,11 +1,13 @@
 //! Verified blobs: bytes that are found by what they are.
 //!
 //! A blob is named by its [`Digest`], a multihash. [`BlobStore`] keeps blobs in any
-//! [`ObjectStore`](storehouse_objectstore::ObjectStore), under keys that a [`KeyEncoder`] makes, and promises:
+//! [`ObjectStore`](storehouse_objectstore::ObjectStore), under keys that a [`KeyEncoder`] makes,
+//! and promises:
 //!
-//! - A put streams. It hashes while the store writes, and the store commits only if length and digest match; otherwise nothing is stored. Memory
-//!   does not grow with the blob.
-//! - A get is one request, of the whole blob or of an exact range. It does not hash: [`BlobStore::verify`] and [`BlobStore::scrub`] do.
+//! - A put streams. It hashes while the store writes, and the store commits only if length and
+//!   digest match; otherwise nothing is stored. Memory does not grow with the blob.
+//! - A get is one request, of the whole blob or of an exact range. It does not hash:
+//!   [`BlobStore::verify`] and [`BlobStore::scrub`] do.
 //! - Everything else (durability, atomicity, cancelling) is as the object store promises.
 //!
 //! ```
@@ -30,7 +32,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Architecture invariants: nothing here names a backend, buffers a blob, or hashes a large piece on an async thread.
+//! Architecture invariants: nothing here names a backend, buffers a blob, or hashes a large piece
+//! on an async thread.
 
 mod digest;
 mod error;

@@ -5,7 +5,9 @@ use std::future::ready;
 use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use storehouse_objectstore::{self as objectstore, Entry, ListOptions, ObjectStore, ObjectStoreExt};
+use storehouse_objectstore::{
+    self as objectstore, Entry, ListOptions, ObjectStore, ObjectStoreExt,
+};
 
 use crate::{BlobInfo, BlobStore, Error, KeyEncoder, ListBlobs, Operation, Result};
 
@@ -13,12 +15,18 @@ use crate::{BlobInfo, BlobStore, Error, KeyEncoder, ListBlobs, Operation, Result
 const LOOKUPS: usize = 16;
 
 impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
-    /// Lists the blobs in the store's order of keys, in bounded memory. Objects whose keys are no blob's are passed over.
+    /// Lists the blobs in the store's order of keys, in bounded memory. Objects whose keys are no
+    /// blob's are passed over.
     ///
-    /// A blob under a legacy key is listed where that key stands, unless it is under its own key too; finding that out takes one head for each such
-    /// blob. After an error the listing ends; it can be resumed after the key of the last blob it gave.
+    /// A blob under a legacy key is listed where that key stands, unless it is under its own key
+    /// too; finding that out takes one head for each such blob. After an error the listing ends; it
+    /// can be resumed after the key of the last blob it gave.
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
-        let entries = self.store().list(ListOptions { prefix: options.prefix, start_after: options.after, ..ListOptions::default() });
+        let entries = self.store().list(ListOptions {
+            prefix: options.prefix,
+            start_after: options.after,
+            ..ListOptions::default()
+        });
         let this = self.clone();
         let blobs = entries
             .map(move |entry| {
@@ -28,17 +36,31 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             .buffered(LOOKUPS)
             .map_err(|e| Error::store(Operation::List, None, e))
             .try_filter_map(|blob| ready(Ok(blob)));
-        until_error(blobs).take(options.limit.unwrap_or(usize::MAX)).boxed()
+        until_error(blobs)
+            .take(options.limit.unwrap_or(usize::MAX))
+            .boxed()
     }
 
     /// The blob of an entry, unless it is none, or one that is listed elsewhere.
-    async fn blob_of(&self, Entry { key, metadata, .. }: Entry) -> objectstore::Result<Option<BlobInfo>> {
-        let Some(digest) = self.keys().decode(&key) else { return Ok(None) };
+    async fn blob_of(
+        &self,
+        Entry { key, metadata, .. }: Entry,
+    ) -> objectstore::Result<Option<BlobInfo>> {
+        let Some(digest) = self.keys().decode(&key) else {
+            return Ok(None);
+        };
         let legacy = self.keys().encode_legacy(&digest)?;
-        if legacy.as_ref() == Some(&key) && self.store().exists(&self.keys().encode(&digest)?).await? {
+        if legacy.as_ref() == Some(&key)
+            && self.store().exists(&self.keys().encode(&digest)?).await?
+        {
             return Ok(None);
         }
-        Ok(Some(BlobInfo { digest, key, size: metadata.size, last_modified: metadata.last_modified }))
+        Ok(Some(BlobInfo {
+            digest,
+            key,
+            size: metadata.size,
+            last_modified: metadata.last_modified,
+        }))
     }
 }
 

@@ -7,7 +7,8 @@ use storehouse_objectstore::{ByteRange, Durability, Key};
 /// Options of [`BlobStore::put`](crate::BlobStore::put).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutBlob {
-    /// The blob's size, in bytes. Needed unless the body knows its own (bytes and files do); if both are there, they must agree.
+    /// The blob's size, in bytes. Needed unless the body knows its own (bytes and files do); if
+    /// both are there, they must agree.
     pub size: Option<u64>,
     /// When the put may return.
     pub durability: Durability,
@@ -27,8 +28,8 @@ pub struct GetBlob {
 pub struct ListBlobs {
     /// Only blobs whose key starts with this text, byte for byte. All blobs if empty.
     pub prefix: String,
-    /// Only blobs after this key (exclusive) in the store's order; it need not exist. To resume a listing, the
-    /// [`BlobInfo::key`](crate::BlobInfo::key) of the last blob that it gave.
+    /// Only blobs after this key (exclusive) in the store's order; it need not exist. To resume a
+    /// listing, the [`BlobInfo::key`](crate::BlobInfo::key) of the last blob that it gave.
     pub after: Option<Key>,
     /// At most this many blobs. All of them if `None`; none if `Some(0)`.
     pub limit: Option<usize>,
@@ -45,7 +46,10 @@ pub struct Scrub {
 
 impl Default for Scrub {
     fn default() -> Self {
-        Self { blobs: ListBlobs::default(), concurrency: NonZeroUsize::MIN.saturating_add(3) }
+        Self {
+            blobs: ListBlobs::default(),
+            concurrency: NonZeroUsize::MIN.saturating_add(3),
+        }
     }
 }
 

@@ -12,22 +12,26 @@ use tokio::sync::Notify;
 use crate::function::Hasher;
 use crate::{Digest, HashFunction};
 
-/// What is hashed on the spot, in bytes: at 1.8 GB/s it takes as long as the hop to another thread and back.
+/// What is hashed on the spot, in bytes: at 1.8 GB/s it takes as long as the hop to another thread
+/// and back.
 const INLINE: usize = 64 * 1024;
 
-/// A piece so small is hashed on the spot whenever nothing before it waits: a body of single bytes must not become a queue of them.
+/// A piece so small is hashed on the spot whenever nothing before it waits: a body of single bytes
+/// must not become a queue of them.
 const TINY: usize = 4 * 1024;
 
 /// How much is gathered before another thread is bothered with it, in bytes.
 const BATCH: usize = 256 * 1024;
 
-/// How much may wait while a batch is hashed, in bytes, before the stream is held up. As much again may be in that batch.
+/// How much may wait while a batch is hashed, in bytes, before the stream is held up. As much again
+/// may be in that batch.
 const BACKLOG: usize = 2 * 1024 * 1024;
 
 /// A hash being computed over pieces that are given in order.
 ///
-/// One blocking thread at a time has the hasher, and keeps it as long as anything waits: the stream need not be polled for the hash to go on.
-/// Dropping the pipeline leaves at most one batch to be hashed to no purpose.
+/// One blocking thread at a time has the hasher, and keeps it as long as anything waits: the stream
+/// need not be polled for the hash to go on. Dropping the pipeline leaves at most one batch to be
+/// hashed to no purpose.
 pub(crate) struct Pipeline(Arc<Shared>);
 
 struct Shared {
@@ -48,8 +52,16 @@ struct State {
 
 impl Pipeline {
     pub(crate) fn new(function: HashFunction) -> Self {
-        let state = State { hasher: Some(function.hasher()), waiting: Vec::new(), load: 0, lost: false };
-        Self(Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }))
+        let state = State {
+            hasher: Some(function.hasher()),
+            waiting: Vec::new(),
+            load: 0,
+            lost: false,
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }))
     }
 
     /// Takes the next piece. Never waits; see [`Pipeline::room`].
@@ -97,14 +109,19 @@ impl Pipeline {
             self.start(state, 0);
             return Ok(None);
         }
-        let Some(mut hasher) = state.hasher.take() else { return Ok(None) };
+        let Some(mut hasher) = state.hasher.take() else {
+            return Ok(None);
+        };
         hasher.update_all(&state.take_waiting());
         Ok(Some(hasher))
     }
 
     /// The digest of a whole body, and its size in bytes.
     pub(crate) async fn drain(self, mut body: Body) -> Result<(Digest, u64)> {
-        let failed = |e: io::Error| Error::Body { key: None, source: e.into() };
+        let failed = |e: io::Error| Error::Body {
+            key: None,
+            source: e.into(),
+        };
         let mut size: u64 = 0;
         while let Some(piece) = body.next().await {
             let piece = piece?;
@@ -120,10 +137,15 @@ impl Pipeline {
         if state.load < least {
             return;
         }
-        let Some(hasher) = state.hasher.take() else { return };
+        let Some(hasher) = state.hasher.take() else {
+            return;
+        };
         let batch = state.take_waiting();
         drop(state);
-        let work = Work { shared: Arc::clone(&self.0), hasher: Some(hasher) };
+        let work = Work {
+            shared: Arc::clone(&self.0),
+            hasher: Some(hasher),
+        };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || work.run(batch))),
             // Stores in memory work without a runtime. So do blobs in them.
@@ -146,7 +168,13 @@ impl Shared {
 
 impl State {
     fn whole(&self) -> io::Result<&Self> {
-        if self.lost { Err(io::Error::other("hashing was cut short: the runtime is shutting down")) } else { Ok(self) }
+        if self.lost {
+            Err(io::Error::other(
+                "hashing was cut short: the runtime is shutting down",
+            ))
+        } else {
+            Ok(self)
+        }
     }
 
     fn take_waiting(&mut self) -> Vec<Bytes> {
@@ -155,7 +183,8 @@ impl State {
     }
 }
 
-/// What a blocking thread does. If it is dropped before it is done, as a runtime that shuts down drops what it has not begun, it says so.
+/// What a blocking thread does. If it is dropped before it is done, as a runtime that shuts down
+/// drops what it has not begun, it says so.
 struct Work {
     shared: Arc<Shared>,
     hasher: Option<Hasher>,

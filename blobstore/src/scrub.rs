@@ -37,20 +37,32 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// Reads the whole blob and hashes it.
     ///
     /// # Errors
-    /// [`DataInconsistent`](Error::DataInconsistent) if it is damaged, [`NotFound`](Error::NotFound), [`UnknownHash`](Error::UnknownHash) and
+    /// [`DataInconsistent`](Error::DataInconsistent) if it is damaged,
+    /// [`NotFound`](Error::NotFound), [`UnknownHash`](Error::UnknownHash) and
     /// [`HashLength`](Error::HashLength) before anything is read, [`Store`](Error::Store).
     pub async fn verify(&self, digest: &Digest) -> Result<()> {
         digest.function()?;
-        let blob = self.get(digest, GetBlob::default()).await.map_err(|e| match e {
-            Error::NotFound { digest, .. } => Error::NotFound { operation: Operation::Verify, digest },
-            Error::Store { digest, source, .. } => Error::Store { operation: Operation::Verify, digest, source },
-            other => other,
-        })?;
+        let blob = self
+            .get(digest, GetBlob::default())
+            .await
+            .map_err(|e| match e {
+                Error::NotFound { digest, .. } => Error::NotFound {
+                    operation: Operation::Verify,
+                    digest,
+                },
+                Error::Store { digest, source, .. } => Error::Store {
+                    operation: Operation::Verify,
+                    digest,
+                    source,
+                },
+                other => other,
+            })?;
         check(digest, blob.body).await
     }
 
-    /// Verifies every blob and reports on each, in the order of [`BlobStore::list`]. One bad blob does not end it; one that was deleted meanwhile
-    /// is passed over. An error is one of the listing, and ends the scrub, which can be resumed after the last blob it reported.
+    /// Verifies every blob and reports on each, in the order of [`BlobStore::list`]. One bad blob
+    /// does not end it; one that was deleted meanwhile is passed over. An error is one of the
+    /// listing, and ends the scrub, which can be resumed after the last blob it reported.
     ///
     /// Memory: a few megabytes for each blob that is read at once.
     pub fn scrub(&self, options: Scrub) -> BoxStream<'static, Result<Scrubbed>> {
@@ -62,7 +74,10 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                     let blob = blob?;
                     let outcome = match this.verify_at(&blob).await {
                         Ok(()) => ScrubOutcome::Intact,
-                        Err(Error::DataInconsistent { actual: Some(actual), .. }) => ScrubOutcome::Damaged { actual },
+                        Err(Error::DataInconsistent {
+                            actual: Some(actual),
+                            ..
+                        }) => ScrubOutcome::Damaged { actual },
                         Err(e) if e.is_not_found() => return Ok(None),
                         Err(e) => ScrubOutcome::Unreadable(e),
                     };

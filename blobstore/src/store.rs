@@ -23,7 +23,9 @@ struct Shared<S, E> {
 
 impl<S, E> Clone for BlobStore<S, E> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -51,14 +53,17 @@ pub struct Blob {
     pub range: Range<u64>,
     /// When it was written, by the backend's clock, if it keeps that.
     pub last_modified: Option<SystemTime>,
-    /// The bytes themselves, as they are stored: not verified. Its [`Body::size`] is the length of `range`.
+    /// The bytes themselves, as they are stored: not verified. Its [`Body::size`] is the length of
+    /// `range`.
     pub body: Body,
 }
 
 impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// Blobs in `store` under keys that `keys` makes. Other objects in the store are left alone.
     pub fn new(store: S, keys: E) -> Self {
-        Self { shared: Arc::new(Shared { store, keys }) }
+        Self {
+            shared: Arc::new(Shared { store, keys }),
+        }
     }
 
     /// The object store underneath.
@@ -74,22 +79,31 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// The key that the blob is written under, whether or not it is there.
     ///
     /// # Errors
-    /// [`Error::Store`] if the encoder has no key for this digest, which those of this crate always have.
+    /// [`Error::Store`] if the encoder has no key for this digest, which those of this crate always
+    /// have.
     pub fn key(&self, digest: &Digest) -> Result<Key> {
-        self.keys().encode(digest).map_err(|e| Error::store(Operation::Key, Some(digest), e))
+        self.keys()
+            .encode(digest)
+            .map_err(|e| Error::store(Operation::Key, Some(digest), e))
     }
 
     fn legacy_key(&self, digest: &Digest) -> Result<Option<Key>> {
-        self.keys().encode_legacy(digest).map_err(|e| Error::store(Operation::Key, Some(digest), e))
+        self.keys()
+            .encode_legacy(digest)
+            .map_err(|e| Error::store(Operation::Key, Some(digest), e))
     }
 
-    /// Opens the blob, or an exact range of it, for reading. One request of the store; a second one only if the blob is not found where it should be
-    /// and the encoder knows a legacy key.
+    /// Opens the blob, or an exact range of it, for reading. One request of the store; a second one
+    /// only if the blob is not found where it should be and the encoder knows a legacy key.
     ///
     /// # Errors
-    /// [`NotFound`](Error::NotFound), [`RangeNotSatisfiable`](Error::RangeNotSatisfiable), [`Store`](Error::Store). The body may fail later.
+    /// [`NotFound`](Error::NotFound), [`RangeNotSatisfiable`](Error::RangeNotSatisfiable),
+    /// [`Store`](Error::Store). The body may fail later.
     pub async fn get(&self, digest: &Digest, options: GetBlob) -> Result<Blob> {
-        let options = GetOptions { range: options.range, ..GetOptions::default() };
+        let options = GetOptions {
+            range: options.range,
+            ..GetOptions::default()
+        };
         let found = match self.store().get(&self.key(digest)?, options.clone()).await {
             Err(e) if e.is_not_found() => match self.legacy_key(digest)? {
                 Some(legacy) => self.store().get(&legacy, options).await,
@@ -124,7 +138,12 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             found => (key, found),
         };
         let metadata = found.map_err(|e| Error::store(Operation::Head, Some(digest), e))?;
-        Ok(BlobInfo { digest: digest.clone(), key, size: metadata.size, last_modified: metadata.last_modified })
+        Ok(BlobInfo {
+            digest: digest.clone(),
+            key,
+            size: metadata.size,
+            last_modified: metadata.last_modified,
+        })
     }
 
     /// Whether the blob is there. Requests as [`BlobStore::get`].
@@ -139,8 +158,8 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         }
     }
 
-    /// Removes the blob from under its key and its legacy key, durably when it returns. A missing one is ok. One request where the store has bulk
-    /// deletes.
+    /// Removes the blob from under its key and its legacy key, durably when it returns. A missing
+    /// one is ok. One request where the store has bulk deletes.
     ///
     /// # Errors
     /// [`Store`](Error::Store); the blob may then still be there.
@@ -150,7 +169,9 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         let Some(legacy) = self.legacy_key(digest)? else {
             return self.store().delete(&key).await.map_err(failed);
         };
-        let mut deleted = self.store().delete_many(stream::iter([key, legacy]).boxed());
+        let mut deleted = self
+            .store()
+            .delete_many(stream::iter([key, legacy]).boxed());
         let mut outcome = Ok(());
         // To the end, also after an error: what is not read may not be done.
         while let Some(one) = deleted.next().await {

@@ -9,12 +9,14 @@ use storehouse_objectstore::{self as objectstore, Body, SizedBody};
 use crate::pipeline::Pipeline;
 use crate::{Digest, Error, HashFunction, Operation, Result};
 
-/// What became of a body. The store's own error may say it too, but only as deep in its chain as the backend put it.
+/// What became of a body. The store's own error may say it too, but only as deep in its chain as
+/// the backend put it.
 #[derive(Clone, Default)]
 pub(crate) struct Verdict(Arc<Mutex<Option<Result<()>>>>);
 
 impl Verdict {
-    /// The verdict, if there is one: there is none while the body has not ended, or if it failed on its own.
+    /// The verdict, if there is one: there is none while the body has not ended, or if it failed on
+    /// its own.
     pub(crate) fn take(&self) -> Option<Result<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -24,11 +26,21 @@ impl Verdict {
     }
 }
 
-/// The same body, which ends without an error only if it has the digest, and where its verdict will be. A piece is passed on as it comes, without
-/// waiting for its hash: only the end waits for all of them.
-pub(crate) fn verified(body: SizedBody, digest: &Digest, function: HashFunction) -> (Body, Verdict) {
+/// The same body, which ends without an error only if it has the digest, and where its verdict will
+/// be. A piece is passed on as it comes, without waiting for its hash: only the end waits for all
+/// of them.
+pub(crate) fn verified(
+    body: SizedBody,
+    digest: &Digest,
+    function: HashFunction,
+) -> (Body, Verdict) {
     let (declared, verdict) = (body.declared(), Verdict::default());
-    let verifying = Verifying { body, pipeline: Pipeline::new(function), digest: digest.clone(), verdict: verdict.clone() };
+    let verifying = Verifying {
+        body,
+        pipeline: Pipeline::new(function),
+        digest: digest.clone(),
+        verdict: verdict.clone(),
+    };
     let pieces = stream::unfold(Some(verifying), async |verifying| {
         let mut verifying = verifying?;
         match verifying.next().await {
@@ -42,7 +54,15 @@ pub(crate) fn verified(body: SizedBody, digest: &Digest, function: HashFunction)
 
 /// Whether the bytes have the digest.
 pub(crate) fn compare(operation: Operation, digest: &Digest, actual: Digest) -> Result<()> {
-    if actual == *digest { Ok(()) } else { Err(Error::DataInconsistent { operation, digest: digest.clone(), actual: Some(actual) }) }
+    if actual == *digest {
+        Ok(())
+    } else {
+        Err(Error::DataInconsistent {
+            operation,
+            digest: digest.clone(),
+            actual: Some(actual),
+        })
+    }
 }
 
 struct Verifying {
@@ -61,11 +81,20 @@ impl Verifying {
                 Ok(Some(piece))
             }
             Some(Err(error)) => {
-                let put = |declared, received| Error::TooSmall { digest: self.digest.clone(), declared, received };
+                let put = |declared, received| Error::TooSmall {
+                    digest: self.digest.clone(),
+                    declared,
+                    received,
+                };
                 match error {
-                    objectstore::Error::TooSmall { declared, received, .. } => self.verdict.give(Err(put(declared, received))),
+                    objectstore::Error::TooSmall {
+                        declared, received, ..
+                    } => self.verdict.give(Err(put(declared, received))),
                     objectstore::Error::TooLarge { limit, .. } => {
-                        self.verdict.give(Err(Error::TooLarge { digest: self.digest.clone(), limit }));
+                        self.verdict.give(Err(Error::TooLarge {
+                            digest: self.digest.clone(),
+                            limit,
+                        }));
                     }
                     _ => {}
                 }
@@ -74,7 +103,8 @@ impl Verifying {
             None => {
                 let actual = self.pipeline.finish().await.map_err(|e| failed(e.into()))?;
                 let matches = compare(Operation::Put, &self.digest, actual.clone());
-                let seen = compare(Operation::Put, &self.digest, actual).map_err(|e| failed(e.into()));
+                let seen =
+                    compare(Operation::Put, &self.digest, actual).map_err(|e| failed(e.into()));
                 self.verdict.give(matches);
                 seen.map(|()| None)
             }

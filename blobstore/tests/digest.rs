@@ -16,7 +16,10 @@ fn every_vector_has_its_digest() {
         let digest = vector.digest();
         assert_eq!(digest.to_string(), vector.digest);
         assert_eq!(vector.bytes().len() as u64, vector.size);
-        assert_eq!(Digest::of(digest.function().unwrap(), &vector.bytes()), digest);
+        assert_eq!(
+            Digest::of(digest.function().unwrap(), &vector.bytes()),
+            digest
+        );
     }
 }
 
@@ -24,13 +27,21 @@ fn every_vector_has_its_digest() {
 fn known_answers() {
     // The two from FIPS 180 for "abc", the one from BLAKE3's own test vectors for no input.
     for (function, input, multihash) in [
-        (HashFunction::Sha2_256, "abc", "1220ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            HashFunction::Sha2_256,
+            "abc",
+            "1220ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
         (
             HashFunction::Sha2_512,
             "abc",
             "1340ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
         ),
-        (HashFunction::Blake3, "", "1e20af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
+        (
+            HashFunction::Blake3,
+            "",
+            "1e20af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+        ),
     ] {
         let digest = Digest::of(function, input.as_bytes());
         assert_eq!(digest, format!("f{multihash}").parse().unwrap());
@@ -76,23 +87,48 @@ fn what_is_no_digest_is_refused_with_the_reason() {
 
 #[test]
 fn an_unknown_function_is_a_digest_that_says_so_when_asked() {
-    let digest: Digest = "f1114aabbccddeeff00112233445566778899aabbccdd".parse().unwrap();
+    let digest: Digest = "f1114aabbccddeeff00112233445566778899aabbccdd"
+        .parse()
+        .unwrap();
     assert_eq!(digest.code(), 0x11);
-    assert!(matches!(digest.function(), Err(Error::UnknownHash { code: 0x11, .. })));
+    assert!(matches!(
+        digest.function(),
+        Err(Error::UnknownHash { code: 0x11, .. })
+    ));
     let truncated: Digest = "f1202aabb".parse().unwrap();
-    assert!(matches!(truncated.function(), Err(Error::HashLength { function: HashFunction::Sha2_256, len: 2, .. })));
+    assert!(matches!(
+        truncated.function(),
+        Err(Error::HashLength {
+            function: HashFunction::Sha2_256,
+            len: 2,
+            ..
+        })
+    ));
 }
 
 #[tokio::test]
 async fn a_body_has_the_digest_of_its_bytes() {
-    // Around what is hashed on the spot, handed over at once, and held up for; and pieces from single bytes to all at once.
+    // Around what is hashed on the spot, handed over at once, and held up for; and pieces from
+    // single bytes to all at once.
     for len in [0, 1, 4096, 4097, 65_536, 65_537, 262_143, 262_144, 5 << 20] {
         let bytes = noise(len, len as u64);
         for function in HashFunction::ALL {
             let expected = Digest::of(function, &bytes);
-            assert_eq!(Digest::of_body(function, bytes.clone()).await.unwrap(), expected);
-            for piece in [1, 4096, 10_000, 300_000, 3 << 20].into_iter().filter(|piece| len / piece < 100_000) {
-                assert_eq!(Digest::of_body(function, in_pieces(&bytes, piece)).await.unwrap(), expected, "{function} {len} {piece}");
+            assert_eq!(
+                Digest::of_body(function, bytes.clone()).await.unwrap(),
+                expected
+            );
+            for piece in [1, 4096, 10_000, 300_000, 3 << 20]
+                .into_iter()
+                .filter(|piece| len / piece < 100_000)
+            {
+                assert_eq!(
+                    Digest::of_body(function, in_pieces(&bytes, piece))
+                        .await
+                        .unwrap(),
+                    expected,
+                    "{function} {len} {piece}"
+                );
             }
         }
     }
@@ -100,16 +136,24 @@ async fn a_body_has_the_digest_of_its_bytes() {
 
 #[tokio::test]
 async fn a_file_has_the_digest_of_its_bytes_and_a_missing_one_none() {
-    let body = Body::from_path(env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml").await.unwrap();
+    let body = Body::from_path(env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml")
+        .await
+        .unwrap();
     let digest = Digest::of_body(HashFunction::Sha2_256, body).await.unwrap();
-    assert_eq!(digest, Digest::of(HashFunction::Sha2_256, include_bytes!("../Cargo.toml")));
+    assert_eq!(
+        digest,
+        Digest::of(HashFunction::Sha2_256, include_bytes!("../Cargo.toml"))
+    );
     assert!(Body::from_path("/nowhere/at/all").await.is_err());
 }
 
 #[test]
 fn without_a_runtime_hashing_happens_on_the_spot() {
     let bytes = noise(1 << 20, 1);
-    let digest = futures_util::FutureExt::now_or_never(Digest::of_body(HashFunction::Blake3, bytes.clone())).unwrap().unwrap();
+    let digest =
+        futures_util::FutureExt::now_or_never(Digest::of_body(HashFunction::Blake3, bytes.clone()))
+            .unwrap()
+            .unwrap();
     assert_eq!(digest, Digest::of(HashFunction::Blake3, &bytes));
 }
 
@@ -117,8 +161,14 @@ fn without_a_runtime_hashing_happens_on_the_spot() {
 #[test]
 fn serde_writes_text_and_refuses_what_is_none() {
     let digest: Digest = HELLO.parse().unwrap();
-    assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{HELLO}\""));
-    assert_eq!(serde_json::from_str::<Digest>(&format!("\"{HELLO}\"")).unwrap(), digest);
+    assert_eq!(
+        serde_json::to_string(&digest).unwrap(),
+        format!("\"{HELLO}\"")
+    );
+    assert_eq!(
+        serde_json::from_str::<Digest>(&format!("\"{HELLO}\"")).unwrap(),
+        digest
+    );
     assert!(serde_json::from_str::<Digest>("\"zQm\"").is_err());
 }
 

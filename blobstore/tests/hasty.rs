@@ -8,22 +8,30 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use storehouse_blobstore::{BlobStore, Digest, Error, HashFunction, PlainKeys, PutBlob};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore, PutOptions,
-    PutResult, Result,
+    Batches, Body, Capabilities, Entry, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata,
+    Object, ObjectStore, PutOptions, PutResult, Result,
 };
 use support::{in_pieces, noise};
 
-/// Commits as soon as it has the declared number of bytes, as an HTTP client does that counts down a content length.
+/// Commits as soon as it has the declared number of bytes, as an HTTP client does that counts down
+/// a content length.
 #[derive(Debug)]
 struct Hasty(Memory);
 
 impl ObjectStore for Hasty {
-    fn put<'a>(&'a self, key: &'a Key, mut body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        mut body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(async move {
             let declared = options.size.or(body.size()).unwrap_or(0) as usize;
             let mut all = BytesMut::new();
             while all.len() < declared {
-                let Some(piece) = body.next().await else { break };
+                let Some(piece) = body.next().await else {
+                    break;
+                };
                 all.extend_from_slice(&piece?);
             }
             self.0.put(key, Bytes::from(all).into(), options).await
@@ -70,8 +78,14 @@ async fn a_store_that_commits_before_the_verdict_is_found_out() {
     for body in [bytes, noise(2 << 20, 2)] {
         let blobs = BlobStore::new(Hasty(Memory::new()), PlainKeys);
         let options = PutBlob::default().size(body.len() as u64);
-        let error = blobs.put(&digest, in_pieces(&body, 100_000), options).await.unwrap_err();
-        assert!(matches!(&error, Error::Unverified { key, .. } if key.as_str() == digest.to_string()), "{error:?}");
+        let error = blobs
+            .put(&digest, in_pieces(&body, 100_000), options)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Unverified { key, .. } if key.as_str() == digest.to_string()),
+            "{error:?}"
+        );
         assert_eq!(error.class(), ErrorClass::Fatal);
     }
 }

@@ -12,7 +12,9 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use storehouse_blobstore::http::{HttpBody, respond};
-use storehouse_blobstore::{BlobStore, Digest, HashFunction, KeyEncoder, PlainKeys, PutBlob, S3Keys};
+use storehouse_blobstore::{
+    BlobStore, Digest, HashFunction, KeyEncoder, PlainKeys, PutBlob, S3Keys,
+};
 use storehouse_objectstore::Memory;
 use support::{Counts, Watched, noise};
 use tokio::runtime::Runtime;
@@ -20,7 +22,10 @@ use tokio::runtime::Runtime;
 const FOREVER: &str = "public, max-age=29030400, immutable";
 
 fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+        .collect()
 }
 
 /// A blob in a store that counts.
@@ -44,9 +49,17 @@ impl<E: KeyEncoder> Stored<E> {
         let blobs = BlobStore::new(store, keys);
         let bytes = Bytes::from(noise(size, 1));
         let digest = Digest::of(HashFunction::Sha2_256, &bytes);
-        blobs.put(&digest, bytes.clone(), PutBlob::default()).await.unwrap();
+        blobs
+            .put(&digest, bytes.clone(), PutBlob::default())
+            .await
+            .unwrap();
         counts.take_requests();
-        Self { blobs, counts, digest, bytes }
+        Self {
+            blobs,
+            counts,
+            digest,
+            bytes,
+        }
     }
 
     fn tag(&self) -> String {
@@ -55,7 +68,9 @@ impl<E: KeyEncoder> Stored<E> {
 
     /// The answer, which takes one request of the store.
     async fn ask(&self, method: Method, pairs: &[(HeaderName, &str)]) -> Response<HttpBody> {
-        let response = respond(&self.blobs, &self.digest, &method, &headers(pairs)).await.unwrap();
+        let response = respond(&self.blobs, &self.digest, &method, &headers(pairs))
+            .await
+            .unwrap();
         assert_eq!(self.counts.take_requests(), 1, "{method} {pairs:?}");
         response
     }
@@ -68,7 +83,11 @@ async fn read(response: Response<HttpBody>) -> (StatusCode, Vec<(String, String)
     let expected = body.size_hint().exact().unwrap();
     let bytes = body.collect().await.unwrap().to_bytes();
     assert_eq!(bytes.len() as u64, expected);
-    let mut headers: Vec<_> = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let mut headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
     headers.sort();
     (parts.status, headers, bytes)
 }
@@ -85,11 +104,16 @@ fn content_headers(tag: &str, len: usize, range: Option<&str>) -> Vec<(String, S
     ];
     headers.extend(range.map(|range| ("content-range", range.to_owned())));
     headers.sort();
-    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn owned<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
 }
 
 #[tokio::test]
@@ -97,18 +121,41 @@ async fn the_whole_a_part_and_only_the_headers() {
     let blob = Stored::of_size(3_000_000).await;
     let (tag, size) = (blob.tag(), blob.bytes.len());
     let whole = content_headers(&tag, size, None);
-    assert_eq!(read(blob.ask(Method::GET, &[]).await).await, (StatusCode::OK, whole.clone(), blob.bytes.clone()));
-    assert_eq!(read(blob.ask(Method::HEAD, &[]).await).await, (StatusCode::OK, whole.clone(), Bytes::new()));
+    assert_eq!(
+        read(blob.ask(Method::GET, &[]).await).await,
+        (StatusCode::OK, whole.clone(), blob.bytes.clone())
+    );
+    assert_eq!(
+        read(blob.ask(Method::HEAD, &[]).await).await,
+        (StatusCode::OK, whole.clone(), Bytes::new())
+    );
     // Ranges are for GET alone.
-    let head = blob.ask(Method::HEAD, &[(header::RANGE, "bytes=0-0")]).await;
-    assert_eq!(read(head).await, (StatusCode::OK, whole.clone(), Bytes::new()));
-    let part = blob.ask(Method::GET, &[(header::RANGE, "bytes=10-19")]).await;
+    let head = blob
+        .ask(Method::HEAD, &[(header::RANGE, "bytes=0-0")])
+        .await;
+    assert_eq!(
+        read(head).await,
+        (StatusCode::OK, whole.clone(), Bytes::new())
+    );
+    let part = blob
+        .ask(Method::GET, &[(header::RANGE, "bytes=10-19")])
+        .await;
     let expected = content_headers(&tag, 10, Some("bytes 10-19/3000000"));
-    assert_eq!(read(part).await, (StatusCode::PARTIAL_CONTENT, expected, blob.bytes.slice(10..20)));
+    assert_eq!(
+        read(part).await,
+        (
+            StatusCode::PARTIAL_CONTENT,
+            expected,
+            blob.bytes.slice(10..20)
+        )
+    );
     // The whole as a range is a range.
     let part = blob.ask(Method::GET, &[(header::RANGE, "bytes=0-")]).await;
     let expected = content_headers(&tag, size, Some("bytes 0-2999999/3000000"));
-    assert_eq!(read(part).await, (StatusCode::PARTIAL_CONTENT, expected, blob.bytes.clone()));
+    assert_eq!(
+        read(part).await,
+        (StatusCode::PARTIAL_CONTENT, expected, blob.bytes.clone())
+    );
 }
 
 #[tokio::test]
@@ -122,14 +169,47 @@ async fn what_cannot_be_given() {
         ("etag", &tag),
         ("x-content-type-options", "nosniff"),
     ]);
-    for range in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999-"] {
+    for range in [
+        "bytes=10-",
+        "bytes=10-20",
+        "bytes=-0",
+        "bytes=99999999999999999999-",
+    ] {
         let answer = blob.ask(Method::GET, &[(header::RANGE, range)]).await;
-        assert_eq!(read(answer).await, (StatusCode::RANGE_NOT_SATISFIABLE, unsatisfiable.clone(), Bytes::new()), "{range}");
+        assert_eq!(
+            read(answer).await,
+            (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                unsatisfiable.clone(),
+                Bytes::new()
+            ),
+            "{range}"
+        );
     }
-    for method in [Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS, Method::from_bytes(b"get").unwrap()] {
-        let answer = respond(&blob.blobs, &blob.digest, &method, &headers(&[(header::IF_NONE_MATCH, "*")])).await.unwrap();
-        let expected = owned([("allow", "GET, HEAD"), ("content-length", "0"), ("x-content-type-options", "nosniff")]);
-        assert_eq!(read(answer).await, (StatusCode::METHOD_NOT_ALLOWED, expected, Bytes::new()));
+    for method in [
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::from_bytes(b"get").unwrap(),
+    ] {
+        let answer = respond(
+            &blob.blobs,
+            &blob.digest,
+            &method,
+            &headers(&[(header::IF_NONE_MATCH, "*")]),
+        )
+        .await
+        .unwrap();
+        let expected = owned([
+            ("allow", "GET, HEAD"),
+            ("content-length", "0"),
+            ("x-content-type-options", "nosniff"),
+        ]);
+        assert_eq!(
+            read(answer).await,
+            (StatusCode::METHOD_NOT_ALLOWED, expected, Bytes::new())
+        );
         assert_eq!(blob.counts.take_requests(), 0);
     }
 }
@@ -140,33 +220,68 @@ async fn conditions_are_judged_before_the_range() {
     let tag = blob.tag();
     let weak = format!("W/{tag}");
     let not_modified = owned([("cache-control", FOREVER), ("etag", &tag)]);
-    let failed = owned([("content-length", "0"), ("x-content-type-options", "nosniff")]);
+    let failed = owned([
+        ("content-length", "0"),
+        ("x-content-type-options", "nosniff"),
+    ]);
     for method in [Method::GET, Method::HEAD] {
         for range in ["bytes=1-2", "bytes=10-", "nonsense"] {
-            let ask = async |name, value: &str| read(blob.ask(method.clone(), &[(name, value), (header::RANGE, range)]).await).await;
+            let ask = async |name, value: &str| {
+                read(
+                    blob.ask(method.clone(), &[(name, value), (header::RANGE, range)])
+                        .await,
+                )
+                .await
+            };
             for value in ["*", &tag, &weak, &format!("\"a\", {weak}, \"b\"")] {
                 let answer = ask(header::IF_NONE_MATCH, value).await;
-                assert_eq!(answer, (StatusCode::NOT_MODIFIED, not_modified.clone(), Bytes::new()), "{method} {value}");
+                assert_eq!(
+                    answer,
+                    (StatusCode::NOT_MODIFIED, not_modified.clone(), Bytes::new()),
+                    "{method} {value}"
+                );
             }
             for value in ["\"a\"", &weak, &blob.digest.to_string(), ""] {
                 let answer = ask(header::IF_MATCH, value).await;
-                assert_eq!(answer, (StatusCode::PRECONDITION_FAILED, failed.clone(), Bytes::new()), "{method} {value}");
+                assert_eq!(
+                    answer,
+                    (
+                        StatusCode::PRECONDITION_FAILED,
+                        failed.clone(),
+                        Bytes::new()
+                    ),
+                    "{method} {value}"
+                );
             }
         }
     }
     let part = |if_range: String| {
         let blob = &blob;
-        async move { blob.ask(Method::GET, &[(header::RANGE, "bytes=1-2"), (header::IF_RANGE, &if_range)]).await.status() }
+        async move {
+            blob.ask(
+                Method::GET,
+                &[(header::RANGE, "bytes=1-2"), (header::IF_RANGE, &if_range)],
+            )
+            .await
+            .status()
+        }
     };
     assert_eq!(part(tag.clone()).await, StatusCode::PARTIAL_CONTENT);
     for other in [weak, "\"a\"".into(), "Wed, 21 Oct 2015 07:28:00 GMT".into()] {
         assert_eq!(part(other.clone()).await, StatusCode::OK, "{other}");
     }
     // An unsatisfiable range that does not apply is no error.
-    let answer = blob.ask(Method::GET, &[(header::RANGE, "bytes=10-"), (header::IF_RANGE, "\"a\"")]).await;
+    let answer = blob
+        .ask(
+            Method::GET,
+            &[(header::RANGE, "bytes=10-"), (header::IF_RANGE, "\"a\"")],
+        )
+        .await;
     assert_eq!(read(answer).await.2, blob.bytes);
     for dates in [header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
-        let answer = blob.ask(Method::GET, &[(dates, "Wed, 21 Oct 2015 07:28:00 GMT")]).await;
+        let answer = blob
+            .ask(Method::GET, &[(dates, "Wed, 21 Oct 2015 07:28:00 GMT")])
+            .await;
         assert_eq!(answer.status(), StatusCode::OK);
     }
 }
@@ -174,15 +289,26 @@ async fn conditions_are_judged_before_the_range() {
 #[tokio::test]
 async fn an_empty_blob() {
     let blob = Stored::of_size(0).await;
-    let whole = (StatusCode::OK, content_headers(&blob.tag(), 0, None), Bytes::new());
+    let whole = (
+        StatusCode::OK,
+        content_headers(&blob.tag(), 0, None),
+        Bytes::new(),
+    );
     assert_eq!(read(blob.ask(Method::GET, &[]).await).await, whole);
     assert_eq!(read(blob.ask(Method::HEAD, &[]).await).await, whole);
     // Its last bytes, however many, are all of it; it has no first one.
-    assert_eq!(read(blob.ask(Method::GET, &[(header::RANGE, "bytes=-5")]).await).await, whole);
+    assert_eq!(
+        read(blob.ask(Method::GET, &[(header::RANGE, "bytes=-5")]).await).await,
+        whole
+    );
     for range in ["bytes=0-", "bytes=0-0", "bytes=-0", "bytes=1-2"] {
-        let (status, headers, _) = read(blob.ask(Method::GET, &[(header::RANGE, range)]).await).await;
+        let (status, headers, _) =
+            read(blob.ask(Method::GET, &[(header::RANGE, range)]).await).await;
         assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
-        assert!(headers.contains(&("content-range".into(), "bytes */0".into())), "{headers:?}");
+        assert!(
+            headers.contains(&("content-range".into(), "bytes */0".into())),
+            "{headers:?}"
+        );
     }
 }
 
@@ -191,8 +317,15 @@ async fn what_is_not_there_is_an_error_whatever_is_asked() {
     let blob = Stored::under(S3Keys, 10).await;
     let missing = Digest::of(HashFunction::Sha2_256, b"missing");
     for method in [Method::GET, Method::HEAD] {
-        for pair in [(header::RANGE, "bytes=0-1"), (header::IF_MATCH, "*"), (header::IF_NONE_MATCH, "*"), (header::IF_MATCH, "\"a\"")] {
-            let error = respond(&blob.blobs, &missing, &method, &headers(&[pair])).await.unwrap_err();
+        for pair in [
+            (header::RANGE, "bytes=0-1"),
+            (header::IF_MATCH, "*"),
+            (header::IF_NONE_MATCH, "*"),
+            (header::IF_MATCH, "\"a\""),
+        ] {
+            let error = respond(&blob.blobs, &missing, &method, &headers(&[pair]))
+                .await
+                .unwrap_err();
             assert!(error.is_not_found(), "{error}");
         }
     }
@@ -216,19 +349,35 @@ fn number(text: &str) -> Option<u128> {
 }
 
 fn model(line: &str, size: u64) -> Model {
-    let Some(list) = line.to_lowercase().strip_prefix("bytes=").map(str::to_owned) else { return Model::Whole };
-    let spec = match list.split(',').map(|spec| spec.trim_matches([' ', '\t'])).filter(|spec| !spec.is_empty()).collect::<Vec<_>>()[..] {
+    let Some(list) = line
+        .to_lowercase()
+        .strip_prefix("bytes=")
+        .map(str::to_owned)
+    else {
+        return Model::Whole;
+    };
+    let spec = match list
+        .split(',')
+        .map(|spec| spec.trim_matches([' ', '\t']))
+        .filter(|spec| !spec.is_empty())
+        .collect::<Vec<_>>()[..]
+    {
         [one] if list.contains(',') => one.to_owned(),
         _ => list,
     };
     let size = u128::from(size);
     let part = |first: u128, end: u128| Model::Part(first as u64..end as u64);
-    match spec.split_once('-').map(|(first, last)| (first, number(first), last, number(last))) {
+    match spec
+        .split_once('-')
+        .map(|(first, last)| (first, number(first), last, number(last)))
+    {
         Some(("", _, _, Some(0))) => Model::Unsatisfiable,
         Some(("", _, _, Some(_))) if size == 0 => Model::Whole,
         Some(("", _, _, Some(len))) => part(size.saturating_sub(len), size),
         Some((_, Some(first), "", _)) if first < size => part(first, size),
-        Some((_, Some(first), _, Some(last))) if first <= last && first < size => part(first, size.min(last.saturating_add(1))),
+        Some((_, Some(first), _, Some(last))) if first <= last && first < size => {
+            part(first, size.min(last.saturating_add(1)))
+        }
         Some((_, Some(first), _, Some(last))) if first > last => Model::Whole,
         Some((_, Some(_), "", _)) | Some((_, Some(_), _, Some(_))) => Model::Unsatisfiable,
         _ => Model::Whole,
@@ -261,7 +410,9 @@ fn any_range() -> impl Strategy<Value = String> {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
 }
 
 proptest! {
@@ -269,7 +420,8 @@ proptest! {
 
     #[test]
     fn any_range_of_any_size(line in any_range(), size in prop_oneof![Just(0usize), Just(1usize), 0usize..2100]) {
-        // A list that starts with a space is a mistake unless a comma follows, over which servers may differ.
+        // A list that starts with a space is a mistake unless a comma follows, over which servers
+        // may differ.
         prop_assume!(!line.to_lowercase().starts_with("bytes= ") && !line.to_lowercase().starts_with("bytes=\t"));
         prop_assume!(line.trim() == line);
         runtime().block_on(async {

@@ -15,7 +15,11 @@ fn encoders() -> [Box<dyn KeyEncoder>; 3] {
 fn vectors_encode_to_what_piri_wrote_and_back() {
     for vector in vectors() {
         let digest = vector.digest();
-        for (keys, text) in encoders().iter().zip([&vector.flatfs_key, &vector.s3_key, &vector.digest]) {
+        for (keys, text) in
+            encoders()
+                .iter()
+                .zip([&vector.flatfs_key, &vector.s3_key, &vector.digest])
+        {
             let key = keys.encode(&digest).unwrap();
             assert_eq!(key.as_str(), text);
             assert_eq!(keys.decode(&key).unwrap(), digest);
@@ -53,8 +57,15 @@ fn what_is_no_key_of_a_blob_is_not_decoded() {
 }
 
 fn any_digest() -> impl Strategy<Value = Digest> {
-    (prop_oneof![Just(0x12u64), Just(0u64), any::<u64>().prop_map(|code| code >> 1)], prop::collection::vec(any::<u8>(), 0..=128)).prop_map(
-        |(mut code, hash)| {
+    (
+        prop_oneof![
+            Just(0x12u64),
+            Just(0u64),
+            any::<u64>().prop_map(|code| code >> 1)
+        ],
+        prop::collection::vec(any::<u8>(), 0..=128),
+    )
+        .prop_map(|(mut code, hash)| {
             let mut bytes = Vec::new();
             while code >= 0x80 {
                 bytes.push(code as u8 | 0x80);
@@ -68,8 +79,7 @@ fn any_digest() -> impl Strategy<Value = Digest> {
             }
             bytes.extend(hash);
             Digest::from_bytes(bytes).unwrap()
-        },
-    )
+        })
 }
 
 proptest! {

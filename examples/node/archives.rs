@@ -28,48 +28,94 @@ pub(crate) struct Ran {
     ran: String,
 }
 
-pub(crate) async fn put_claim(State(node): State<Arc<Node>>, cid: Segment, headers: HeaderMap, body: Body) -> Answer {
-    let (cid, claim) = take(&node, cid, &headers, body, Delegation::decode, Delegation::cid).await?;
+pub(crate) async fn put_claim(
+    State(node): State<Arc<Node>>,
+    cid: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let (cid, claim) = take(
+        &node,
+        cid,
+        &headers,
+        body,
+        Delegation::decode,
+        Delegation::cid,
+    )
+    .await?;
     let there = node.records().delegations.exists(&cid).await?;
     node.records().delegations.put(&claim).await?;
     Ok(stored(there, "/claims", &cid))
 }
 
-pub(crate) async fn get_claim(State(node): State<Arc<Node>>, cid: Segment, headers: HeaderMap) -> Answer {
+pub(crate) async fn get_claim(
+    State(node): State<Arc<Node>>,
+    cid: Segment,
+    headers: HeaderMap,
+) -> Answer {
     let kind = media::wanted(&headers, &[CAR, JSON])?;
     let claim = node.records().delegations.get(&parse(cid)?).await?;
     Ok(give(kind, claim.as_bytes().clone(), || view::claim(&claim)))
 }
 
-pub(crate) async fn put_receipt(State(node): State<Arc<Node>>, cid: Segment, headers: HeaderMap, body: Body) -> Answer {
+pub(crate) async fn put_receipt(
+    State(node): State<Arc<Node>>,
+    cid: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let (cid, receipt) = take(&node, cid, &headers, body, Receipt::decode, Receipt::cid).await?;
     let there = node.records().receipts.exists(&cid).await?;
     node.records().receipts.put(&receipt).await?;
     Ok(stored(there, "/receipts", &cid))
 }
 
-pub(crate) async fn get_receipt(State(node): State<Arc<Node>>, cid: Segment, headers: HeaderMap) -> Answer {
+pub(crate) async fn get_receipt(
+    State(node): State<Arc<Node>>,
+    cid: Segment,
+    headers: HeaderMap,
+) -> Answer {
     let kind = media::wanted(&headers, &[CAR, JSON])?;
     let receipt = node.records().receipts.get(&parse(cid)?).await?;
     Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
 }
 
 /// The receipt of the invocation that ran.
-pub(crate) async fn find_receipt(State(node): State<Arc<Node>>, query: Result<Query<Ran>, QueryRejection>, headers: HeaderMap) -> Answer {
-    let Query(Ran { ran }) = query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
+pub(crate) async fn find_receipt(
+    State(node): State<Arc<Node>>,
+    query: Result<Query<Ran>, QueryRejection>,
+    headers: HeaderMap,
+) -> Answer {
+    let Query(Ran { ran }) =
+        query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
     let kind = media::wanted(&headers, &[CAR, JSON])?;
-    let found = node.records().receipts.get_by_ran(&parse_text(&ran)?).await?;
-    let receipt = found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no receipt of that invocation"))?;
+    let found = node
+        .records()
+        .receipts
+        .get_by_ran(&parse_text(&ran)?)
+        .await?;
+    let receipt = found.ok_or_else(|| {
+        Failure::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is no receipt of that invocation",
+        )
+    })?;
     Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
 }
 
 fn parse(cid: Segment) -> Result<Cid, Failure> {
-    let Path(text) = cid.map_err(|_| Failure::bad_request("invalid_cid", "the CID in the path is not UTF-8"))?;
+    let Path(text) =
+        cid.map_err(|_| Failure::bad_request("invalid_cid", "the CID in the path is not UTF-8"))?;
     parse_text(&text)
 }
 
 fn parse_text(text: &str) -> Result<Cid, Failure> {
-    let parsed = if text.len() > LONGEST_CID { None } else { text.parse().ok() };
+    let parsed = if text.len() > LONGEST_CID {
+        None
+    } else {
+        text.parse().ok()
+    };
     parsed.ok_or_else(|| Failure::bad_request("invalid_cid", "a CID is needed"))
 }
 
@@ -93,28 +139,53 @@ async fn take<T>(
     let (mut bytes, _room) = upload::collect(node, headers, body).await?;
     if kind == JSON {
         let archive = from_json::<InJson>(&bytes)?.archive;
-        bytes = view::from_text(&archive).ok_or_else(|| Failure::bad_request("invalid_record", "`archive` is not 'm' and base64"))?.into();
+        bytes = view::from_text(&archive)
+            .ok_or_else(|| {
+                Failure::bad_request("invalid_record", "`archive` is not 'm' and base64")
+            })?
+            .into();
     }
     let record = decode(bytes)?;
     let actual = cid_of(&record);
     if actual != cid {
         let message = format!("the archive is of {actual}");
-        return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "cid_mismatch", message));
+        return Err(Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "cid_mismatch",
+            message,
+        ));
     }
     Ok((cid, record))
 }
 
 fn stored(there: bool, path: &str, cid: &Cid) -> Response<Body> {
-    let mut response = json(if there { StatusCode::OK } else { StatusCode::CREATED }, format!("{{\"cid\":\"{cid}\"}}\n"));
+    let mut response = json(
+        if there {
+            StatusCode::OK
+        } else {
+            StatusCode::CREATED
+        },
+        format!("{{\"cid\":\"{cid}\"}}\n"),
+    );
     if let Ok(location) = HeaderValue::from_str(&format!("{path}/{cid}")) {
         response.headers_mut().insert(LOCATION, location);
     }
     response
 }
 
-fn give(kind: &'static str, archive: Bytes, view: impl FnOnce() -> serde_json::Value) -> Response<Body> {
-    let body = if kind == CAR { Body::from(archive) } else { Body::from(format!("{}\n", view())) };
+fn give(
+    kind: &'static str,
+    archive: Bytes,
+    view: impl FnOnce() -> serde_json::Value,
+) -> Response<Body> {
+    let body = if kind == CAR {
+        Body::from(archive)
+    } else {
+        Body::from(format!("{}\n", view()))
+    };
     let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

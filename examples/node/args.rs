@@ -61,13 +61,20 @@ impl Args {
             match arg {
                 Long("config") => toml = Some(path(&mut parser)?),
                 Long("data-dir") => data_dir = Some(path(&mut parser)?),
-                Long("listen") => listen = parser.value().and_then(ValueExt::string).map_err(|e| e.to_string())?,
+                Long("listen") => {
+                    listen = parser
+                        .value()
+                        .and_then(ValueExt::string)
+                        .map_err(|e| e.to_string())?
+                }
                 Long("require-allocation") => require_allocation = true,
                 Long("receipts") => receipts = true,
                 Long("max-blob-size") => limits.blob_size = number(&mut parser)?,
                 Long("max-record-size") => limits.record_size = number(&mut parser)?,
                 Long("max-uploads") => uploads = Some(number::<u32>(&mut parser)?.max(1) as usize),
-                Long("max-connections") => limits.connections = number::<u32>(&mut parser)?.max(1) as usize,
+                Long("max-connections") => {
+                    limits.connections = number::<u32>(&mut parser)?.max(1) as usize
+                }
                 Long("header-timeout") => limits.header_timeout = seconds(&mut parser)?,
                 Long("body-timeout") => limits.body_timeout = seconds(&mut parser)?,
                 Long("write-timeout") => limits.write_timeout = seconds(&mut parser)?,
@@ -87,8 +94,18 @@ impl Args {
             config.repo.data_dir = Some("storehouse-data".into());
         }
         // On S3 each holds a part of 8 MiB in memory while it fills.
-        limits.uploads = uploads.unwrap_or(if config.repo.s3.is_some() { 16 } else { limits.uploads });
-        Ok(Some(Self { config, listen, require_allocation, receipts, limits }))
+        limits.uploads = uploads.unwrap_or(if config.repo.s3.is_some() {
+            16
+        } else {
+            limits.uploads
+        });
+        Ok(Some(Self {
+            config,
+            listen,
+            require_allocation,
+            receipts,
+            limits,
+        }))
     }
 }
 
@@ -96,8 +113,13 @@ fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
     parser.value().map(PathBuf::from).map_err(|e| e.to_string())
 }
 
-fn number<T: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(parser: &mut lexopt::Parser) -> Result<T, String> {
-    parser.value().and_then(|value| value.parse()).map_err(|e| e.to_string())
+fn number<T: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+    parser: &mut lexopt::Parser,
+) -> Result<T, String> {
+    parser
+        .value()
+        .and_then(|value| value.parse())
+        .map_err(|e| e.to_string())
 }
 
 fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, String> {
@@ -107,8 +129,13 @@ fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, String> {
 
 /// Logs to standard error: what `RUST_LOG` says, else everything from `info` on.
 pub(crate) fn log_to_stderr() {
-    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
     let wanted = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(wanted).init();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(wanted)
+        .init();
 }

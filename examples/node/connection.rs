@@ -20,14 +20,21 @@ use tracing::Instrument;
 use crate::metrics::Requests;
 use crate::state::Limits;
 
-/// What a connection buffers of a request's head, and of an answer, in bytes: the longest head, more or less.
+/// What a connection buffers of a request's head, and of an answer, in bytes: the longest head,
+/// more or less.
 const BUFFER: usize = 64 * 1024;
 
 /// How long a closing connection is listened to, and how long at once.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, requests: &Requests, stop: CancellationToken) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    service: Router,
+    limits: Limits,
+    requests: &Requests,
+    stop: CancellationToken,
+) {
     // Answers are written whole: waiting for more to send with them would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -35,7 +42,9 @@ pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, re
     let mut stream = Box::pin(stream);
     let served = {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(BUFFER);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(BUFFER);
         let service = TowerToHyperService::new(service);
         let counted = service_fn(|request: Request<Incoming>| {
             let method = Requests::method(request.method());
@@ -64,10 +73,12 @@ pub(crate) async fn serve(stream: TcpStream, service: Router, limits: Limits, re
     }
 }
 
-/// Reads what still comes, and drops it. Closing a socket with bytes unread resets the connection, and a client that is still sending would lose the answer that
-/// tells it to stop.
+/// Reads what still comes, and drops it. Closing a socket with bytes unread resets the connection,
+/// and a client that is still sending would lose the answer that tells it to stop.
 async fn linger(stream: &mut TcpStream) {
     let mut bytes = vec![0; 16 * 1024];
-    let drained = async { while let Ok(Ok(1..)) = tokio::time::timeout(LINGER.1, stream.read(&mut bytes)).await {} };
+    let drained = async {
+        while let Ok(Ok(1..)) = tokio::time::timeout(LINGER.1, stream.read(&mut bytes)).await {}
+    };
     let _ = tokio::time::timeout(LINGER.0, drained).await;
 }

@@ -1,4 +1,5 @@
-//! Errors as clients see them: a status, a code that stays, and a sentence that may change. The codes are listed in `docs/node.md`.
+//! Errors as clients see them: a status, a code that stays, and a sentence that may change. The
+//! codes are listed in `docs/node.md`.
 
 use std::error::Error;
 
@@ -22,7 +23,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), close: false }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            close: false,
+        }
     }
 
     pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
@@ -35,15 +41,26 @@ impl Failure {
         self
     }
 
-    /// Not the client's fault. It learns that it failed; the log, why: causes name paths and servers.
+    /// Not the client's fault. It learns that it failed; the log, why: causes name paths and
+    /// servers.
     pub(crate) fn internal(error: &(dyn Error + 'static), class: ErrorClass, full: bool) -> Self {
         let causes = crate::chain(error);
         let failure = match class {
-            _ if full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", "there is no space left; nothing was stored"),
-            ErrorClass::Transient => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a store cannot be reached; try again later")
-            }
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a store failed; the node's log says how"),
+            _ if full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "no_space",
+                "there is no space left; nothing was stored",
+            ),
+            ErrorClass::Transient => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "a store cannot be reached; try again later",
+            ),
+            _ => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "a store failed; the node's log says how",
+            ),
         };
         tracing::error!(code = failure.code, "{causes}");
         failure
@@ -54,13 +71,18 @@ impl From<blobstore::Error> for Failure {
     fn from(error: blobstore::Error) -> Self {
         use blobstore::Error as E;
         let (status, code) = match &error {
-            E::InvalidDigest { .. } | E::HashLength { .. } => (StatusCode::BAD_REQUEST, "invalid_digest"),
+            E::InvalidDigest { .. } | E::HashLength { .. } => {
+                (StatusCode::BAD_REQUEST, "invalid_digest")
+            }
             E::UnknownHash { .. } => (StatusCode::BAD_REQUEST, "unknown_hash_function"),
             E::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             E::TooSmall { .. } => (StatusCode::BAD_REQUEST, "incomplete_body"),
             E::DataInconsistent { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "hash_mismatch"),
-            E::Store { source: objectstore::Error::Body { source, .. }, .. } => return Self::of_body(source.as_ref()),
+            E::Store {
+                source: objectstore::Error::Body { source, .. },
+                ..
+            } => return Self::of_body(source.as_ref()),
             _ => return Self::internal(&error, error.class(), error.is_full()),
         };
         Self::new(status, code, error.to_string())
@@ -70,11 +92,19 @@ impl From<blobstore::Error> for Failure {
 impl From<records::Error> for Failure {
     fn from(error: records::Error) -> Self {
         if error.is_not_found() {
-            return Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such record");
+            return Self::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such record",
+            );
         }
         match &error {
-            records::Error::Store(e) if e.class() == ErrorClass::InvalidInput => Self::bad_request("invalid_record", crate::chain(&error)),
-            records::Error::Store(_) | records::Error::Compare { .. } => Self::internal(&error, error.class(), error.is_full()),
+            records::Error::Store(e) if e.class() == ErrorClass::InvalidInput => {
+                Self::bad_request("invalid_record", crate::chain(&error))
+            }
+            records::Error::Store(_) | records::Error::Compare { .. } => {
+                Self::internal(&error, error.class(), error.is_full())
+            }
             // What the client sent is no such record. Its causes say where.
             _ => Self::bad_request("invalid_record", crate::chain(&error)),
         }
@@ -86,8 +116,17 @@ impl Failure {
     pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
         let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
         match causes.find_map(|cause| cause.downcast_ref::<Stalled>()) {
-            Some(stalled) => Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", stalled.to_string()).closing(),
-            None => Self::bad_request("incomplete_body", "the body ended before the length declared").closing(),
+            Some(stalled) => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                stalled.to_string(),
+            )
+            .closing(),
+            None => Self::bad_request(
+                "incomplete_body",
+                "the body ended before the length declared",
+            )
+            .closing(),
         }
     }
 }

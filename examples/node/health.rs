@@ -19,23 +19,60 @@ pub(crate) async fn health(State(node): State<Arc<Node>>) -> Answer {
     let records = node.records();
     let (blobs, allocations, acceptances, claims, receipts, consolidations, keys, journal) = tokio::join!(
         well("blobs", node.blobs().store().health()),
-        well("allocations", records.allocations.records().object_store().health()),
-        well("acceptances", records.acceptances.records().object_store().health()),
-        well("claims", records.delegations.records().object_store().health()),
-        well("receipts", records.receipts.records().object_store().health()),
-        well("consolidations", records.consolidations.records().object_store().health()),
+        well(
+            "allocations",
+            records.allocations.records().object_store().health()
+        ),
+        well(
+            "acceptances",
+            records.acceptances.records().object_store().health()
+        ),
+        well(
+            "claims",
+            records.delegations.records().object_store().health()
+        ),
+        well(
+            "receipts",
+            records.receipts.records().object_store().health()
+        ),
+        well(
+            "consolidations",
+            records.consolidations.records().object_store().health()
+        ),
         well("keystore", node.keys().list()),
         well("journal", node.journal().status()),
     );
-    let all = [blobs, allocations, acceptances, claims, receipts, consolidations, keys, journal];
+    let all = [
+        blobs,
+        allocations,
+        acceptances,
+        claims,
+        receipts,
+        consolidations,
+        keys,
+        journal,
+    ];
     let well = all.iter().all(|(_, well)| *well);
     let state = |well: bool| if well { "ok" } else { "down" };
-    let stores: serde_json::Map<_, _> = all.iter().map(|(name, well)| ((*name).to_owned(), json!(state(*well)))).collect();
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok(response(status, format!("{}\n", json!({ "status": state(well), "stores": stores }))))
+    let stores: serde_json::Map<_, _> = all
+        .iter()
+        .map(|(name, well)| ((*name).to_owned(), json!(state(*well))))
+        .collect();
+    let status = if well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok(response(
+        status,
+        format!("{}\n", json!({ "status": state(well), "stores": stores })),
+    ))
 }
 
-async fn well<T, E: std::error::Error + 'static>(name: &'static str, state: impl Future<Output = Result<T, E>>) -> (&'static str, bool) {
+async fn well<T, E: std::error::Error + 'static>(
+    name: &'static str,
+    state: impl Future<Output = Result<T, E>>,
+) -> (&'static str, bool) {
     let why = match tokio::time::timeout(PATIENCE, state).await {
         Ok(Ok(_)) => return (name, true),
         Ok(Err(error)) => crate::chain(&error),

@@ -7,10 +7,12 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
-/// One thread for each processor, each with a runtime of its own. A connection stays where it was put: no thread wakes another one for it, nor takes its work
-/// over, which costs more than answering a small request does.
+/// One thread for each processor, each with a runtime of its own. A connection stays where it was
+/// put: no thread wakes another one for it, nor takes its work over, which costs more than
+/// answering a small request does.
 ///
-/// They run as long as the process: what a request leaves behind in a store's queues is finished there.
+/// They run as long as the process: what a request leaves behind in a store's queues is finished
+/// there.
 pub(crate) struct Lanes {
     handles: Vec<Handle>,
     next: usize,
@@ -24,10 +26,15 @@ impl Lanes {
         let handles = (0..lanes).map(|lane| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
-            thread::Builder::new().name(format!("lane-{lane}")).spawn(move || runtime.block_on(pending::<()>()))?;
+            thread::Builder::new()
+                .name(format!("lane-{lane}"))
+                .spawn(move || runtime.block_on(pending::<()>()))?;
             Ok(handle)
         });
-        Ok(Self { handles: handles.collect::<io::Result<_>>()?, next: 0 })
+        Ok(Self {
+            handles: handles.collect::<io::Result<_>>()?,
+            next: 0,
+        })
     }
 
     /// Where the next connection goes: each in turn.

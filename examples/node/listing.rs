@@ -28,9 +28,12 @@ pub(crate) struct Page {
     limit: Option<usize>,
 }
 
-/// The blobs in the store's order. The first is fetched before the answer begins, so that a store that is down has a status of its own; an error after that
-/// breaks the connection.
-pub(crate) async fn list(State(node): State<Arc<Node>>, page: Result<Query<Page>, QueryRejection>) -> Answer {
+/// The blobs in the store's order. The first is fetched before the answer begins, so that a store
+/// that is down has a status of its own; an error after that breaks the connection.
+pub(crate) async fn list(
+    State(node): State<Arc<Node>>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer {
     let Query(page) = page.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
     let mut options = ListBlobs::default().prefix(page.prefix);
     options.limit = page.limit;
@@ -44,14 +47,27 @@ pub(crate) async fn list(State(node): State<Arc<Node>>, page: Result<Query<Page>
         return Err(error.into());
     }
     let logged = blobs.inspect_err(|e| tracing::error!("a listing broke off: {}", crate::chain(e)));
-    let lines = logged.ready_chunks(LINES).map(|blobs| blobs.into_iter().try_fold(Vec::new(), line).map(Bytes::from));
+    let lines = logged.ready_chunks(LINES).map(|blobs| {
+        blobs
+            .into_iter()
+            .try_fold(Vec::new(), line)
+            .map(Bytes::from)
+    });
     let mut response = Response::new(Body::from_stream(lines));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-fn line(mut lines: Vec<u8>, blob: Result<BlobInfo, storehouse::blobstore::Error>) -> Result<Vec<u8>, storehouse::blobstore::Error> {
+fn line(
+    mut lines: Vec<u8>,
+    blob: Result<BlobInfo, storehouse::blobstore::Error>,
+) -> Result<Vec<u8>, storehouse::blobstore::Error> {
     let BlobInfo { digest, size, .. } = blob?;
     lines.extend_from_slice(format!("{{\"digest\":\"{digest}\",\"size\":{size}}}\n").as_bytes());
     Ok(lines)

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::{StreamExt, stream};
 use storehouse::local::journal::{Handled, Journal, Rotator};
 use storehouse::local::keystore::{Ed25519Key, KeyName, KeyStore, PutKey};
-use storehouse::records::{Capability, DelegationBuilder, Ipld, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signer};
+use storehouse::records::{
+    Capability, DelegationBuilder, Ipld, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signer,
+};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,19 +47,33 @@ impl Receipts {
         tracing::info!("receipts are signed by {}", signer.did());
         let (retrievals, queue) = channel(QUEUE);
         let stop = CancellationToken::new();
-        let writer = Writer { node: Arc::clone(node), signer, started: nanoseconds(), count: 0 };
+        let writer = Writer {
+            node: Arc::clone(node),
+            signer,
+            started: nanoseconds(),
+            count: 0,
+        };
         let writing = tokio::spawn(writer.run(queue, stop.clone()));
         let rotator = Rotator::spawn(
             Arc::clone(node.journal()),
             node.rotator_options(),
             |batch| {
                 // Whoever is to have the batches takes them from `pending`; until then they stay.
-                tracing::info!("a batch of receipts is ready: {} of {} bytes", batch.cid, batch.size);
+                tracing::info!(
+                    "a batch of receipts is ready: {} of {} bytes",
+                    batch.cid,
+                    batch.size
+                );
                 Box::pin(async { Handled::Later })
             },
             |error| tracing::error!("the journal: {error}"),
         );
-        Ok(Self { retrievals, stop, writing, rotator })
+        Ok(Self {
+            retrievals,
+            stop,
+            writing,
+            rotator,
+        })
     }
 
     /// Where retrievals are told.
@@ -69,7 +85,10 @@ impl Receipts {
     pub(crate) async fn stop(self, node: &Node, limit: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(limit, self.writing).await.is_err() {
-            tracing::error!("receipts are lost: they could not be written in {} seconds", limit.as_secs());
+            tracing::error!(
+                "receipts are lost: they could not be written in {} seconds",
+                limit.as_secs()
+            );
         }
         self.rotator.stop().await;
         if let Err(e) = node.journal().sync().await {
@@ -81,7 +100,8 @@ impl Receipts {
 async fn signer(keys: &Arc<dyn KeyStore>) -> Result<Signer, Error> {
     let name: KeyName = KEY.parse()?;
     if !keys.has(&name).await? {
-        keys.put(&name, &Ed25519Key::generate()?.to_secret(), PutKey::Create).await?;
+        keys.put(&name, &Ed25519Key::generate()?.to_secret(), PutKey::Create)
+            .await?;
     }
     let secret = Ed25519Key::from_secret(&keys.get(&name).await?)?.to_secret();
     Ok(Signer::from_seed(secret.expose().try_into()?))
@@ -120,16 +140,28 @@ impl Writer {
             }
             let first = self.count;
             self.count += some.len() as u64;
-            let (signer, started, retrievals) = (Arc::clone(&self.signer), self.started, std::mem::take(&mut some));
+            let (signer, started, retrievals) = (
+                Arc::clone(&self.signer),
+                self.started,
+                std::mem::take(&mut some),
+            );
             // Two signatures each: that is work for another thread.
             let signed = tokio::task::spawn_blocking(move || {
                 let numbered = retrievals.iter().zip(first..);
-                numbered.map(|(retrieval, number)| sign(&signer, retrieval, &format!("{started:x}-{number:x}"))).collect::<Vec<_>>()
+                numbered
+                    .map(|(retrieval, number)| {
+                        sign(&signer, retrieval, &format!("{started:x}-{number:x}"))
+                    })
+                    .collect::<Vec<_>>()
             });
             let mut due = Vec::new();
             for receipt in signed.await.unwrap_or_default() {
                 match receipt {
-                    Ok(receipt) => due.push(Due { receipt, journal: true, store: true }),
+                    Ok(receipt) => due.push(Due {
+                        receipt,
+                        journal: true,
+                        store: true,
+                    }),
                     Err(e) => tracing::error!("a receipt cannot be made: {}", crate::chain(&e)),
                 }
             }
@@ -137,19 +169,28 @@ impl Writer {
         }
     }
 
-    /// Writes them, and does not give up: the journal and the store may come back, and until then retrievals wait.
+    /// Writes them, and does not give up: the journal and the store may come back, and until then
+    /// retrievals wait.
     async fn write(&self, mut due: Vec<Due>) {
         let mut wait = WAIT.0;
         loop {
             let count = due.len();
-            let tried = stream::iter(due).map(|due| self.try_once(due)).buffer_unordered(AT_ONCE);
-            due = tried.filter(|due| std::future::ready(due.journal || due.store)).collect().await;
+            let tried = stream::iter(due)
+                .map(|due| self.try_once(due))
+                .buffer_unordered(AT_ONCE);
+            due = tried
+                .filter(|due| std::future::ready(due.journal || due.store))
+                .collect()
+                .await;
             metrics::counter!("node_receipts_total").increment((count - due.len()) as u64);
             if due.is_empty() {
                 return;
             }
             metrics::counter!("node_receipt_failures_total").increment(due.len() as u64);
-            tracing::error!("{} receipts could not be written; trying again in {wait:?}", due.len());
+            tracing::error!(
+                "{} receipts could not be written; trying again in {wait:?}",
+                due.len()
+            );
             tokio::time::sleep(wait).await;
             wait = (2 * wait).min(WAIT.1);
         }
@@ -157,10 +198,22 @@ impl Writer {
 
     async fn try_once(&self, mut due: Due) -> Due {
         let archive = due.receipt.in_form(ReceiptForm::Archive);
-        let (journal, store) =
-            tokio::join!(async { if due.journal { self.node.journal().append(archive).await.map(drop) } else { Ok(()) } }, async {
-                if due.store { self.node.records().receipts.put(&due.receipt).await } else { Ok(()) }
-            },);
+        let (journal, store) = tokio::join!(
+            async {
+                if due.journal {
+                    self.node.journal().append(archive).await.map(drop)
+                } else {
+                    Ok(())
+                }
+            },
+            async {
+                if due.store {
+                    self.node.records().receipts.put(&due.receipt).await
+                } else {
+                    Ok(())
+                }
+            },
+        );
         if let Err(e) = &journal {
             tracing::warn!("the journal: {}", crate::chain(e));
         }
@@ -172,21 +225,51 @@ impl Writer {
     }
 }
 
-/// The receipt of a retrieval, with the invocation that it is of. The node invokes itself: who asked is not known here.
-fn sign(signer: &Signer, retrieval: &Retrieval, nonce: &str) -> storehouse::records::Result<Receipt> {
+/// The receipt of a retrieval, with the invocation that it is of. The node invokes itself: who
+/// asked is not known here.
+fn sign(
+    signer: &Signer,
+    retrieval: &Retrieval,
+    nonce: &str,
+) -> storehouse::records::Result<Receipt> {
     let Retrieval { digest, range } = retrieval;
-    let blob = Ipld::Map(BTreeMap::from([("digest".to_owned(), Ipld::Bytes(digest.as_bytes().to_vec()))]));
+    let blob = Ipld::Map(BTreeMap::from([(
+        "digest".to_owned(),
+        Ipld::Bytes(digest.as_bytes().to_vec()),
+    )]));
     // Both ends inclusive, as Piri has them; a retrieval of no bytes has none.
-    let ends: Vec<Ipld> =
-        if range.is_empty() { Vec::new() } else { [range.start, range.end - 1].map(|at| Ipld::Integer(at.into())).to_vec() };
-    let arguments = BTreeMap::from([("blob".to_owned(), blob), ("range".to_owned(), Ipld::List(ends))]);
-    let capability = Capability { can: ABILITY.to_owned(), with: signer.did().to_string(), nb: Some(Ipld::Map(arguments)) };
-    let invocation = DelegationBuilder::new(signer.did().clone(), vec![capability]).nonce(nonce).sign(signer)?;
-    let bytes = BTreeMap::from([("bytes".to_owned(), Ipld::Integer((range.end - range.start).into()))]);
+    let ends: Vec<Ipld> = if range.is_empty() {
+        Vec::new()
+    } else {
+        [range.start, range.end - 1]
+            .map(|at| Ipld::Integer(at.into()))
+            .to_vec()
+    };
+    let arguments = BTreeMap::from([
+        ("blob".to_owned(), blob),
+        ("range".to_owned(), Ipld::List(ends)),
+    ]);
+    let capability = Capability {
+        can: ABILITY.to_owned(),
+        with: signer.did().to_string(),
+        nb: Some(Ipld::Map(arguments)),
+    };
+    let invocation = DelegationBuilder::new(signer.did().clone(), vec![capability])
+        .nonce(nonce)
+        .sign(signer)?;
+    let bytes = BTreeMap::from([(
+        "bytes".to_owned(),
+        Ipld::Integer((range.end - range.start).into()),
+    )]);
     let now = i128::from(crate::blobs::now());
-    ReceiptBuilder::for_invocation(&invocation, Outcome::Ok(Ipld::Map(bytes))).meta("time", Ipld::Integer(now)).sign(signer)
+    ReceiptBuilder::for_invocation(&invocation, Outcome::Ok(Ipld::Map(bytes)))
+        .meta("time", Ipld::Integer(now))
+        .sign(signer)
 }
 
 fn nanoseconds() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
 }

@@ -68,20 +68,33 @@ impl Record for Acceptance {
     }
 }
 
-pub(crate) async fn post_allocation(State(node): State<Arc<Node>>, headers: HeaderMap, body: Body) -> Answer {
+pub(crate) async fn post_allocation(
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let allocation: Allocation = take(&node, &headers, body).await?;
     node.records().allocations.put(&allocation).await?;
     created(&allocation)
 }
 
-pub(crate) async fn post_acceptance(State(node): State<Arc<Node>>, headers: HeaderMap, body: Body) -> Answer {
+pub(crate) async fn post_acceptance(
+    State(node): State<Arc<Node>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let acceptance: Acceptance = take(&node, &headers, body).await?;
     node.records().acceptances.put(&acceptance).await?;
     created(&acceptance)
 }
 
 /// The allocation in the space asked for; without one, some allocation, a live one if there is one.
-pub(crate) async fn get_allocation(State(node): State<Arc<Node>>, digest: Segment, query: SpaceQuery, headers: HeaderMap) -> Answer {
+pub(crate) async fn get_allocation(
+    State(node): State<Arc<Node>>,
+    digest: Segment,
+    query: SpaceQuery,
+    headers: HeaderMap,
+) -> Answer {
     let (digest, allocations) = (parse(digest)?, &node.records().allocations);
     let found = match space(query)? {
         Some(space) => Some(allocations.get(&digest, &space).await?),
@@ -94,7 +107,12 @@ pub(crate) async fn get_allocation(State(node): State<Arc<Node>>, digest: Segmen
 }
 
 /// The acceptance in the space asked for; without one, some acceptance.
-pub(crate) async fn get_acceptance(State(node): State<Arc<Node>>, digest: Segment, query: SpaceQuery, headers: HeaderMap) -> Answer {
+pub(crate) async fn get_acceptance(
+    State(node): State<Arc<Node>>,
+    digest: Segment,
+    query: SpaceQuery,
+    headers: HeaderMap,
+) -> Answer {
     let (digest, acceptances) = (parse(digest)?, &node.records().acceptances);
     let found = match space(query)? {
         Some(space) => Some(acceptances.get(&digest, &space).await?),
@@ -104,21 +122,36 @@ pub(crate) async fn get_acceptance(State(node): State<Arc<Node>>, digest: Segmen
 }
 
 fn space(query: SpaceQuery) -> Result<Option<Did>, Failure> {
-    let Query(InSpace { space }) = query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
-    space.map(|space| space.parse().map_err(|e: Error| Failure::bad_request("invalid_did", e.to_string()))).transpose()
+    let Query(InSpace { space }) =
+        query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
+    space
+        .map(|space| {
+            space
+                .parse()
+                .map_err(|e: Error| Failure::bad_request("invalid_did", e.to_string()))
+        })
+        .transpose()
 }
 
 /// A record from a request's body.
 async fn take<R: Record>(node: &Node, headers: &HeaderMap, body: Body) -> Result<R, Failure> {
     let kind = media::sent(headers, &[JSON, CBOR]).map_err(Failure::closing)?;
     let (bytes, _room) = upload::collect(node, headers, body).await?;
-    if kind == CBOR { Ok(R::decode(&bytes)?) } else { from_json(&bytes) }
+    if kind == CBOR {
+        Ok(R::decode(&bytes)?)
+    } else {
+        from_json(&bytes)
+    }
 }
 
 /// What JSON from a client says.
 pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|e| {
-        let code = if e.is_data() { "invalid_record" } else { "invalid_json" };
+        let code = if e.is_data() {
+            "invalid_record"
+        } else {
+            "invalid_json"
+        };
         Failure::bad_request(code, e.to_string())
     })
 }
@@ -127,7 +160,11 @@ fn created<R: Record>(record: &R) -> Answer {
     let mut response = as_json(StatusCode::CREATED, record)?;
     // All else that a DID is made of stands for itself in a query.
     let space = record.space().to_string().replace('%', "%25");
-    if let Ok(location) = HeaderValue::from_str(&format!("{}/{}?space={space}", R::PATH, record.blob().digest)) {
+    if let Ok(location) = HeaderValue::from_str(&format!(
+        "{}/{}?space={space}",
+        R::PATH,
+        record.blob().digest
+    )) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -135,16 +172,25 @@ fn created<R: Record>(record: &R) -> Answer {
 
 fn give<R: Record>(headers: &HeaderMap, record: Option<R>) -> Answer {
     let kind = media::wanted(headers, &[JSON, CBOR])?;
-    let record = record.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such record"))?;
+    let record = record.ok_or_else(|| {
+        Failure::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is no such record",
+        )
+    })?;
     if kind == JSON {
         return as_json(StatusCode::OK, &record);
     }
     let mut response = Response::new(Body::from(record.encode()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CBOR));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(CBOR));
     Ok(response)
 }
 
 fn as_json(status: StatusCode, record: &impl Serialize) -> Answer {
-    let text = serde_json::to_string(record).map_err(|e| Failure::bad_request("invalid_record", e.to_string()))?;
+    let text = serde_json::to_string(record)
+        .map_err(|e| Failure::bad_request("invalid_record", e.to_string()))?;
     Ok(json(status, text + "\n"))
 }

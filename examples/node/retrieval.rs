@@ -22,7 +22,8 @@ pub(crate) struct Retrieval {
     pub(crate) range: Range<u64>,
 }
 
-/// The same response, which tells `retrievals` once the connection has taken all of its body. Responses without any of the blob's bytes are none.
+/// The same response, which tells `retrievals` once the connection has taken all of its body.
+/// Responses without any of the blob's bytes are none.
 pub(crate) async fn watch(
     response: Response<HttpBody>,
     method: &Method,
@@ -34,21 +35,42 @@ pub(crate) async fn watch(
         StatusCode::PARTIAL_CONTENT => first_byte(&response),
         _ => None,
     };
-    let Some(start) = start else { return response.map(Body::new) };
+    let Some(start) = start else {
+        return response.map(Body::new);
+    };
     let length = response.body().size_hint().lower();
-    let retrieval = Retrieval { digest: digest.clone(), range: start..start + length };
+    let retrieval = Retrieval {
+        digest: digest.clone(),
+        range: start..start + length,
+    };
     if length == 0 {
         // Nobody will ask for this body.
         let _ = retrievals.send(retrieval).await;
         return response.map(Body::new);
     }
-    response.map(|body| Body::new(Watched { body, left: length, told: Some((retrieval, retrievals.clone())), last: None }))
+    response.map(|body| {
+        Body::new(Watched {
+            body,
+            left: length,
+            told: Some((retrieval, retrievals.clone())),
+            last: None,
+        })
+    })
 }
 
 /// The first of the bytes that `Content-Range` names.
 fn first_byte(response: &Response<HttpBody>) -> Option<u64> {
-    let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+    let range = response
+        .headers()
+        .get(header::CONTENT_RANGE)?
+        .to_str()
+        .ok()?;
+    range
+        .strip_prefix("bytes ")?
+        .split_once('-')?
+        .0
+        .parse()
+        .ok()
 }
 
 struct Watched {
@@ -67,10 +89,13 @@ struct Last {
 }
 
 impl Watched {
-    /// Tells of the retrieval before the last frame goes out. If the receipts are that far behind, it waits: a receipt is never lost for want of room, and the memory for
-    /// those to come is bounded.
+    /// Tells of the retrieval before the last frame goes out. If the receipts are that far behind,
+    /// it waits: a receipt is never lost for want of room, and the memory for those to come is
+    /// bounded.
     fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(mut last) = self.last.take() else { return Poll::Ready(None) };
+        let Some(mut last) = self.last.take() else {
+            return Poll::Ready(None);
+        };
         match last.room.as_mut().poll(cx) {
             Poll::Pending => {
                 self.last = Some(last);
@@ -91,7 +116,10 @@ impl HttpBodyTrait for Watched {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         if this.last.is_some() {
             return this.poll_last(cx);
@@ -105,7 +133,11 @@ impl HttpBodyTrait for Watched {
                 && let Some((retrieval, retrievals)) = this.told.take()
                 && let Err(TrySendError::Full(retrieval)) = retrievals.try_send(retrieval)
             {
-                this.last = Some(Last { frame: bytes.clone(), retrieval, room: Box::pin(retrievals.reserve_owned()) });
+                this.last = Some(Last {
+                    frame: bytes.clone(),
+                    retrieval,
+                    room: Box::pin(retrievals.reserve_owned()),
+                });
                 return this.poll_last(cx);
             }
         }
@@ -117,6 +149,8 @@ impl HttpBodyTrait for Watched {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left + self.last.as_ref().map_or(0, |last| last.frame.len() as u64))
+        SizeHint::with_exact(
+            self.left + self.last.as_ref().map_or(0, |last| last.frame.len() as u64),
+        )
     }
 }

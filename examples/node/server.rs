@@ -23,18 +23,31 @@ const REST: Duration = Duration::from_millis(50);
 /// As many open files as the system allows: each connection is one, and what it reads another.
 pub(crate) fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+    if current != maximum
+        && setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+        .is_err()
+    {
         tracing::warn!("the limit of open files stays at {current:?}");
     }
 }
 
 /// Is cancelled by SIGINT and by SIGTERM. A second signal ends the process at once.
 pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {
-        let mut next = async || tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} };
+        let mut next =
+            async || tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} };
         next().await;
         stopped.cancel();
         next().await;
@@ -45,21 +58,38 @@ pub(crate) fn stop_signal() -> io::Result<CancellationToken> {
 }
 
 /// Serves until `stop`, then finishes what is in flight, up to the limit.
-pub(crate) async fn serve(listener: TcpListener, mut lanes: Lanes, node: &Arc<Node>, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    mut lanes: Lanes,
+    node: &Arc<Node>,
+    stop: CancellationToken,
+) {
     let service = routes(Arc::clone(node));
-    let (room, connections) = (Arc::new(Semaphore::new(node.limits.connections)), TaskTracker::new());
+    let (room, connections) = (
+        Arc::new(Semaphore::new(node.limits.connections)),
+        TaskTracker::new(),
+    );
     let (cut, requests) = (CancellationToken::new(), Arc::new(Requests::new()));
     let accepting = async {
         loop {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
             // From here to the lane it belongs to no runtime.
-            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+            match listener
+                .accept()
+                .await
+                .and_then(|(stream, _)| stream.into_std())
+            {
                 Ok(stream) => {
-                    let (service, limits, stop, cut) = (service.clone(), node.limits, stop.clone(), cut.clone());
+                    let (service, limits, stop, cut) =
+                        (service.clone(), node.limits, stop.clone(), cut.clone());
                     let requests = Arc::clone(&requests);
                     let connection = async move {
                         match TcpStream::from_std(stream) {
-                            Ok(stream) => connection::serve(stream, service, limits, &requests, stop).await,
+                            Ok(stream) => {
+                                connection::serve(stream, service, limits, &requests, stop).await
+                            }
                             Err(e) => tracing::warn!("a connection cannot be served: {e}"),
                         }
                     };
@@ -86,7 +116,10 @@ pub(crate) async fn serve(listener: TcpListener, mut lanes: Lanes, node: &Arc<No
     drop(listener);
     connections.close();
     tracing::info!("stopping: {} connections are open", connections.len());
-    if tokio::time::timeout(node.limits.shutdown_timeout, connections.wait()).await.is_err() {
+    if tokio::time::timeout(node.limits.shutdown_timeout, connections.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("{} connections are cut off", connections.len());
         cut.cancel();
         connections.wait().await;

@@ -71,11 +71,32 @@ const RECORD_MEMORY: u64 = 64 * 1024;
 impl Node {
     /// # Errors
     /// Those of a configuration that does not give all stores of a node.
-    pub(crate) fn new(stores: Stores, limits: Limits, require_allocation: bool, metrics: PrometheusHandle) -> storehouse::Result<Self> {
+    pub(crate) fn new(
+        stores: Stores,
+        limits: Limits,
+        require_allocation: bool,
+        metrics: PrometheusHandle,
+    ) -> storehouse::Result<Self> {
         let records = stores.records()?.clone();
-        let (uploads, memory) = (Semaphore::new(limits.uploads), RECORD_MEMORY.max(limits.record_size.div_ceil(1024)));
-        let record_memory = Semaphore::new(usize::try_from(memory).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS));
-        Ok(Self { stores, records, limits, require_allocation, uploads, record_memory, retrievals: OnceLock::new(), metrics })
+        let (uploads, memory) = (
+            Semaphore::new(limits.uploads),
+            RECORD_MEMORY.max(limits.record_size.div_ceil(1024)),
+        );
+        let record_memory = Semaphore::new(
+            usize::try_from(memory)
+                .unwrap_or(Semaphore::MAX_PERMITS)
+                .min(Semaphore::MAX_PERMITS),
+        );
+        Ok(Self {
+            stores,
+            records,
+            limits,
+            require_allocation,
+            uploads,
+            record_memory,
+            retrievals: OnceLock::new(),
+            metrics,
+        })
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {

@@ -1,6 +1,8 @@
-//! Claims and receipts as JSON: what the methods of their types say, under their names, and the archive itself.
+//! Claims and receipts as JSON: what the methods of their types say, under their names, and the
+//! archive itself.
 //!
-//! Values of dag-cbor are written as dag-json has them: a link is `{"/": cid}`, bytes are `{"/": {"bytes": base64}}`.
+//! Values of dag-cbor are written as dag-json has them: a link is `{"/": cid}`, bytes are `{"/":
+//! {"bytes": base64}}`.
 
 use multibase::Base;
 use serde_json::{Map, Number, Value, json};
@@ -65,12 +67,17 @@ fn ipld(value: &Ipld) -> Value {
     match value {
         Ipld::Null => Value::Null,
         Ipld::Bool(value) => Value::Bool(*value),
-        Ipld::Integer(value) => Number::from_i128(*value).map_or_else(|| Value::String(value.to_string()), Value::Number),
+        Ipld::Integer(value) => Number::from_i128(*value)
+            .map_or_else(|| Value::String(value.to_string()), Value::Number),
         Ipld::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
         Ipld::String(value) => Value::String(value.clone()),
         Ipld::Bytes(value) => json!({ "/": { "bytes": Base::Base64.encode(value) } }),
         Ipld::List(values) => values.iter().map(ipld).collect(),
-        Ipld::Map(values) => values.iter().map(|(name, value)| (name.clone(), ipld(value))).collect::<Map<_, _>>().into(),
+        Ipld::Map(values) => values
+            .iter()
+            .map(|(name, value)| (name.clone(), ipld(value)))
+            .collect::<Map<_, _>>()
+            .into(),
         Ipld::Link(cid) => json!({ "/": cid.to_string() }),
     }
 }

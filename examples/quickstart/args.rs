@@ -34,7 +34,8 @@ pub(crate) struct Args {
 impl Args {
     /// `None` if help was asked for, which is then printed.
     pub(crate) fn parse() -> Result<Option<Self>, String> {
-        let (mut file, mut toml, mut data_dir, mut json, mut keep) = (None, None, None, false, false);
+        let (mut file, mut toml, mut data_dir, mut json, mut keep) =
+            (None, None, None, false, false);
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
             match arg {
@@ -58,8 +59,15 @@ impl Args {
         } else if toml.is_none() && config.repo.s3.is_none() && config.repo.data_dir.is_none() {
             config.repo.data_dir = Some("storehouse-data".into());
         }
-        let file = file.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart.rs").into());
-        Ok(Some(Self { file, config, json, keep }))
+        let file = file.unwrap_or_else(|| {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart.rs").into()
+        });
+        Ok(Some(Self {
+            file,
+            config,
+            json,
+            keep,
+        }))
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) struct Report {
     pub(crate) get_bytes_per_second: f64,
     /// The most memory that the process had resident, in bytes; null where the system does not say.
     pub(crate) peak_memory_bytes: Option<u64>,
-    /// Everything read back was equal to the file, byte for byte, and the listing and the deletion were as they should be.
+    /// Everything read back was equal to the file, byte for byte, and the listing and the deletion
+    /// were as they should be.
     pub(crate) verified: bool,
     /// The blob was there before.
     pub(crate) already_there: bool,
@@ -47,13 +48,23 @@ impl Report {
         println!("put      {}", speed(self.put_bytes_per_second));
         println!("get      {}", speed(self.get_bytes_per_second));
         if let Some(peak) = self.peak_memory_bytes {
-            println!("memory   {:.1} MiB at most", peak as f64 / (1024.0 * 1024.0));
+            println!(
+                "memory   {:.1} MiB at most",
+                peak as f64 / (1024.0 * 1024.0)
+            );
         }
         println!();
         for step in &self.steps {
             println!("{step}");
         }
-        println!("{}", if self.verified { "Everything matched." } else { "NOT EVERYTHING MATCHED." });
+        println!(
+            "{}",
+            if self.verified {
+                "Everything matched."
+            } else {
+                "NOT EVERYTHING MATCHED."
+            }
+        );
     }
 }
 
@@ -64,6 +75,13 @@ fn speed(bytes_per_second: f64) -> String {
 /// The process's high-water mark of resident memory, in bytes.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }

@@ -18,28 +18,46 @@ use crate::report::{self, Report};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Does it all. An `Err` is something that could not be done; what was done and did not match is in the report.
+/// Does it all. An `Err` is something that could not be done; what was done and did not match is in
+/// the report.
 pub(crate) async fn run(args: &Args) -> Result<Report> {
     let named = |e: &dyn std::fmt::Display| format!("{}: {e}", args.file.display());
     let stores = Stores::open(&args.config).await?;
     let blobs = stores.blobs();
 
-    let body = Body::from_path(&args.file).await.map_err(|e| named(&crate::chain(&e)))?;
+    let body = Body::from_path(&args.file)
+        .await
+        .map_err(|e| named(&crate::chain(&e)))?;
     let size = body.size().unwrap_or(0);
     let hashing = progress::bar("hashing", size);
     let digest = Digest::of_body(HashFunction::Sha2_256, watched(body, size, &hashing)).await?;
     hashing.finish_and_clear();
-    let mut steps = vec![format!("Hashed {}: sha2-256, {digest}.", args.file.display())];
+    let mut steps = vec![format!(
+        "Hashed {}: sha2-256, {digest}.",
+        args.file.display()
+    )];
 
     let put = progress::bar("storing", size);
     let started = Instant::now();
-    let outcome = blobs.put(&digest, watched(Body::from_path(&args.file).await?, size, &put), PutBlob::default()).await?;
+    let outcome = blobs
+        .put(
+            &digest,
+            watched(Body::from_path(&args.file).await?, size, &put),
+            PutBlob::default(),
+        )
+        .await?;
     let put_seconds = started.elapsed().as_secs_f64();
     put.finish_and_clear();
     let already_there = outcome == PutOutcome::AlreadyThere;
     steps.push(match already_there {
-        false => format!("Stored it in {}, hashing it again on the way in; it is durable.", stores.backend()),
-        true => format!("It was in {} before, so it was not sent again.", stores.backend()),
+        false => format!(
+            "Stored it in {}, hashing it again on the way in; it is durable.",
+            stores.backend()
+        ),
+        true => format!(
+            "It was in {} before, so it was not sent again.",
+            stores.backend()
+        ),
     });
 
     let get = progress::bar("reading", size);
@@ -54,13 +72,25 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         let bar = progress::bar("a range", range.end - range.start);
         let same = same(blobs, &digest, &args.file, Some(range.clone()), &bar).await?;
         bar.finish_and_clear();
-        steps.push(format!("Read bytes {}..{}: {}.", range.start, range.end, verdict(same)));
+        steps.push(format!(
+            "Read bytes {}..{}: {}.",
+            range.start,
+            range.end,
+            verdict(same)
+        ));
         ranges &= same;
     }
 
     let info = blobs.head(&digest).await?;
     let listed = is_listed(blobs, &digest, size).await?;
-    steps.push(format!("Listed the blobs: it is {}.", if listed { "there with its size" } else { "NOT THERE" }));
+    steps.push(format!(
+        "Listed the blobs: it is {}.",
+        if listed {
+            "there with its size"
+        } else {
+            "NOT THERE"
+        }
+    ));
 
     let mut gone = true;
     if args.keep {
@@ -68,7 +98,14 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     } else {
         blobs.delete(&digest).await?;
         gone = !blobs.exists(&digest).await?;
-        steps.push(format!("Deleted it: {}.", if gone { "it is gone" } else { "IT IS STILL THERE" }));
+        steps.push(format!(
+            "Deleted it: {}.",
+            if gone {
+                "it is gone"
+            } else {
+                "IT IS STILL THERE"
+            }
+        ));
     }
 
     Ok(Report {
@@ -93,7 +130,13 @@ fn watched(body: Body, size: u64, bar: &indicatif::ProgressBar) -> Body {
 }
 
 /// Whether the blob, or a range of it, has the bytes that the file has there.
-async fn same(blobs: &Blobs, digest: &Digest, path: &Path, range: Option<Range<u64>>, bar: &indicatif::ProgressBar) -> Result<bool> {
+async fn same(
+    blobs: &Blobs,
+    digest: &Digest,
+    path: &Path,
+    range: Option<Range<u64>>,
+    bar: &indicatif::ProgressBar,
+) -> Result<bool> {
     let options = range.map_or_else(GetBlob::default, |range| GetBlob::default().range(range));
     let blob = blobs.get(digest, options).await?;
     let (mut at, end) = (blob.range.start, blob.range.end);
@@ -104,7 +147,9 @@ async fn same(blobs: &Blobs, digest: &Digest, path: &Path, range: Option<Range<u
         bar.inc(piece.len() as u64);
         at += piece.len() as u64;
         let mut expected = vec![0; piece.len()];
-        let read = tokio::task::spawn_blocking(move || file.read_exact(&mut expected).map(|()| (file, expected)));
+        let read = tokio::task::spawn_blocking(move || {
+            file.read_exact(&mut expected).map(|()| (file, expected))
+        });
         match read.await? {
             Ok((rest, expected)) if expected == piece => file = rest,
             _ => return Ok(false),
@@ -113,10 +158,15 @@ async fn same(blobs: &Blobs, digest: &Digest, path: &Path, range: Option<Range<u
     Ok(at == end)
 }
 
-/// The first, the middle and the last part of a file, up to 64 KiB each; fewer where the file is too small for three.
+/// The first, the middle and the last part of a file, up to 64 KiB each; fewer where the file is
+/// too small for three.
 fn three_ranges(size: u64) -> Vec<Range<u64>> {
     let len = (size / 3).clamp(1, 64 * 1024);
-    let mut ranges = vec![0..len, size / 2..size / 2 + len, size.saturating_sub(len)..size];
+    let mut ranges = vec![
+        0..len,
+        size / 2..size / 2 + len,
+        size.saturating_sub(len)..size,
+    ];
     ranges.retain(|range| range.start < range.end && range.end <= size);
     ranges.dedup();
     ranges
@@ -133,5 +183,9 @@ async fn is_listed(blobs: &Blobs, digest: &Digest, size: u64) -> Result<bool> {
 }
 
 fn verdict(same: bool) -> &'static str {
-    if same { "every byte is the same" } else { "IT IS NOT THE SAME" }
+    if same {
+        "every byte is the same"
+    } else {
+        "IT IS NOT THE SAME"
+    }
 }

@@ -23,7 +23,8 @@ pub fn mutate(name: &str, inputs: u64, seed: u64) {
     }
 }
 
-/// Writes the good inputs of the decoder of this name into a directory, for libFuzzer to begin with.
+/// Writes the good inputs of the decoder of this name into a directory, for libFuzzer to begin
+/// with.
 pub fn write_corpus(name: &str, dir: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../stores/tests/vectors");

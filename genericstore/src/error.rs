@@ -9,7 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong with a record.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+/// `Display` tells this error alone; the cause, if there is one, is its
+/// [`source()`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -76,7 +77,10 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(e) => e.class(),
-            Self::Encode { .. } | Self::TooLarge { .. } | Self::NotUnique { .. } | Self::Config { .. } => ErrorClass::InvalidInput,
+            Self::Encode { .. }
+            | Self::TooLarge { .. }
+            | Self::NotUnique { .. }
+            | Self::Config { .. } => ErrorClass::InvalidInput,
             Self::Decode { .. } | Self::IndexEntry { .. } => ErrorClass::Fatal,
         }
     }
@@ -85,7 +89,10 @@ impl Error {
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Self::Decode { key, .. } | Self::Encode { key, .. } | Self::TooLarge { key, .. } | Self::IndexEntry { key, .. } => Some(key),
+            Self::Decode { key, .. }
+            | Self::Encode { key, .. }
+            | Self::TooLarge { key, .. }
+            | Self::IndexEntry { key, .. } => Some(key),
             Self::Store(_) | Self::NotUnique { .. } | Self::Config { .. } => None,
         }
     }
@@ -117,6 +124,9 @@ impl Error {
     /// Whether it says of one record that it cannot be read, while others can.
     #[must_use]
     pub fn is_record(&self) -> bool {
-        matches!(self, Self::Decode { .. } | Self::TooLarge { .. } | Self::IndexEntry { .. })
+        matches!(
+            self,
+            Self::Decode { .. } | Self::TooLarge { .. } | Self::IndexEntry { .. }
+        )
     }
 }

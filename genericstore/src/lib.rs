@@ -1,7 +1,8 @@
 //! Typed records over any object store.
 //!
-//! A [`GenericStore`] keeps values of one type, encoded by a [`Codec`], under keys of a [`Namespace`] in any
-//! [`ObjectStore`](storehouse_objectstore::ObjectStore). [Secondary indexes](index) are kept with the records.
+//! A [`GenericStore`] keeps values of one type, encoded by a [`Codec`], under keys of a
+//! [`Namespace`] in any [`ObjectStore`](storehouse_objectstore::ObjectStore). [Secondary
+//! indexes](index) are kept with the records.
 //!
 //! ```
 //! use futures_util::TryStreamExt;
@@ -22,13 +23,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - [`codec`]: bytes to values and back. [`dag_cbor`]: the reader and writer for records whose bytes must be exact.
+//! - [`codec`]: bytes to values and back. [`dag_cbor`]: the reader and writer for records whose
+//!   bytes must be exact.
 //! - [`index`]: unique and multi indexes, what a crash leaves of them, and their repair.
 //! - [`car`]: the CAR container, read with limits and every block hashed.
 //! - `leveldb` (feature `leveldb`): reads a LevelDB database without changing a byte of it.
 //!
-//! Architecture invariants: nothing here names a backend or knows a record type; a record is never read into memory before its size is known
-//! to be within the limit.
+//! Architecture invariants: nothing here names a backend or knows a record type; a record is never
+//! read into memory before its size is known to be within the limit.
 
 mod error;
 mod namespace;

@@ -20,7 +20,11 @@ impl Namespace {
     /// # Errors
     /// [`Error::Config`] if no key could have them.
     pub fn new(prefix: impl Into<String>, suffix: impl Into<String>) -> Result<Self> {
-        let namespace = Self { prefix: prefix.into(), suffix: suffix.into(), flat: false };
+        let namespace = Self {
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+            flat: false,
+        };
         match Key::new(format!("{}x{}", namespace.prefix, namespace.suffix)) {
             Ok(_) => Ok(namespace),
             Err(_) => Err(Error::Config {
@@ -33,10 +37,15 @@ impl Namespace {
     /// The whole object store.
     #[must_use]
     pub fn root() -> Self {
-        Self { prefix: String::new(), suffix: String::new(), flat: false }
+        Self {
+            prefix: String::new(),
+            suffix: String::new(),
+            flat: false,
+        }
     }
 
-    /// Only keys without `/`: what lies in folders of its own below the prefix is not this namespace's.
+    /// Only keys without `/`: what lies in folders of its own below the prefix is not this
+    /// namespace's.
     #[must_use]
     pub fn flat(mut self) -> Self {
         self.flat = true;
@@ -73,7 +82,10 @@ impl Namespace {
     /// The record's key in an object's, if that is in this namespace.
     #[must_use]
     pub fn record_key<'a>(&self, key: &'a Key) -> Option<&'a str> {
-        key.as_str().strip_prefix(self.prefix.as_str())?.strip_suffix(self.suffix.as_str()).filter(|key| self.flaw(key).is_none())
+        key.as_str()
+            .strip_prefix(self.prefix.as_str())?
+            .strip_suffix(self.suffix.as_str())
+            .filter(|key| self.flaw(key).is_none())
     }
 
     fn flaw(&self, key: &str) -> Option<&'static str> {

@@ -1,4 +1,5 @@
-//! Turning entries of a listing into records: at once where they bring their bytes along, else so many at a time, and in order in either case.
+//! Turning entries of a listing into records: at once where they bring their bytes along, else so
+//! many at a time, and in order in either case.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,7 +17,8 @@ use crate::{Error, Result};
 /// A record that has to be fetched; `None` once it is gone.
 pub(crate) type Fetch<'a, R, E> = BoxFuture<'a, Option<Result<R, E>>>;
 
-/// Gives what `made` makes of entries that bring their records along, and `fetched` of others; either may pass over an entry.
+/// Gives what `made` makes of entries that bring their records along, and `fetched` of others;
+/// either may pass over an entry.
 pub(crate) struct ReadAhead<'a, R, E, M, F> {
     entries: Fuse<BoxStream<'static, StoreResult<Entry>>>,
     made: M,
@@ -29,8 +31,20 @@ pub(crate) struct ReadAhead<'a, R, E, M, F> {
 }
 
 impl<'a, R, E, M, F> ReadAhead<'a, R, E, M, F> {
-    pub(crate) fn new(entries: BoxStream<'static, StoreResult<Entry>>, made: M, fetched: F, most: usize) -> Self {
-        Self { entries: entries.fuse(), made, fetched, most, under_way: FuturesOrdered::new(), waiting: 0 }
+    pub(crate) fn new(
+        entries: BoxStream<'static, StoreResult<Entry>>,
+        made: M,
+        fetched: F,
+        most: usize,
+    ) -> Self {
+        Self {
+            entries: entries.fuse(),
+            made,
+            fetched,
+            most,
+            under_way: FuturesOrdered::new(),
+            waiting: 0,
+        }
     }
 
     fn push(&mut self, record: Fetch<'a, R, E>) {
@@ -54,9 +68,12 @@ where
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            // Where records come along with the listing, nothing is ever under way: that is to cost next to nothing.
+            // Where records come along with the listing, nothing is ever under way: that is to cost
+            // next to nothing.
             while this.waiting < this.most {
-                let Poll::Ready(Some(entry)) = this.entries.poll_next_unpin(context) else { break };
+                let Poll::Ready(Some(entry)) = this.entries.poll_next_unpin(context) else {
+                    break;
+                };
                 match entry {
                     Ok(entry) => match &entry.value {
                         // On its way without a stop: a record is moved as seldom as can be.
@@ -75,8 +92,12 @@ where
                             }
                         }
                     },
-                    Err(e) if this.waiting == 0 => return Poll::Ready(Some(Err(Error::from(e).into()))),
-                    Err(e) => this.push(Box::pin(std::future::ready(Some(Err(Error::from(e).into()))))),
+                    Err(e) if this.waiting == 0 => {
+                        return Poll::Ready(Some(Err(Error::from(e).into())));
+                    }
+                    Err(e) => this.push(Box::pin(std::future::ready(Some(Err(
+                        Error::from(e).into()
+                    ))))),
                 }
             }
             let fetched = this.under_way.poll_next_unpin(context);

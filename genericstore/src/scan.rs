@@ -20,7 +20,10 @@ pub struct ScanOptions {
 impl ScanOptions {
     /// Records whose keys start with `prefix`.
     pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), start_after: None }
+        Self {
+            prefix: prefix.into(),
+            start_after: None,
+        }
     }
 
     /// After this key (exclusive).
@@ -37,11 +40,13 @@ where
     C: Codec<T>,
     S: ObjectStore,
 {
-    /// The records, in the order in which the object store lists their keys. Where they lie beside their keys, the listing brings them along; elsewhere they are
-    /// fetched a bounded number ahead.
+    /// The records, in the order in which the object store lists their keys. Where they lie beside
+    /// their keys, the listing brings them along; elsewhere they are fetched a bounded number
+    /// ahead.
     ///
-    /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`], [`Error::is_record`]) in its place, and
-    /// the rest goes on; after another error the scan may end. A record deleted while the scan runs may be left out.
+    /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`],
+    /// [`Error::is_record`]) in its place, and the rest goes on; after another error the scan may
+    /// end. A record deleted while the scan runs may be left out.
     pub fn scan(&self, options: ScanOptions) -> BoxStream<'_, Result<Record<T>>> {
         self.fetch(options, None, record_of)
     }
@@ -51,14 +56,20 @@ where
         self.values_or(options)
     }
 
-    /// The same with errors of a type that this crate's become: a step less for each record than to turn them into it afterwards.
-    pub fn values_or<E: From<Error> + Send + 'static>(&self, options: ScanOptions) -> BoxStream<'_, Result<T, E>> {
+    /// The same with errors of a type that this crate's become: a step less for each record than to
+    /// turn them into it afterwards.
+    pub fn values_or<E: From<Error> + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> BoxStream<'_, Result<T, E>> {
         self.fetch(options, None, |_, value, _| value)
     }
 
     /// The records' keys, in the object store's order, without reading the records.
     pub fn keys(&self, options: ScanOptions) -> BoxStream<'_, Result<String>> {
-        self.entries(options, None, false).map_ok(|entry| self.record_key(&entry.key).unwrap_or_default().to_owned()).boxed()
+        self.entries(options, None, false)
+            .map_ok(|entry| self.record_key(&entry.key).unwrap_or_default().to_owned())
+            .boxed()
     }
 
     /// How many records there are whose keys start with `prefix`.
@@ -66,10 +77,13 @@ where
     /// # Errors
     /// [`Error::Store`].
     pub async fn count(&self, prefix: &str) -> Result<u64> {
-        self.entries(ScanOptions::prefix(prefix), None, false).try_fold(0, |count, _| future::ok(count + 1)).await
+        self.entries(ScanOptions::prefix(prefix), None, false)
+            .try_fold(0, |count, _| future::ok(count + 1))
+            .await
     }
 
-    /// Whether there is a record whose key starts with `prefix`. One list request of one key, unless objects lie there that are no records.
+    /// Whether there is a record whose key starts with `prefix`. One list request of one key,
+    /// unless objects lie there that are no records.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -77,15 +91,23 @@ where
         Ok(self.first_entry(prefix, false).await?.is_some())
     }
 
-    /// The first record, in the object store's order, whose key starts with `prefix` and that `matches`.
+    /// The first record, in the object store's order, whose key starts with `prefix` and that
+    /// `matches`.
     ///
-    /// If the very first one does, that took one list request of one key and at most one get. A record that cannot be decoded is passed over if a later one
-    /// matches.
+    /// If the very first one does, that took one list request of one key and at most one get. A
+    /// record that cannot be decoded is passed over if a later one matches.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Decode`] or [`Error::TooLarge`] of the first such record, if no other matches.
-    pub async fn first(&self, prefix: &str, mut matches: impl FnMut(&T) -> bool + Send) -> Result<Option<Record<T>>> {
-        let Some(first) = self.first_entry(prefix, true).await? else { return Ok(None) };
+    /// [`Error::Store`]; [`Error::Decode`] or [`Error::TooLarge`] of the first such record, if no
+    /// other matches.
+    pub async fn first(
+        &self,
+        prefix: &str,
+        mut matches: impl FnMut(&T) -> bool + Send,
+    ) -> Result<Option<Record<T>>> {
+        let Some(first) = self.first_entry(prefix, true).await? else {
+            return Ok(None);
+        };
         let mut failed = None;
         let after = first.key.clone();
         match self.record(first).await {
@@ -107,12 +129,20 @@ where
     }
 
     async fn first_entry(&self, prefix: &str, values: bool) -> Result<Option<Entry>> {
-        let listed =
-            ListOptions { prefix: self.listed(prefix), start_after: None, limit: Some(1), values_up_to: values.then_some(self.limit) };
+        let listed = ListOptions {
+            prefix: self.listed(prefix),
+            start_after: None,
+            limit: Some(1),
+            values_up_to: values.then_some(self.limit),
+        };
         match self.store.list(listed).try_next().await? {
             None => Ok(None),
             Some(entry) if self.record_key(&entry.key).is_some() => Ok(Some(entry)),
-            Some(other) => self.entries(ScanOptions::prefix(prefix), Some(other.key), values).try_next().await,
+            Some(other) => {
+                self.entries(ScanOptions::prefix(prefix), Some(other.key), values)
+                    .try_next()
+                    .await
+            }
         }
     }
 
@@ -120,19 +150,40 @@ where
         format!("{}{prefix}", self.namespace().prefix())
     }
 
-    /// The listing of what may be records, with their bytes where the object store has them at hand and `values` are asked for.
-    fn list(&self, options: ScanOptions, after: Option<Key>, values: bool) -> Result<BoxStream<'static, StoreResult<Entry>>> {
-        let start_after = options.start_after.map(|key| self.namespace().object_key(&key)).transpose()?;
+    /// The listing of what may be records, with their bytes where the object store has them at hand
+    /// and `values` are asked for.
+    fn list(
+        &self,
+        options: ScanOptions,
+        after: Option<Key>,
+        values: bool,
+    ) -> Result<BoxStream<'static, StoreResult<Entry>>> {
+        let start_after = options
+            .start_after
+            .map(|key| self.namespace().object_key(&key))
+            .transpose()?;
         let (prefix, values_up_to) = (self.listed(&options.prefix), values.then_some(self.limit));
-        Ok(self.store.list(ListOptions { prefix, start_after: after.or(start_after), limit: None, values_up_to }))
+        Ok(self.store.list(ListOptions {
+            prefix,
+            start_after: after.or(start_after),
+            limit: None,
+            values_up_to,
+        }))
     }
 
     /// The objects of records.
-    fn entries(&self, options: ScanOptions, after: Option<Key>, values: bool) -> BoxStream<'_, Result<Entry>> {
+    fn entries(
+        &self,
+        options: ScanOptions,
+        after: Option<Key>,
+        values: bool,
+    ) -> BoxStream<'_, Result<Entry>> {
         match self.list(options, after, values) {
             Ok(listed) => listed
                 .map_err(Error::from)
-                .try_filter_map(|entry| future::ready(Ok(self.record_key(&entry.key).is_some().then_some(entry))))
+                .try_filter_map(|entry| {
+                    future::ready(Ok(self.record_key(&entry.key).is_some().then_some(entry)))
+                })
                 .boxed(),
             Err(e) => stream::once(future::err(e)).boxed(),
         }
@@ -181,7 +232,11 @@ where
         match read {
             Ok((bytes, etag)) => {
                 let value = self.decode(&entry.key, &bytes)?;
-                Ok(Some(Record { key: self.record_key(&entry.key).unwrap_or_default().to_owned(), value, etag }))
+                Ok(Some(Record {
+                    key: self.record_key(&entry.key).unwrap_or_default().to_owned(),
+                    value,
+                    etag,
+                }))
             }
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
@@ -190,5 +245,9 @@ where
 }
 
 fn record_of<T>(key: &str, value: T, etag: &ETag) -> Record<T> {
-    Record { key: key.to_owned(), value, etag: etag.clone() }
+    Record {
+        key: key.to_owned(),
+        value,
+        etag: etag.clone(),
+    }
 }

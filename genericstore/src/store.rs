@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storehouse_objectstore::{
-    Batch, ETag, Error as StoreError, GetOptions, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
+    Batch, ETag, Error as StoreError, GetOptions, Key, ObjectStore, ObjectStoreExt, Operation,
+    PutMode, PutOptions,
 };
 
 use crate::index::{IndexedBy, Indexes};
@@ -14,10 +15,12 @@ use crate::{Codec, Error, Namespace, Result};
 
 /// Records of type `T`, encoded by `C`, in the object store `S`.
 ///
-/// Keys are text within the [`Namespace`]. What the object store promises holds for records: puts are atomic and durable, listings are in its
-/// order. Clones share the store, its locks and its indexes.
+/// Keys are text within the [`Namespace`]. What the object store promises holds for records: puts
+/// are atomic and durable, listings are in its order. Clones share the store, its locks and its
+/// indexes.
 ///
-/// Futures may be dropped at any time. A put or delete with indexes that is dropped half-way leaves what a crash would: see [`crate::index`].
+/// Futures may be dropped at any time. A put or delete with indexes that is dropped half-way leaves
+/// what a crash would: see [`crate::index`].
 pub struct GenericStore<T, C, S> {
     pub(crate) store: S,
     codec: Arc<C>,
@@ -65,9 +68,11 @@ impl<T, C: fmt::Debug, S: fmt::Debug> fmt::Debug for GenericStore<T, C, S> {
 }
 
 impl<T, C, S> GenericStore<T, C, S> {
-    /// The largest record that is read or written, unless [`with_limit`](Self::with_limit) says otherwise: 16 MiB.
+    /// The largest record that is read or written, unless [`with_limit`](Self::with_limit) says
+    /// otherwise: 16 MiB.
     pub const DEFAULT_LIMIT: u64 = 16 << 20;
-    /// How many records a scan fetches at once, unless [`with_read_ahead`](Self::with_read_ahead) says otherwise.
+    /// How many records a scan fetches at once, unless [`with_read_ahead`](Self::with_read_ahead)
+    /// says otherwise.
     pub const DEFAULT_READ_AHEAD: usize = 32;
 
     /// Records in `namespace` of `store`.
@@ -98,10 +103,12 @@ impl<T, C, S> GenericStore<T, C, S> {
         self
     }
 
-    /// With an index, which is kept with the records from now on. For records that are there already, call [`repair`](Self::repair).
+    /// With an index, which is kept with the records from now on. For records that are there
+    /// already, call [`repair`](Self::repair).
     ///
     /// # Errors
-    /// [`Error::Config`] if its entries have no place in the namespace, or lie where another index's lie.
+    /// [`Error::Config`] if its entries have no place in the namespace, or lie where another
+    /// index's lie.
     pub fn with_index(mut self, index: &impl IndexedBy<T>) -> Result<Self> {
         self.indexes = Arc::new(self.indexes.with(index.definition(), &self.namespace)?);
         Ok(self)
@@ -125,14 +132,23 @@ impl<T, C, S> GenericStore<T, C, S> {
     pub fn object_key(&self, key: &str) -> Result<Key> {
         let object = self.namespace.object_key(key)?;
         if self.indexes.holds(&object) {
-            return Err(StoreError::invalid_key(Operation::Key, key, "it lies among the entries of an index").into());
+            return Err(StoreError::invalid_key(
+                Operation::Key,
+                key,
+                "it lies among the entries of an index",
+            )
+            .into());
         }
         Ok(object)
     }
 
     /// The record's key in an object's, if the object is a record's.
     pub(crate) fn record_key<'a>(&self, key: &'a Key) -> Option<&'a str> {
-        if self.indexes.holds(key) { None } else { self.namespace.record_key(key) }
+        if self.indexes.holds(key) {
+            None
+        } else {
+            self.namespace.record_key(key)
+        }
     }
 }
 
@@ -145,8 +161,8 @@ where
     /// Stores a record, whether or not one is there.
     ///
     /// # Errors
-    /// [`Error::Encode`], [`Error::TooLarge`], [`Error::NotUnique`], [`Error::Store`]. After any of them no reader finds the record changed;
-    /// after a backend's error alone it may be.
+    /// [`Error::Encode`], [`Error::TooLarge`], [`Error::NotUnique`], [`Error::Store`]. After any of
+    /// them no reader finds the record changed; after a backend's error alone it may be.
     pub async fn put(&self, key: &str, value: &T) -> Result<ETag> {
         self.put_with(key, value, PutMode::Overwrite).await
     }
@@ -154,7 +170,8 @@ where
     /// Stores a record if none is there. Of several at once, one wins.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::Store`] with already exists, or unsupported where the object store cannot tell.
+    /// As [`put`](Self::put); [`Error::Store`] with already exists, or unsupported where the object
+    /// store cannot tell.
     pub async fn put_if_absent(&self, key: &str, value: &T) -> Result<ETag> {
         self.put_with(key, value, PutMode::Create).await
     }
@@ -162,7 +179,8 @@ where
     /// Stores a record if the one that is there is still that of `etag`.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::Store`] with a failed precondition, or unsupported where the object store cannot tell.
+    /// As [`put`](Self::put); [`Error::Store`] with a failed precondition, or unsupported where the
+    /// object store cannot tell.
     pub async fn replace_if_unchanged(&self, key: &str, value: &T, etag: ETag) -> Result<ETag> {
         self.put_with(key, value, PutMode::Replace(etag)).await
     }
@@ -171,7 +189,11 @@ where
         let object = self.object_key(key)?;
         let bytes = self.encode(&object, value)?;
         if self.indexes.is_empty() {
-            return Ok(self.store.put(&object, bytes.into(), PutOptions::default().mode(mode)).await?.etag);
+            return Ok(self
+                .store
+                .put(&object, bytes.into(), PutOptions::default().mode(mode))
+                .await?
+                .etag);
         }
         self.put_indexed(key, object, value, bytes, mode).await
     }
@@ -190,7 +212,11 @@ where
     /// As [`get`](Self::get).
     pub async fn get_record(&self, key: &str) -> Result<Record<T>> {
         let (value, etag) = self.read(&self.object_key(key)?).await?;
-        Ok(Record { key: key.to_owned(), value, etag })
+        Ok(Record {
+            key: key.to_owned(),
+            value,
+            etag,
+        })
     }
 
     /// Removes the record. A missing one is ok.
@@ -207,19 +233,27 @@ where
 
     /// Removes the record if it is still that of `etag`; says whether it was.
     ///
-    /// Exact where the object store has [batches](storehouse_objectstore::Batches); elsewhere a put between the look and the removal is lost.
+    /// Exact where the object store has [batches](storehouse_objectstore::Batches); elsewhere a put
+    /// between the look and the removal is lost.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn delete_if_unchanged(&self, key: &str, etag: ETag) -> Result<bool> {
         let object = self.object_key(key)?;
         let deleted = if !self.indexes.is_empty() {
-            self.delete_indexed(key, object, PutMode::Replace(etag)).await
+            self.delete_indexed(key, object, PutMode::Replace(etag))
+                .await
         } else if let Some(batches) = self.store.batches() {
-            batches.batch(Batch::new().delete_if(object, etag)).await.map(drop).map_err(Error::from)
+            batches
+                .batch(Batch::new().delete_if(object, etag))
+                .await
+                .map(drop)
+                .map_err(Error::from)
         } else {
             match self.store.head(&object).await {
-                Ok(there) if there.etag == etag => self.store.delete(&object).await.map_err(Error::from),
+                Ok(there) if there.etag == etag => {
+                    self.store.delete(&object).await.map_err(Error::from)
+                }
                 Ok(_) => return Ok(false),
                 Err(e) if e.is_not_found() => return Ok(false),
                 Err(e) => return Err(e.into()),
@@ -241,17 +275,31 @@ where
     }
 
     pub(crate) fn encode(&self, object: &Key, value: &T) -> Result<Bytes> {
-        let bytes = self.codec.encode(value).map_err(|source| Error::Encode { key: object.clone(), source })?;
+        let bytes = self.codec.encode(value).map_err(|source| Error::Encode {
+            key: object.clone(),
+            source,
+        })?;
         self.check_size(object, bytes.len() as u64)?;
         Ok(bytes)
     }
 
     pub(crate) fn decode(&self, object: &Key, bytes: &Bytes) -> Result<T> {
-        self.codec.decode(bytes).map_err(|source| Error::Decode { key: object.clone(), source })
+        self.codec.decode(bytes).map_err(|source| Error::Decode {
+            key: object.clone(),
+            source,
+        })
     }
 
     pub(crate) fn check_size(&self, object: &Key, size: u64) -> Result<()> {
-        if size > self.limit { Err(Error::TooLarge { key: object.clone(), size, limit: self.limit }) } else { Ok(()) }
+        if size > self.limit {
+            Err(Error::TooLarge {
+                key: object.clone(),
+                size,
+                limit: self.limit,
+            })
+        } else {
+            Ok(())
+        }
     }
 
     /// The bytes of an object of at most the limit.

@@ -15,7 +15,10 @@ type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn read(dir: &Path) -> Result<Records, LevelDbError> {
     let database = Database::open(dir)?;
-    database.records()?.map(|record| record.map(|(key, value)| (key, value.to_vec()))).collect()
+    database
+        .records()?
+        .map(|record| record.map(|(key, value)| (key, value.to_vec())))
+        .collect()
 }
 
 fn data_dir(name: &str) -> PathBuf {
@@ -31,24 +34,37 @@ fn copy(name: &str) -> tempfile::TempDir {
     to
 }
 
-/// Tables, logs that overwrite and delete what is in them, and logs alone: each record as Go lists it, in that order.
+/// Tables, logs that overwrite and delete what is in them, and logs alone: each record as Go lists
+/// it, in that order.
 #[test]
 fn every_record_as_go_lists_it() {
-    let listed: serde_json::Value = serde_json::from_slice(&fs::read(format!("{VECTORS}leveldb.json")).unwrap()).unwrap();
-    for name in ["allocation", "acceptance", "claim", "receipt", "consolidation", "egress_tracker/journal/consolidation"] {
+    let listed: serde_json::Value =
+        serde_json::from_slice(&fs::read(format!("{VECTORS}leveldb.json")).unwrap()).unwrap();
+    for name in [
+        "allocation",
+        "acceptance",
+        "claim",
+        "receipt",
+        "consolidation",
+        "egress_tracker/journal/consolidation",
+    ] {
         let database = Database::open(data_dir(name)).unwrap();
         let records: Vec<_> = database.records().unwrap().map(Result::unwrap).collect();
         let listed = listed[name].as_array().unwrap();
         assert_eq!(records.len(), listed.len(), "{name}");
         for ((key, value), listed) in records.iter().zip(listed) {
             assert_eq!(key, listed["key"].as_str().unwrap().as_bytes());
-            let sha256: String = Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256: String = Sha256::digest(value)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             assert_eq!(sha256, listed["sha256"].as_str().unwrap());
         }
     }
 }
 
-/// Bytes of every file, changed: the same records, fewer from the torn end of a log, or an error. Never a panic, never a wrong value.
+/// Bytes of every file, changed: the same records, fewer from the torn end of a log, or an error.
+/// Never a panic, never a wrong value.
 #[test]
 fn damage_is_never_a_wrong_record() {
     for name in ["consolidation", "claim"] {
@@ -69,7 +85,8 @@ fn damage_is_never_a_wrong_record() {
                         // A table's filter and padding are not read.
                         assert!(!table || records.len() == good.len(), "{path:?} {at}");
                         assert!(
-                            records.iter().all(|(key, value)| table || good.get(key).is_none_or(|known| known == value)),
+                            records.iter().all(|(key, value)| table
+                                || good.get(key).is_none_or(|known| known == value)),
                             "{path:?} {at}"
                         );
                         assert!(!table || records == good, "{path:?} {at}");
@@ -96,9 +113,15 @@ fn a_database_in_use_is_left_alone() {
 #[test]
 fn what_is_no_database() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(read(dir.path()), Err(LevelDbError::NotADatabase { .. })));
+    assert!(matches!(
+        read(dir.path()),
+        Err(LevelDbError::NotADatabase { .. })
+    ));
     fs::write(dir.path().join("CURRENT"), "MANIFEST-000001\n").unwrap();
     assert!(matches!(read(dir.path()), Err(LevelDbError::Io { .. })));
     fs::write(dir.path().join("CURRENT"), "../MANIFEST-000001\n").unwrap();
-    assert!(matches!(read(dir.path()), Err(LevelDbError::Damaged { .. })));
+    assert!(matches!(
+        read(dir.path()),
+        Err(LevelDbError::Damaged { .. })
+    ));
 }

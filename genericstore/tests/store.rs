@@ -1,4 +1,5 @@
-//! Records in any namespace of any store: what is put is found, what is too large or broken is said.
+//! Records in any namespace of any store: what is put is found, what is too large or broken is
+//! said.
 
 mod common;
 
@@ -9,17 +10,29 @@ use bytes::Bytes;
 use common::Plain;
 use futures_util::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
-use storehouse_genericstore::{Cbor, Codec, DagCbor, Error, GenericStore, Json, Namespace, Raw, ScanOptions};
-use storehouse_objectstore::{FlatFs, FlatFsOptions, Memory, ObjectStore, ObjectStoreExt};
+use storehouse_flatfs::{FlatFs, FlatFsOptions};
+use storehouse_genericstore::{
+    Cbor, Codec, DagCbor, Error, GenericStore, Json, Namespace, Raw, ScanOptions,
+};
+use storehouse_objectstore::{Memory, ObjectStore, ObjectStoreExt};
 
 type Numbers = GenericStore<u64, Json, Arc<dyn ObjectStore>>;
 
 fn numbers(store: impl ObjectStore, prefix: &str, suffix: &str) -> Numbers {
-    GenericStore::new(Arc::new(store), Json, Namespace::new(prefix, suffix).unwrap())
+    GenericStore::new(
+        Arc::new(store),
+        Json,
+        Namespace::new(prefix, suffix).unwrap(),
+    )
 }
 
 async fn scanned(store: &Numbers, options: ScanOptions) -> Vec<(String, u64)> {
-    store.scan(options).map_ok(|record| (record.key, record.value)).try_collect().await.unwrap()
+    store
+        .scan(options)
+        .map_ok(|record| (record.key, record.value))
+        .try_collect()
+        .await
+        .unwrap()
 }
 
 proptest! {
@@ -68,9 +81,24 @@ proptest! {
 async fn modes() {
     let store = numbers(Memory::new(), "", "");
     let one = store.put_if_absent("a", &1).await.unwrap();
-    assert!(store.put_if_absent("a", &2).await.unwrap_err().is_already_exists());
-    let two = store.replace_if_unchanged("a", &2, one.clone()).await.unwrap();
-    assert!(store.replace_if_unchanged("a", &3, one.clone()).await.unwrap_err().is_precondition());
+    assert!(
+        store
+            .put_if_absent("a", &2)
+            .await
+            .unwrap_err()
+            .is_already_exists()
+    );
+    let two = store
+        .replace_if_unchanged("a", &2, one.clone())
+        .await
+        .unwrap();
+    assert!(
+        store
+            .replace_if_unchanged("a", &3, one.clone())
+            .await
+            .unwrap_err()
+            .is_precondition()
+    );
     assert_eq!(store.get_record("a").await.unwrap().etag, two);
     assert!(!store.delete_if_unchanged("a", one).await.unwrap());
     assert!(store.delete_if_unchanged("a", two).await.unwrap());
@@ -85,21 +113,40 @@ async fn modes() {
 #[tokio::test]
 async fn the_limit() {
     let memory = Memory::new();
-    let store = GenericStore::<Bytes, _, _>::new(memory.clone(), Raw, Namespace::root()).with_limit(4);
+    let store =
+        GenericStore::<Bytes, _, _>::new(memory.clone(), Raw, Namespace::root()).with_limit(4);
     store.put("fits", &Bytes::from("1234")).await.unwrap();
-    assert!(matches!(store.put("not", &Bytes::from("12345")).await, Err(Error::TooLarge { size: 5, limit: 4, .. })));
+    assert!(matches!(
+        store.put("not", &Bytes::from("12345")).await,
+        Err(Error::TooLarge {
+            size: 5,
+            limit: 4,
+            ..
+        })
+    ));
     assert!(!store.exists("not").await.unwrap());
     let big = store.object_key("big").unwrap();
     memory.write(&big, "12345").await.unwrap();
-    assert!(matches!(store.get("big").await, Err(Error::TooLarge { size: 5, .. })));
+    assert!(matches!(
+        store.get("big").await,
+        Err(Error::TooLarge { size: 5, .. })
+    ));
     let items: Vec<_> = store.scan(ScanOptions::default()).collect().await;
-    assert!(matches!(items.as_slice(), [Err(e), Ok(fits)] if e.key() == Some(&big) && e.is_record() && fits.key == "fits"), "{items:?}");
+    assert!(
+        matches!(items.as_slice(), [Err(e), Ok(fits)] if e.key() == Some(&big) && e.is_record() && fits.key == "fits"),
+        "{items:?}"
+    );
     // Sixteen mebibytes, inclusive, if nothing else is said.
     let store = GenericStore::<Bytes, _, _>::new(memory, Raw, Namespace::root());
     let most = Bytes::from(vec![0; 16 << 20]);
     store.put("most", &most).await.unwrap();
     assert_eq!(store.get("most").await.unwrap(), most);
-    assert!(matches!(store.put("more", &Bytes::from(vec![0; (16 << 20) + 1])).await, Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        store
+            .put("more", &Bytes::from(vec![0; (16 << 20) + 1]))
+            .await,
+        Err(Error::TooLarge { .. })
+    ));
 }
 
 /// One broken record is an error in its place; what comes after it is read.
@@ -113,14 +160,33 @@ async fn a_broken_record_among_others() {
     let broken = store.object_key("b").unwrap();
     memory.write(&broken, "one").await.unwrap();
     let items: Vec<_> = store.scan(ScanOptions::default()).collect().await;
-    assert!(matches!(items.as_slice(), [Ok(_), Err(Error::Decode { key, .. }), Ok(_)] if *key == broken), "{items:?}");
-    assert_eq!(items[1].as_ref().unwrap_err().to_string(), "record \"n/b.json\" cannot be decoded");
-    assert_eq!(store.first("b", |_| true).await.unwrap_err().key(), Some(&broken));
+    assert!(
+        matches!(items.as_slice(), [Ok(_), Err(Error::Decode { key, .. }), Ok(_)] if *key == broken),
+        "{items:?}"
+    );
+    assert_eq!(
+        items[1].as_ref().unwrap_err().to_string(),
+        "record \"n/b.json\" cannot be decoded"
+    );
+    assert_eq!(
+        store.first("b", |_| true).await.unwrap_err().key(),
+        Some(&broken)
+    );
     assert_eq!(store.first("", |_| true).await.unwrap().unwrap().key, "a");
-    memory.delete(&store.object_key("a").unwrap()).await.unwrap();
-    assert_eq!(store.first("", |_| true).await.unwrap().unwrap().key, "c", "a broken record before it does not hide it");
+    memory
+        .delete(&store.object_key("a").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        store.first("", |_| true).await.unwrap().unwrap().key,
+        "c",
+        "a broken record before it does not hide it"
+    );
     // Objects of others in between are no records.
-    memory.write(&storehouse_objectstore::Key::new("n/a.other").unwrap(), "x").await.unwrap();
+    memory
+        .write(&storehouse_objectstore::Key::new("n/a.other").unwrap(), "x")
+        .await
+        .unwrap();
     assert_eq!(store.count("").await.unwrap(), 2);
     assert!(store.exists_prefix("").await.unwrap() && !store.exists_prefix("a").await.unwrap());
 }
@@ -157,8 +223,22 @@ async fn values_of_a_listing() {
     assert_eq!(plain.requests(), (1, 1));
     for (n, record) in scanned.iter().enumerate() {
         match record {
-            Ok(record) => assert_eq!((&record.key, record.value), (&format!("x/{n:03}"), n as u64)),
-            Err(e) => assert!(n == 50 && matches!(e, Error::TooLarge { size: 5, limit: 3, .. }), "{n}: {e}"),
+            Ok(record) => assert_eq!(
+                (&record.key, record.value),
+                (&format!("x/{n:03}"), n as u64)
+            ),
+            Err(e) => assert!(
+                n == 50
+                    && matches!(
+                        e,
+                        Error::TooLarge {
+                            size: 5,
+                            limit: 3,
+                            ..
+                        }
+                    ),
+                "{n}: {e}"
+            ),
         }
     }
     assert_eq!(scanned.len(), 100);
@@ -182,7 +262,11 @@ async fn read_ahead() {
     assert_eq!(scan.next().await.unwrap().unwrap().value, 0);
     let (gets, _) = plain.requests();
     assert!((2..=9).contains(&gets), "{gets}");
-    let rest: Vec<u64> = scan.map_ok(|record| record.value).try_collect().await.unwrap();
+    let rest: Vec<u64> = scan
+        .map_ok(|record| record.value)
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(rest, (1..100).collect::<Vec<_>>());
 }
 
@@ -190,16 +274,27 @@ async fn read_ahead() {
 #[tokio::test]
 async fn in_the_backends_order() {
     let dir = tempfile::tempdir().unwrap();
-    let flatfs = FlatFs::open(dir.path(), FlatFsOptions::default()).await.unwrap();
+    let flatfs = FlatFs::open(dir.path(), FlatFsOptions::default())
+        .await
+        .unwrap();
     let order = flatfs.capabilities().order.clone();
     let store = numbers(flatfs, "", "");
-    let mut keys: Vec<String> = (0..50).map(|n: u32| format!("{:04}", n * 7919 % 1000)).collect();
+    let mut keys: Vec<String> = (0..50)
+        .map(|n: u32| format!("{:04}", n * 7919 % 1000))
+        .collect();
     for key in &keys {
         store.put(key, &1).await.unwrap();
     }
     let key = |text: &String| storehouse_objectstore::Key::new(text).unwrap();
     keys.sort_by(|a, b| order.compare(&key(a), &key(b)));
-    assert_eq!(store.keys(ScanOptions::default()).try_collect::<Vec<_>>().await.unwrap(), keys);
+    assert_eq!(
+        store
+            .keys(ScanOptions::default())
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap(),
+        keys
+    );
 }
 
 #[test]
@@ -209,7 +304,10 @@ fn codecs_refuse_what_follows() {
         assert_eq!(codec.decode(&bytes).unwrap(), 7);
         let more = Bytes::from([&bytes[..], &bytes[..], b"\x00"].concat());
         let error = codec.decode(&more).unwrap_err();
-        assert!(error.to_string().starts_with("not valid as ") && std::error::Error::source(&error).is_some());
+        assert!(
+            error.to_string().starts_with("not valid as ")
+                && std::error::Error::source(&error).is_some()
+        );
         assert!(codec.decode(&Bytes::new()).is_err());
     }
     refuses(Json);
@@ -220,10 +318,16 @@ fn codecs_refuse_what_follows() {
 #[test]
 fn namespaces_and_keys() {
     for (prefix, suffix) in [("/", ""), ("a//", ""), ("../", ""), ("", "/"), ("\n", "")] {
-        assert!(Namespace::new(prefix, suffix).is_err(), "{prefix:?} {suffix:?}");
+        assert!(
+            Namespace::new(prefix, suffix).is_err(),
+            "{prefix:?} {suffix:?}"
+        );
     }
     let flat = Namespace::new("a/", ".x").unwrap().flat();
     assert!(
-        flat.object_key("b").is_ok() && flat.object_key("b/c").is_err() && flat.object_key("").is_err() && flat.object_key("../b").is_err()
+        flat.object_key("b").is_ok()
+            && flat.object_key("b/c").is_err()
+            && flat.object_key("").is_err()
+            && flat.object_key("../b").is_err()
     );
 }

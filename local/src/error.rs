@@ -13,8 +13,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong in the keystore or in the journal.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source). No variant ever holds a byte of
-/// a secret. Cloning is cheap: appends that waited together for one failed sync each get the error.
+/// `Display` tells this error alone; the cause, if there is one, is its
+/// [`source()`](std::error::Error::source). No variant ever holds a byte of a secret. Cloning is
+/// cheap: appends that waited together for one failed sync each get the error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -140,7 +141,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), reason: reason.into() }
+        Self::Damaged {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     /// Whether there is no such key or batch.
@@ -165,7 +169,11 @@ impl Error {
             | Self::Invalid { .. } => Outcome::InvalidInput,
             Self::InUse { .. } | Self::Stopped | Self::Random => Outcome::Transient,
             Self::Io { .. } if self.is_full() => Outcome::Transient,
-            Self::Exposed { .. } | Self::Damaged { .. } | Self::Car { .. } | Self::Receipt { .. } | Self::Io { .. } => Outcome::Fatal,
+            Self::Exposed { .. }
+            | Self::Damaged { .. }
+            | Self::Car { .. }
+            | Self::Receipt { .. }
+            | Self::Io { .. } => Outcome::Fatal,
         }
     }
 
@@ -184,6 +192,10 @@ pub(crate) trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn context(self, operation: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| Error::Io { operation, path: path.to_owned(), source: Arc::new(source) })
+        self.map_err(|source| Error::Io {
+            operation,
+            path: path.to_owned(),
+            source: Arc::new(source),
+        })
     }
 }

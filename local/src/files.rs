@@ -7,12 +7,16 @@ use std::path::Path;
 use crate::error::IoContext;
 use crate::{Error, Result};
 
-/// Creates the directory, and its parents, if they are not there: durably, so that no power failure takes them away with what was synced in them.
+/// Creates the directory, and its parents, if they are not there: durably, so that no power failure
+/// takes them away with what was synced in them.
 pub(crate) fn create_dirs(dir: &Path) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = dir
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     create_dirs(parent)?;
     match fs::create_dir(dir) {
         Ok(()) => sync_dir(parent),
@@ -23,22 +27,28 @@ pub(crate) fn create_dirs(dir: &Path) -> Result<()> {
 
 /// Makes the directory's entries durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).context("sync directory", dir)
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .context("sync directory", dir)
 }
 
-/// Opens `dir` and locks it for this handle alone. The lock is the kernel's (`flock` on the directory itself), so it leaves no file behind and
-/// ends with the process.
+/// Opens `dir` and locks it for this handle alone. The lock is the kernel's (`flock` on the
+/// directory itself), so it leaves no file behind and ends with the process.
 pub(crate) fn lock_dir(dir: &Path) -> Result<File> {
     let handle = File::open(dir).context("open directory", dir)?;
     match handle.try_lock() {
         Ok(()) => Ok(handle),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            path: dir.to_owned(),
+        }),
         Err(TryLockError::Error(e)) => Err(e).context("lock directory", dir),
     }
 }
 
 /// Runs `work` on the blocking pool. If the pool is shutting down, that is an error, not a panic.
-pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),

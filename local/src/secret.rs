@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 /// Secret bytes: wiped from memory when dropped, printed as `[redacted]`.
 ///
-/// A clone is wiped like the original. There is no comparison: compare what is derived from secrets, not secrets.
+/// A clone is wiped like the original. There is no comparison: compare what is derived from
+/// secrets, not secrets.
 ///
 /// ```
 /// use storehouse_local::Secret;

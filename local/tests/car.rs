@@ -7,7 +7,8 @@ use ipld_core::cid::Cid;
 use ipld_core::cid::multihash::Multihash;
 use sha2::{Digest, Sha256, Sha512};
 use storehouse_local::car::{
-    Block, CarError, CarLimits, CarProblem, CarReader, DAG_CBOR, car_cid, dag_cbor_cid, write_block, write_header,
+    Block, CarError, CarLimits, CarProblem, CarReader, DAG_CBOR, car_cid, dag_cbor_cid,
+    write_block, write_header,
 };
 
 fn read(car: &[u8], limits: CarLimits) -> Result<(Vec<Cid>, Vec<Block>), CarError> {
@@ -34,7 +35,11 @@ fn vectors() -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut cars = Vec::new();
     for folder in ["receipt-archive", "journal", "journal-forced"] {
-        cars.extend(fs::read_dir(dir.join(folder)).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()));
+        cars.extend(
+            fs::read_dir(dir.join(folder))
+                .unwrap()
+                .map(|entry| fs::read(entry.unwrap().path()).unwrap()),
+        );
     }
     assert_eq!(cars.len(), 24 + 3 + 2);
     cars
@@ -57,7 +62,10 @@ fn cut_anywhere() {
             let between = blocks.iter().position(|block| block.offset == cut as u64);
             match (read(&car[..cut], CarLimits::default()), between) {
                 (Ok((_, shorter)), Some(count)) => assert_eq!(shorter, blocks[..count]),
-                (Err(error), None) => assert!(matches!(error.problem, CarProblem::Truncated), "{cut}: {error:?}"),
+                (Err(error), None) => assert!(
+                    matches!(error.problem, CarProblem::Truncated),
+                    "{cut}: {error:?}"
+                ),
                 (read, _) => panic!("cut at {cut}: {read:?}"),
             }
         }
@@ -83,13 +91,26 @@ fn hashes() {
         let (_, blocks) = read(&section(&good, &data), CarLimits::default()).unwrap();
         assert_eq!((blocks[0].cid, &blocks[0].data), (good, &data));
         let error = read(&section(&good, b"hellO"), CarLimits::default()).unwrap_err();
-        assert!(matches!(&error.problem, CarProblem::Hash { cid } if **cid == good), "{error:?}");
+        assert!(
+            matches!(&error.problem, CarProblem::Hash { cid } if **cid == good),
+            "{error:?}"
+        );
     }
     // A digest that is the beginning of the right one is not the right one.
-    let error = read(&section(&cid(0x12, &Sha256::digest(&data)[..20]), &data), CarLimits::default()).unwrap_err();
-    assert!(matches!(error.problem, CarProblem::Hash { .. }), "{error:?}");
+    let error = read(
+        &section(&cid(0x12, &Sha256::digest(&data)[..20]), &data),
+        CarLimits::default(),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error.problem, CarProblem::Hash { .. }),
+        "{error:?}"
+    );
     let error = read(&section(&cid(0x1e, &[1; 32]), &data), CarLimits::default()).unwrap_err();
-    assert!(matches!(error.problem, CarProblem::HashFunction { code: 0x1e }), "{error:?}");
+    assert!(
+        matches!(error.problem, CarProblem::HashFunction { code: 0x1e }),
+        "{error:?}"
+    );
 }
 
 /// After a wrong hash the next block can be read.
@@ -98,9 +119,16 @@ fn reading_goes_on_after_a_wrong_hash() {
     let mut car = Vec::new();
     write_header(&mut car, &[]);
     write_block(&mut car, &car_cid([1; 32]), b"wrong");
-    write_block(&mut car, &car_cid(Sha256::digest(b"right").into()), b"right");
+    write_block(
+        &mut car,
+        &car_cid(Sha256::digest(b"right").into()),
+        b"right",
+    );
     let mut reader = CarReader::new(&car[..], CarLimits::default()).unwrap();
-    assert!(matches!(reader.next_block().unwrap_err().problem, CarProblem::Hash { .. }));
+    assert!(matches!(
+        reader.next_block().unwrap_err().problem,
+        CarProblem::Hash { .. }
+    ));
     assert_eq!(reader.next_block().unwrap().unwrap().data, b"right");
     assert_eq!(reader.next_block().unwrap(), None);
 }
@@ -121,17 +149,32 @@ fn headers_are_canonical() {
         ("version 2", header(b"\xa2eroots\x80gversion\x02")),
         ("no roots", header(b"\xa1gversion\x01")),
         ("one field more", header(b"\xa3axaxeroots\x80gversion\x01")),
-        ("keys the other way round", header(b"\xa2gversion\x01eroots\x80")),
+        (
+            "keys the other way round",
+            header(b"\xa2gversion\x01eroots\x80"),
+        ),
         ("a key twice", header(b"\xa2eroots\x80eroots\x80")),
         ("a long number", header(b"\xa2eroots\x80gversion\x18\x01")),
-        ("a list of no end", header(b"\xa2eroots\x9f\xffgversion\x01")),
-        ("a root that is no link", header(b"\xa2eroots\x81\x01gversion\x01")),
-        ("something after it", header(b"\xa2eroots\x80gversion\x01\x00")),
+        (
+            "a list of no end",
+            header(b"\xa2eroots\x9f\xffgversion\x01"),
+        ),
+        (
+            "a root that is no link",
+            header(b"\xa2eroots\x81\x01gversion\x01"),
+        ),
+        (
+            "something after it",
+            header(b"\xa2eroots\x80gversion\x01\x00"),
+        ),
         ("not CBOR", header(b"hello")),
         ("nested without end", header(&[0x81; 100])),
     ] {
         let error = read(&bad, CarLimits::default()).unwrap_err();
-        assert!(matches!(error.problem, CarProblem::Header), "{what}: {error:?}");
+        assert!(
+            matches!(error.problem, CarProblem::Header),
+            "{what}: {error:?}"
+        );
     }
 }
 
@@ -139,9 +182,13 @@ fn headers_are_canonical() {
 fn lengths() {
     let mut header = Vec::new();
     write_header(&mut header, &[]);
-    for (length, minimal) in
-        [(&[0x80, 0x00][..], false), (&[0x85, 0x80, 0x00], false), (&[0xff; 9], false), (&[0xff; 10], false), (&[0], true)]
-    {
+    for (length, minimal) in [
+        (&[0x80, 0x00][..], false),
+        (&[0x85, 0x80, 0x00], false),
+        (&[0xff; 9], false),
+        (&[0xff; 10], false),
+        (&[0], true),
+    ] {
         for car in [length.to_vec(), [&header[..], length].concat()] {
             let error = read(&car, CarLimits::default()).unwrap_err();
             let expected = if minimal {
@@ -163,20 +210,55 @@ fn limits() {
     for _ in 0..3 {
         write_block(&mut car, &dag_cbor_cid(Sha256::digest(&data).into()), &data);
     }
-    let just = CarLimits { header: 17, section: 1036, blocks: 3 };
+    let just = CarLimits {
+        header: 17,
+        section: 1036,
+        blocks: 3,
+    };
     assert_eq!(read(&car, just).unwrap().1.len(), 3);
     let error = read(&car, CarLimits { header: 16, ..just }).unwrap_err();
-    assert!(matches!(error.problem, CarProblem::Size { size: 17, limit: 16 }), "{error:?}");
-    let error = read(&car, CarLimits { section: 1035, ..just }).unwrap_err();
-    assert!(matches!(error.problem, CarProblem::Size { size: 1036, limit: 1035 }), "{error:?}");
+    assert!(
+        matches!(
+            error.problem,
+            CarProblem::Size {
+                size: 17,
+                limit: 16
+            }
+        ),
+        "{error:?}"
+    );
+    let error = read(
+        &car,
+        CarLimits {
+            section: 1035,
+            ..just
+        },
+    )
+    .unwrap_err();
+    assert!(
+        matches!(
+            error.problem,
+            CarProblem::Size {
+                size: 1036,
+                limit: 1035
+            }
+        ),
+        "{error:?}"
+    );
     let error = read(&car, CarLimits { blocks: 2, ..just }).unwrap_err();
-    assert!(matches!(error.problem, CarProblem::Blocks { limit: 2 }), "{error:?}");
+    assert!(
+        matches!(error.problem, CarProblem::Blocks { limit: 2 }),
+        "{error:?}"
+    );
     assert_eq!(error.offset, 18 + 2 * 1038);
 
     // A length of 32 MiB with nothing behind it takes no 32 MiB.
     let mut claims = car[..18].to_vec();
     claims.extend([0x80, 0x80, 0x80, 0x10]);
-    assert!(matches!(read(&claims, CarLimits::default()).unwrap_err().problem, CarProblem::Truncated));
+    assert!(matches!(
+        read(&claims, CarLimits::default()).unwrap_err().problem,
+        CarProblem::Truncated
+    ));
 }
 
 /// Bytes of any kind are an error or blocks, never a panic.
@@ -184,7 +266,9 @@ fn limits() {
 fn anything_at_all() {
     let mut random = 1_u64;
     let mut next = move || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as usize
     };
     let whole = &vectors()[3];

@@ -7,19 +7,23 @@ use futures_core::future::BoxFuture;
 
 use crate::{Durability, ETag, Error, Key, Operation, PutMode, Result};
 
-/// A store that commits batches. Reached through any store, wrapped or not, by [`ObjectStore::batches`](crate::ObjectStore::batches).
+/// A store that commits batches. Reached through any store, wrapped or not, by
+/// [`ObjectStore::batches`](crate::ObjectStore::batches).
 ///
-/// All of a batch happens or none of it, whatever fails: readers and listings see no part of it, nor does a crash leave one. No other write
-/// happens between its conditions and its writes.
+/// All of a batch happens or none of it, whatever fails: readers and listings see no part of it,
+/// nor does a crash leave one. No other write happens between its conditions and its writes.
 pub trait Batches: Debug + Send + Sync {
     /// Commits `batch`, durably when it returns unless [`Batch::durability`] says otherwise.
     ///
-    /// Operations apply in their order: each condition is judged on what the operations before it leave. An empty batch is ok.
+    /// Operations apply in their order: each condition is judged on what the operations before it
+    /// leave. An empty batch is ok.
     ///
     /// # Errors
-    /// The first one that an operation meets: [`InvalidKey`](Error::InvalidKey), [`AlreadyExists`](Error::AlreadyExists),
-    /// [`Precondition`](Error::Precondition), [`TooLarge`](Error::TooLarge) (also if the batch as a whole is more than the store takes
-    /// at once), or [`Backend`](Error::Backend). After any of them nothing of the batch happened; after `Backend` alone, all of it may have.
+    /// The first one that an operation meets: [`InvalidKey`](Error::InvalidKey),
+    /// [`AlreadyExists`](Error::AlreadyExists), [`Precondition`](Error::Precondition),
+    /// [`TooLarge`](Error::TooLarge) (also if the batch as a whole is more than the store takes at
+    /// once), or [`Backend`](Error::Backend). After any of them nothing of the batch happened;
+    /// after `Backend` alone, all of it may have.
     fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>>;
 }
 
@@ -57,7 +61,8 @@ pub enum BatchOp {
     Delete {
         /// The object.
         key: Key,
-        /// Only if the object has this tag, else (or if there is none) [`Error::Precondition`]. Without it a missing object is ok.
+        /// Only if the object has this tag, else (or if there is none) [`Error::Precondition`].
+        /// Without it a missing object is ok.
         if_match: Option<ETag>,
     },
 }
@@ -86,31 +91,49 @@ impl Batch {
     /// Adds a put, whether or not an object is there.
     #[must_use]
     pub fn put(self, key: Key, bytes: impl Into<Bytes>) -> Self {
-        self.op(BatchOp::Put { key, bytes: bytes.into(), mode: PutMode::Overwrite })
+        self.op(BatchOp::Put {
+            key,
+            bytes: bytes.into(),
+            mode: PutMode::Overwrite,
+        })
     }
 
     /// Adds a put that needs no object to be there.
     #[must_use]
     pub fn create(self, key: Key, bytes: impl Into<Bytes>) -> Self {
-        self.op(BatchOp::Put { key, bytes: bytes.into(), mode: PutMode::Create })
+        self.op(BatchOp::Put {
+            key,
+            bytes: bytes.into(),
+            mode: PutMode::Create,
+        })
     }
 
     /// Adds a put that needs the object there to have this tag.
     #[must_use]
     pub fn replace(self, key: Key, etag: ETag, bytes: impl Into<Bytes>) -> Self {
-        self.op(BatchOp::Put { key, bytes: bytes.into(), mode: PutMode::Replace(etag) })
+        self.op(BatchOp::Put {
+            key,
+            bytes: bytes.into(),
+            mode: PutMode::Replace(etag),
+        })
     }
 
     /// Adds a delete, whether or not an object is there.
     #[must_use]
     pub fn delete(self, key: Key) -> Self {
-        self.op(BatchOp::Delete { key, if_match: None })
+        self.op(BatchOp::Delete {
+            key,
+            if_match: None,
+        })
     }
 
     /// Adds a delete that needs the object there to have this tag.
     #[must_use]
     pub fn delete_if(self, key: Key, etag: ETag) -> Self {
-        self.op(BatchOp::Delete { key, if_match: Some(etag) })
+        self.op(BatchOp::Delete {
+            key,
+            if_match: Some(etag),
+        })
     }
 
     /// With this durability.
@@ -130,7 +153,8 @@ impl BatchOp {
         }
     }
 
-    /// Judges the condition against the tag of the object that is there, if one is. For writers of backends.
+    /// Judges the condition against the tag of the object that is there, if one is. For writers of
+    /// backends.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] or [`Error::Precondition`].
@@ -138,7 +162,10 @@ impl BatchOp {
         match self {
             Self::Put { key, mode, .. } => mode.check(key, there),
             Self::Delete { key, if_match } if if_match.is_some() && if_match.as_ref() != there => {
-                Err(Error::Precondition { operation: Operation::Delete, key: key.clone() })
+                Err(Error::Precondition {
+                    operation: Operation::Delete,
+                    key: key.clone(),
+                })
             }
             Self::Delete { .. } => Ok(()),
         }

@@ -24,9 +24,9 @@ const READER_PIECE: usize = 256 * 1024;
 
 /// The bytes of an object, on their way into a store or out of it: a [`Stream`] of [`Bytes`].
 ///
-/// In: made from bytes, a stream, a reader or a file. Out: consumed as a stream, as an [`AsyncRead`]
-/// ([`Body::into_reader`]) or collected up to a limit ([`Body::collect`]). A body that came out of one store can go into
-/// another as it is.
+/// In: made from bytes, a stream, a reader or a file. Out: consumed as a stream, as an
+/// [`AsyncRead`] ([`Body::into_reader`]) or collected up to a limit ([`Body::collect`]). A body
+/// that came out of one store can go into another as it is.
 ///
 /// A body that fails gives one `Err` and then ends. A body that ends without an error is whole.
 pub struct Body {
@@ -47,31 +47,40 @@ impl Body {
     }
 
     /// A body of what `stream` gives, in order. Its size is unknown: declare it in
-    /// [`PutOptions::size`](crate::PutOptions::size) or by [`Body::with_size`]. Empty pieces are passed over by stores.
+    /// [`PutOptions::size`](crate::PutOptions::size) or by [`Body::with_size`]. Empty pieces are
+    /// passed over by stores.
     pub fn from_stream<S, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        Self { source: Source::Stream(stream.map_err(|e| from_source(e.into())).boxed()), size: None }
+        Self {
+            source: Source::Stream(stream.map_err(|e| from_source(e.into())).boxed()),
+            size: None,
+        }
     }
 
-    /// A body of what `reader` gives until its end. Its size is unknown, as with [`Body::from_stream`].
+    /// A body of what `reader` gives until its end. Its size is unknown, as with
+    /// [`Body::from_stream`].
     pub fn from_reader<R: AsyncRead + Send + 'static>(reader: R) -> Self {
         Self::from_stream(ReaderStream::with_capacity(reader, READER_PIECE))
     }
 
-    /// A body of the file at `path`, from its start to its end, read off the async threads. Its size is the file's
-    /// when it was opened; should the file change while it is read, the put fails and stores nothing.
+    /// A body of the file at `path`, from its start to its end, read off the async threads. Its
+    /// size is the file's when it was opened; should the file change while it is read, the put
+    /// fails and stores nothing.
     ///
     /// # Errors
     /// [`Error::Body`] if it cannot be opened or is not a regular file.
     pub async fn from_path(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        file::off_thread(move || File::open(&path).and_then(file::to_body)).await.map_err(|e| from_source(e.into()))
+        file::off_thread(move || File::open(&path).and_then(file::to_body))
+            .await
+            .map_err(|e| from_source(e.into()))
     }
 
-    /// The same for a file that is open already, read from its current position. Blocks for one `fstat`.
+    /// The same for a file that is open already, read from its current position. Blocks for one
+    /// `fstat`.
     ///
     /// # Errors
     /// [`Error::Body`] if it is not a regular file.
@@ -79,15 +88,16 @@ impl Body {
         file::to_body(file).map_err(|e| from_source(e.into()))
     }
 
-    /// The same body with its size, in bytes, said beforehand. A store takes it as the declared size.
+    /// The same body with its size, in bytes, said beforehand. A store takes it as the declared
+    /// size.
     #[must_use]
     pub fn with_size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// How many bytes this body will still give, if that is known. For a body made from a stream or a reader it is
-    /// what [`Body::with_size`] promised, less what was read since.
+    /// How many bytes this body will still give, if that is known. For a body made from a stream or
+    /// a reader it is what [`Body::with_size`] promised, less what was read since.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.size
@@ -102,7 +112,8 @@ impl Body {
         }
     }
 
-    /// The body as an [`AsyncRead`]. A body's error becomes an [`io::Error`] that has it as its source.
+    /// The body as an [`AsyncRead`]. A body's error becomes an [`io::Error`] that has it as its
+    /// source.
     pub fn into_reader(self) -> impl AsyncRead + Send + Unpin + 'static {
         StreamReader::new(self.map_err(io::Error::other))
     }
@@ -110,10 +121,16 @@ impl Body {
     /// The whole body in memory; without a copy if it was one piece.
     ///
     /// # Errors
-    /// [`Error::CollectLimit`] as soon as more than `limit` bytes (inclusive) are known to be there, before they are
-    /// held; whatever the body fails with.
+    /// [`Error::CollectLimit`] as soon as more than `limit` bytes (inclusive) are known to be
+    /// there, before they are held; whatever the body fails with.
     pub async fn collect(mut self, limit: u64) -> Result<Bytes> {
-        let fits = |len: u64| if len > limit { Err(Error::CollectLimit { limit }) } else { Ok(()) };
+        let fits = |len: u64| {
+            if len > limit {
+                Err(Error::CollectLimit { limit })
+            } else {
+                Ok(())
+            }
+        };
         fits(self.size.unwrap_or(0))?;
         if let Source::Memory(bytes) = self.source {
             return Ok(bytes);
@@ -130,13 +147,15 @@ impl Body {
         while let Some(piece) = self.try_next().await? {
             let so_far = all.as_ref().map_or(first.len(), BytesMut::len);
             fits(so_far as u64 + piece.len() as u64)?;
-            all.get_or_insert_with(|| BytesMut::from(first.as_ref())).extend_from_slice(&piece);
+            all.get_or_insert_with(|| BytesMut::from(first.as_ref()))
+                .extend_from_slice(&piece);
         }
         Ok(all.map_or(first, BytesMut::freeze))
     }
 }
 
-/// An error of the body's source; one of this crate passes as it is (a body from one store going into another).
+/// An error of the body's source; one of this crate passes as it is (a body from one store going
+/// into another).
 fn from_source(source: BoxError) -> Error {
     match source.downcast::<Error>() {
         Ok(error) => *error,
@@ -146,7 +165,10 @@ fn from_source(source: BoxError) -> Error {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self { size: Some(bytes.len() as u64), source: Source::Memory(bytes) }
+        Self {
+            size: Some(bytes.len() as u64),
+            source: Source::Memory(bytes),
+        }
     }
 }
 
@@ -193,7 +215,11 @@ impl Stream for Body {
             },
         };
         match &piece {
-            Ok(piece) => this.size = this.size.map(|size| size.saturating_sub(piece.len() as u64)),
+            Ok(piece) => {
+                this.size = this
+                    .size
+                    .map(|size| size.saturating_sub(piece.len() as u64))
+            }
             // An error is the last item, whatever the source would do if it were polled again.
             Err(_) => *this = Self::empty(),
         }
@@ -204,6 +230,8 @@ impl Stream for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the content: it is other people's data and may be gigabytes.
-        f.debug_struct("Body").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

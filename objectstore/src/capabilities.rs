@@ -9,17 +9,22 @@ use crate::Key;
 /// What a store honours. Found out at opening where it depends on a server; constant from then on.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
-    /// [`PutMode::Create`](crate::PutMode::Create) is honoured; if not, such a put answers [`Error::Unsupported`](crate::Error::Unsupported).
+    /// [`PutMode::Create`](crate::PutMode::Create) is honoured; if not, such a put answers
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
     pub create: bool,
-    /// [`PutMode::Replace`](crate::PutMode::Replace) is honoured; if not, such a put answers [`Error::Unsupported`](crate::Error::Unsupported).
+    /// [`PutMode::Replace`](crate::PutMode::Replace) is honoured; if not, such a put answers
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
     pub replace: bool,
-    /// [`PutOptions::sha256`](crate::PutOptions::sha256) is checked by the far side before the object becomes visible.
+    /// [`PutOptions::sha256`](crate::PutOptions::sha256) is checked by the far side before the
+    /// object becomes visible.
     pub verifies_sha256: bool,
-    /// Every operation is a round trip to a server: asking first costs as much as doing. If not, a head is cheap next to a put.
+    /// Every operation is a round trip to a server: asking first costs as much as doing. If not, a
+    /// head is cheap next to a put.
     pub remote: bool,
     /// The order in which keys are listed.
     pub order: ListOrder,
-    /// The largest object, in bytes (inclusive). A larger declared size is [`Error::TooLarge`](crate::Error::TooLarge).
+    /// The largest object, in bytes (inclusive). A larger declared size is
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
     pub max_size: u64,
     /// Which keys are accepted.
     pub keys: KeyRule,
@@ -40,8 +45,9 @@ impl Capabilities {
         }
     }
 
-    /// Whether this store accepts `key` on put. If not: put answers [`Error::InvalidKey`](crate::Error::InvalidKey), get and head
-    /// not found, delete ok. A server may refuse further keys in the same way.
+    /// Whether this store accepts `key` on put. If not: put answers
+    /// [`Error::InvalidKey`](crate::Error::InvalidKey), get and head not found, delete ok. A server
+    /// may refuse further keys in the same way.
     #[must_use]
     pub fn accepts_key(&self, key: &Key) -> bool {
         self.keys.flaw(key.as_str()).is_none()
@@ -61,7 +67,8 @@ impl ListOrder {
         Self(None)
     }
 
-    /// Byte order of `path(key)`, ties (there should be none) broken by the key: flatfs lists by shard first.
+    /// Byte order of `path(key)`, ties (there should be none) broken by the key: flatfs lists by
+    /// shard first.
     pub fn by_path(path: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(path)))
     }
@@ -77,11 +84,14 @@ impl ListOrder {
     pub fn compare(&self, a: &Key, b: &Key) -> Ordering {
         match &self.0 {
             None => a.cmp(b),
-            Some(path) => path(a.as_str()).cmp(&path(b.as_str())).then_with(|| a.cmp(b)),
+            Some(path) => path(a.as_str())
+                .cmp(&path(b.as_str()))
+                .then_with(|| a.cmp(b)),
         }
     }
 
-    /// The order of keys that are stored under `prefix + key` in a store of this order. For writers of wrappers.
+    /// The order of keys that are stored under `prefix + key` in a store of this order. For writers
+    /// of wrappers.
     #[must_use]
     pub fn under(&self, prefix: &str) -> Self {
         match &self.0 {
@@ -96,7 +106,11 @@ impl ListOrder {
 
 impl fmt::Debug for ListOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_by_key() { "by key" } else { "by path" })
+        f.write_str(if self.is_by_key() {
+            "by key"
+        } else {
+            "by path"
+        })
     }
 }
 
@@ -124,7 +138,8 @@ impl KeyRule {
         self.0.as_ref().and_then(|flaw| flaw(key))
     }
 
-    /// The rule for keys that are stored under `prefix + key` in a store of this rule. For writers of wrappers.
+    /// The rule for keys that are stored under `prefix + key` in a store of this rule. For writers
+    /// of wrappers.
     #[must_use]
     pub fn under(&self, prefix: &str) -> Self {
         let (rule, prefix) = (self.clone(), prefix.to_owned());
@@ -139,6 +154,10 @@ impl KeyRule {
 
 impl fmt::Debug for KeyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "some keys" } else { "any key" })
+        f.write_str(if self.0.is_some() {
+            "some keys"
+        } else {
+            "any key"
+        })
     }
 }

@@ -25,7 +25,8 @@ pub enum Operation {
     Get,
     /// [`ObjectStore::head`](crate::ObjectStore::head).
     Head,
-    /// [`ObjectStore::delete`](crate::ObjectStore::delete) or [`delete_many`](crate::ObjectStore::delete_many).
+    /// [`ObjectStore::delete`](crate::ObjectStore::delete) or
+    /// [`delete_many`](crate::ObjectStore::delete_many).
     Delete,
     /// [`Batches::batch`](crate::Batches::batch).
     Batch,
@@ -54,7 +55,8 @@ impl fmt::Display for Operation {
 /// What a caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The request cannot succeed as it was made, on the store as it is: change the request. Retrying does not help.
+    /// The request cannot succeed as it was made, on the store as it is: change the request.
+    /// Retrying does not help.
     InvalidInput,
     /// Something between here and the data failed in a way that passes: retrying may help.
     Transient,
@@ -64,11 +66,13 @@ pub enum ErrorClass {
 
 /// An object store's error: the operation, the key and what went wrong.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+/// `Display` tells this error alone; the cause, if there is one, is its
+/// [`source()`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is no key, or this backend does not accept it. Only `put` answers so on account of the backend.
+    /// The text is no key, or this backend does not accept it. Only `put` answers so on account of
+    /// the backend.
     #[error("{operation}: invalid key {}: {reason}", Shortened(.key))]
     InvalidKey {
         /// What was being done.
@@ -126,12 +130,14 @@ pub enum Error {
         /// The size of the whole object, in bytes.
         size: u64,
     },
-    /// The body gave more bytes than were declared, or the declared size is more than the store can hold.
+    /// The body gave more bytes than were declared, or the declared size is more than the store can
+    /// hold.
     #[error("put {key:?}: the body is larger than {limit} bytes")]
     TooLarge {
         /// The object.
         key: Key,
-        /// The most that was allowed, in bytes (inclusive): the declared size, or the store's own limit.
+        /// The most that was allowed, in bytes (inclusive): the declared size, or the store's own
+        /// limit.
         limit: u64,
     },
     /// The body ended before the declared size.
@@ -144,7 +150,8 @@ pub enum Error {
         /// The bytes that came.
         received: u64,
     },
-    /// The body does not have the SHA-256 that [`PutOptions::sha256`](crate::PutOptions::sha256) promised.
+    /// The body does not have the SHA-256 that [`PutOptions::sha256`](crate::PutOptions::sha256)
+    /// promised.
     #[error("put {key:?}: the body does not have the SHA-256 declared for it")]
     ChecksumMismatch {
         /// The object.
@@ -219,22 +226,38 @@ pub enum Error {
 impl Error {
     /// An [`Error::InvalidKey`].
     pub fn invalid_key(operation: Operation, key: impl Into<String>, reason: &'static str) -> Self {
-        Self::InvalidKey { operation, key: key.into(), reason }
+        Self::InvalidKey {
+            operation,
+            key: key.into(),
+            reason,
+        }
     }
 
     /// An [`Error::NotFound`].
     #[must_use]
     pub fn not_found(operation: Operation, key: &Key) -> Self {
-        Self::NotFound { operation, key: key.clone() }
+        Self::NotFound {
+            operation,
+            key: key.clone(),
+        }
     }
 
     /// An [`Error::Config`] without a deeper cause.
     pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
-        Self::Config { setting, reason: reason.into(), source: None }
+        Self::Config {
+            setting,
+            reason: reason.into(),
+            source: None,
+        }
     }
 
     /// An [`Error::Backend`] for a failed system call or socket, classed by the kind of `source`.
-    pub fn io(operation: Operation, key: Option<&Key>, message: impl Into<String>, source: std::io::Error) -> Self {
+    pub fn io(
+        operation: Operation,
+        key: Option<&Key>,
+        message: impl Into<String>,
+        source: std::io::Error,
+    ) -> Self {
         use std::io::ErrorKind as Kind;
         let class = match source.kind() {
             Kind::Interrupted
@@ -250,10 +273,17 @@ impl Error {
             | Kind::QuotaExceeded => ErrorClass::Transient,
             _ => ErrorClass::Fatal,
         };
-        Self::Backend { operation, key: key.cloned(), class, message: message.into(), source: Some(Box::new(source)) }
+        Self::Backend {
+            operation,
+            key: key.cloned(),
+            class,
+            message: message.into(),
+            source: Some(Box::new(source)),
+        }
     }
 
-    /// The same error about another key: what `f` makes of the text of this one's, if that is a key. For writers of wrappers that change keys.
+    /// The same error about another key: what `f` makes of the text of this one's, if that is a
+    /// key. For writers of wrappers that change keys.
     #[must_use]
     pub fn map_key(mut self, f: impl FnOnce(&str) -> Option<String>) -> Self {
         match &mut self {
@@ -335,10 +365,16 @@ impl Error {
     #[must_use]
     pub fn is_full(&self) -> bool {
         use std::io::ErrorKind as Kind;
-        let causes = std::iter::successors(std::error::Error::source(self), |&cause| cause.source());
+        let causes =
+            std::iter::successors(std::error::Error::source(self), |&cause| cause.source());
         let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
         matches!(self, Self::Backend { .. })
-            && io.any(|io| matches!(io.kind(), Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge))
+            && io.any(|io| {
+                matches!(
+                    io.kind(),
+                    Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge
+                )
+            })
     }
 
     /// Whether retrying may help.

@@ -4,15 +4,23 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
-use crate::{Body, ByteRange, Entry, GetOptions, Key, ListOptions, Object, ObjectStore, PutOptions, PutResult, Result};
+use crate::{
+    Body, ByteRange, Entry, GetOptions, Key, ListOptions, Object, ObjectStore, PutOptions,
+    PutResult, Result,
+};
 
 /// Sugar over [`ObjectStore`], for every store.
 pub trait ObjectStoreExt: ObjectStore {
-    /// Stores a body that knows its size (bytes, a file), durably, whether or not an object is there.
+    /// Stores a body that knows its size (bytes, a file), durably, whether or not an object is
+    /// there.
     ///
     /// # Errors
     /// As [`ObjectStore::put`].
-    fn write<'a>(&'a self, key: &'a Key, body: impl Into<Body>) -> BoxFuture<'a, Result<PutResult>> {
+    fn write<'a>(
+        &'a self,
+        key: &'a Key,
+        body: impl Into<Body>,
+    ) -> BoxFuture<'a, Result<PutResult>> {
         self.put(key, body.into(), PutOptions::default())
     }
 
@@ -28,15 +36,24 @@ pub trait ObjectStoreExt: ObjectStore {
     ///
     /// # Errors
     /// As [`ObjectStore::get`].
-    fn open_range<'a>(&'a self, key: &'a Key, range: impl Into<ByteRange>) -> BoxFuture<'a, Result<Object>> {
+    fn open_range<'a>(
+        &'a self,
+        key: &'a Key,
+        range: impl Into<ByteRange>,
+    ) -> BoxFuture<'a, Result<Object>> {
         self.get(key, GetOptions::default().range(range))
     }
 
     /// The whole object in memory, if it has at most `limit` bytes (inclusive).
     ///
     /// # Errors
-    /// As [`ObjectStore::get`]; [`CollectLimit`](crate::Error::CollectLimit) if it is larger, before it is read.
-    fn read<'a>(&'a self, key: &'a Key, limit: u64) -> impl Future<Output = Result<Bytes>> + Send + 'a {
+    /// As [`ObjectStore::get`]; [`CollectLimit`](crate::Error::CollectLimit) if it is larger,
+    /// before it is read.
+    fn read<'a>(
+        &'a self,
+        key: &'a Key,
+        limit: u64,
+    ) -> impl Future<Output = Result<Bytes>> + Send + 'a {
         let get = self.get(key, GetOptions::default());
         async move { get.await?.body.collect(limit).await }
     }

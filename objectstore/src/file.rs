@@ -9,13 +9,18 @@ use tokio::task::JoinHandle;
 
 use crate::Body;
 
-/// How much of a file is read in one blocking task, in bytes. Large enough that the hop to the blocking pool is lost in
-/// the read, small enough that two of them (one being consumed, one being read) are little memory.
+/// How much of a file is read in one blocking task, in bytes. Large enough that the hop to the
+/// blocking pool is lost in the read, small enough that two of them (one being consumed, one being
+/// read) are little memory.
 const PIECE: usize = 512 * 1024;
 
 /// Runs `work` on the blocking pool. If the pool is shutting down, that is an error, not a panic.
-pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// A body of the rest of `file`, read one piece ahead.
@@ -23,7 +28,10 @@ pub(crate) fn to_body(mut file: File) -> io::Result<Body> {
     use std::io::Seek;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
     }
     let left = metadata.len().saturating_sub(file.stream_position()?);
     let pieces = stream::unfold(Ahead::Start(file), Ahead::next);
@@ -46,7 +54,11 @@ impl Ahead {
             Self::Reading(reading) => reading,
             Self::End => return None,
         };
-        match reading.await.map_err(io::Error::other).and_then(|read| read) {
+        match reading
+            .await
+            .map_err(io::Error::other)
+            .and_then(|read| read)
+        {
             Ok(None) => None,
             Ok(Some((file, piece))) => Some((Ok(piece), Self::Reading(spawn_read(file)))),
             Err(e) => Some((Err(e), Self::End)),

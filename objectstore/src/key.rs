@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crate::{Error, Operation, Result};
 
-/// The name of an object: UTF-8 text of 1 to 1,024 bytes (both inclusive), made of segments split by `/`.
+/// The name of an object: UTF-8 text of 1 to 1,024 bytes (both inclusive), made of segments split
+/// by `/`.
 ///
-/// No segment is empty, `.` or `..`, and no character is a control character (Unicode category Cc: U+0000 to U+001F
-/// and U+007F to U+009F). Nothing is escaped or normalised: the text is the key, byte for byte. Keys compare in byte
-/// order. Cloning is cheap (the text is shared).
+/// No segment is empty, `.` or `..`, and no character is a control character (Unicode category Cc:
+/// U+0000 to U+001F and U+007F to U+009F). Nothing is escaped or normalised: the text is the key,
+/// byte for byte. Keys compare in byte order. Cloning is cheap (the text is shared).
 ///
-/// A backend may accept fewer keys than this; see [`Capabilities::accepts_key`](crate::Capabilities::accepts_key).
+/// A backend may accept fewer keys than this; see
+/// [`Capabilities::accepts_key`](crate::Capabilities::accepts_key).
 ///
 /// ```
 /// use storehouse_objectstore::Key;
@@ -42,7 +44,9 @@ impl Key {
 
     /// Says what keeps `text` from being a key.
     pub(crate) fn check(text: &str) -> Result<()> {
-        flaw(text).map_or(Ok(()), |reason| Err(Error::invalid_key(Operation::Key, text, reason)))
+        flaw(text).map_or(Ok(()), |reason| {
+            Err(Error::invalid_key(Operation::Key, text, reason))
+        })
     }
 
     /// The same for bytes, which must also be text.
@@ -92,14 +96,26 @@ fn flaw(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether this is printable ASCII and no segment is empty or begins with a point, as in nearly all keys.
+/// Whether this is printable ASCII and no segment is empty or begins with a point, as in nearly all
+/// keys.
 ///
-/// Listings check a key for each record, so this looks at all bytes alike, which the compiler makes many at a time of.
+/// Listings check a key for each record, so this looks at all bytes alike, which the compiler makes
+/// many at a time of.
 fn is_plain(text: &[u8]) -> bool {
     let begins = |byte: u8| byte != b'/' && byte != b'.';
-    let (Some(first), Some(last), Some(following)) = (text.first(), text.last(), text.get(1..)) else { return false };
-    let printable = text.iter().fold(true, |plain, byte| plain & (byte.wrapping_sub(b' ') < 0x7f - b' '));
-    let segments = text.iter().zip(following).fold(true, |plain, (before, byte)| plain & ((*before != b'/') | begins(*byte)));
+    let (Some(first), Some(last), Some(following)) = (text.first(), text.last(), text.get(1..))
+    else {
+        return false;
+    };
+    let printable = text.iter().fold(true, |plain, byte| {
+        plain & (byte.wrapping_sub(b' ') < 0x7f - b' ')
+    });
+    let segments = text
+        .iter()
+        .zip(following)
+        .fold(true, |plain, (before, byte)| {
+            plain & ((*before != b'/') | begins(*byte))
+        });
     printable && segments && begins(*first) && *last != b'/'
 }
 
@@ -158,7 +174,19 @@ mod tests {
 
     #[test]
     fn accepts_what_the_contract_allows() {
-        for text in ["a", "a/b", "did:web:localhost%3A3000", "a b", "?", "ключ/鍵/🗝", "...", ".a", "a..", "\\", &"k".repeat(1024)] {
+        for text in [
+            "a",
+            "a/b",
+            "did:web:localhost%3A3000",
+            "a b",
+            "?",
+            "ключ/鍵/🗝",
+            "...",
+            ".a",
+            "a..",
+            "\\",
+            &"k".repeat(1024),
+        ] {
             assert_eq!(Key::new(text).unwrap().as_str(), text);
         }
     }

@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 use crate::{Body, Key, SmallBytes};
 
-/// An opaque tag of one version of an object: two versions of one key never share a tag, as far as the backend can tell.
+/// An opaque tag of one version of an object: two versions of one key never share a tag, as far as
+/// the backend can tell.
 ///
-/// Tags of different backends, or of different keys, say nothing about each other. The text is the backend's own; one from an S3
-/// server is kept as it came, quotes included.
+/// Tags of different backends, or of different keys, say nothing about each other. The text is the
+/// backend's own; one from an S3 server is kept as it came, quotes included.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ETag(SmallBytes);
 
@@ -48,7 +49,8 @@ pub struct Metadata {
     pub size: u64,
     /// The tag of this version.
     pub etag: ETag,
-    /// When this version was written, by the backend's clock, if it keeps that. S3 gives whole seconds.
+    /// When this version was written, by the backend's clock, if it keeps that. S3 gives whole
+    /// seconds.
     pub last_modified: Option<SystemTime>,
 }
 
@@ -59,8 +61,10 @@ pub struct Entry {
     pub key: Key,
     /// What is known of the object. A listing may see another version than a get that follows it.
     pub metadata: Metadata,
-    /// All bytes of the version that `metadata` is of, if they were [asked for](crate::ListOptions::values_up_to) and the store had them at hand: where records
-    /// lie beside their keys, in memory or in an embedded database. `None` says nothing, and a get will tell.
+    /// All bytes of the version that `metadata` is of, if they were [asked
+    /// for](crate::ListOptions::values_up_to) and the store had them at hand: where records lie
+    /// beside their keys, in memory or in an embedded database. `None` says nothing, and a get will
+    /// tell.
     pub value: Option<Bytes>,
 }
 
@@ -86,7 +90,8 @@ impl Object {
 /// What a put leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutResult {
-    /// The tag of the version that was written, for a later [`PutMode::Replace`](crate::PutMode::Replace).
+    /// The tag of the version that was written, for a later
+    /// [`PutMode::Replace`](crate::PutMode::Replace).
     pub etag: ETag,
 }
 
@@ -96,9 +101,19 @@ mod tests {
 
     #[test]
     fn tags_are_their_text() {
-        for text in ["", "a", "\"d41d8cd98f00b204e9800998ecf8427e-12\"", &"é".repeat(15), &"é".repeat(16), &"x".repeat(31)] {
+        for text in [
+            "",
+            "a",
+            "\"d41d8cd98f00b204e9800998ecf8427e-12\"",
+            &"é".repeat(15),
+            &"é".repeat(16),
+            &"x".repeat(31),
+        ] {
             let tag = ETag::new(text);
-            assert_eq!((tag.as_str(), &tag.to_string()[..], &tag), (text, text, &ETag::new(String::from(text))));
+            assert_eq!(
+                (tag.as_str(), &tag.to_string()[..], &tag),
+                (text, text, &ETag::new(String::from(text)))
+            );
             assert_ne!(tag, ETag::new(format!("{text} ")));
         }
     }

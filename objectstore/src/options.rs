@@ -7,15 +7,18 @@ use crate::{ByteRange, ETag, Error, Key, Operation, Result};
 /// Options of [`ObjectStore::put`](crate::ObjectStore::put).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
-    /// The body's size, in bytes. Needed unless the body knows its own; if both are there, they must agree.
+    /// The body's size, in bytes. Needed unless the body knows its own; if both are there, they
+    /// must agree.
     pub size: Option<u64>,
     /// Whether the object may be there already.
     pub mode: PutMode,
     /// When the put may return.
     pub durability: Durability,
-    /// The body's SHA-256, if the caller knows it. A store whose [`Capabilities::verifies_sha256`](crate::Capabilities::verifies_sha256) is
-    /// set has it checked on the far side and answers [`Error::ChecksumMismatch`](crate::Error::ChecksumMismatch); others leave it alone,
-    /// so it does not replace a check of one's own.
+    /// The body's SHA-256, if the caller knows it. A store whose
+    /// [`Capabilities::verifies_sha256`](crate::Capabilities::verifies_sha256) is set has it
+    /// checked on the far side and answers
+    /// [`Error::ChecksumMismatch`](crate::Error::ChecksumMismatch); others leave it alone, so it
+    /// does not replace a check of one's own.
     pub sha256: Option<[u8; 32]>,
 }
 
@@ -25,9 +28,11 @@ pub enum PutMode {
     /// Write the object, whether or not one is there.
     #[default]
     Overwrite,
-    /// Write it only if none is there, else [`Error::AlreadyExists`](crate::Error::AlreadyExists). Of several at once, one wins.
+    /// Write it only if none is there, else [`Error::AlreadyExists`](crate::Error::AlreadyExists).
+    /// Of several at once, one wins.
     Create,
-    /// Write it only if the one that is there has this tag, else (or if none is there) [`Error::Precondition`](crate::Error::Precondition).
+    /// Write it only if the one that is there has this tag, else (or if none is there)
+    /// [`Error::Precondition`](crate::Error::Precondition).
     Replace(ETag),
 }
 
@@ -37,8 +42,9 @@ pub enum Durability {
     /// Once the object survives a crash of the process and of the machine.
     #[default]
     Durable,
-    /// Once it is visible: a crash of the machine may lose the newest puts (on local disks, the last 30 seconds or so), or leave the object as
-    /// it was before. Atomic all the same while the machine stays up. Stores that cannot do less than durable ignore this.
+    /// Once it is visible: a crash of the machine may lose the newest puts (on local disks, the
+    /// last 30 seconds or so), or leave the object as it was before. Atomic all the same while the
+    /// machine stays up. Stores that cannot do less than durable ignore this.
     Relaxed,
 }
 
@@ -47,23 +53,27 @@ pub enum Durability {
 pub struct GetOptions {
     /// Which bytes; all of them if `None`.
     pub range: Option<ByteRange>,
-    /// Give the object only if it has this tag, else [`Error::Precondition`](crate::Error::Precondition).
+    /// Give the object only if it has this tag, else
+    /// [`Error::Precondition`](crate::Error::Precondition).
     pub if_match: Option<ETag>,
-    /// Give the object only if it does not have this tag, else [`Error::NotModified`](crate::Error::NotModified).
+    /// Give the object only if it does not have this tag, else
+    /// [`Error::NotModified`](crate::Error::NotModified).
     pub if_none_match: Option<ETag>,
 }
 
 /// Options of [`ObjectStore::list`](crate::ObjectStore::list).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListOptions {
-    /// Only keys that start with this text, byte for byte: not a path, so `a/b` finds `a/bc` too. All keys if empty.
+    /// Only keys that start with this text, byte for byte: not a path, so `a/b` finds `a/bc` too.
+    /// All keys if empty.
     pub prefix: String,
-    /// Only keys after this one (exclusive) in the store's [`ListOrder`](crate::ListOrder). It need not exist.
+    /// Only keys after this one (exclusive) in the store's [`ListOrder`](crate::ListOrder). It need
+    /// not exist.
     pub start_after: Option<Key>,
     /// At most this many keys. All of them if `None`; none if `Some(0)`.
     pub limit: Option<usize>,
-    /// Also give the objects' bytes, of those that have at most so many (inclusive), if the store has them at hand anyway; none if `None`. See
-    /// [`Entry::value`](crate::Entry::value).
+    /// Also give the objects' bytes, of those that have at most so many (inclusive), if the store
+    /// has them at hand anyway; none if `None`. See [`Entry::value`](crate::Entry::value).
     pub values_up_to: Option<u64>,
 }
 
@@ -112,14 +122,18 @@ setters! { ListOptions:
 }
 
 impl PutMode {
-    /// Judges the mode against the tag of the object that is there, if one is. For writers of backends.
+    /// Judges the mode against the tag of the object that is there, if one is. For writers of
+    /// backends.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] or [`Error::Precondition`].
     pub fn check(&self, key: &Key, there: Option<&ETag>) -> Result<()> {
         match self {
             Self::Create if there.is_some() => Err(Error::AlreadyExists { key: key.clone() }),
-            Self::Replace(etag) if there != Some(etag) => Err(Error::Precondition { operation: Operation::Put, key: key.clone() }),
+            Self::Replace(etag) if there != Some(etag) => Err(Error::Precondition {
+                operation: Operation::Put,
+                key: key.clone(),
+            }),
             _ => Ok(()),
         }
     }
@@ -132,7 +146,10 @@ impl GetOptions {
     /// [`Error::Precondition`] or [`Error::NotModified`].
     pub fn check_conditions(&self, key: &Key, etag: &ETag) -> Result<()> {
         if self.if_match.as_ref().is_some_and(|wanted| wanted != etag) {
-            return Err(Error::Precondition { operation: Operation::Get, key: key.clone() });
+            return Err(Error::Precondition {
+                operation: Operation::Get,
+                key: key.clone(),
+            });
         }
         if self.if_none_match.as_ref() == Some(etag) {
             return Err(Error::NotModified { key: key.clone() });
@@ -146,6 +163,12 @@ impl GetOptions {
     /// [`Error::RangeNotSatisfiable`].
     pub fn resolve_range(&self, key: &Key, size: u64) -> Result<Range<u64>> {
         let range = self.range.unwrap_or(ByteRange::WHOLE);
-        range.resolve(size).ok_or_else(|| Error::RangeNotSatisfiable { key: key.clone(), range, size })
+        range
+            .resolve(size)
+            .ok_or_else(|| Error::RangeNotSatisfiable {
+                key: key.clone(),
+                range,
+                size,
+            })
     }
 }

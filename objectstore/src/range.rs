@@ -1,12 +1,15 @@
 //! Byte ranges.
 
 use std::fmt;
-use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
+use std::ops::{
+    Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
+};
 
 /// Which bytes of an object a get asks for.
 ///
-/// Made from Rust's own ranges of `u64`, from an inclusive pair ([`ByteRange::inclusive`], the form of HTTP and of
-/// Piri) or from a suffix length ([`ByteRange::suffix`]). Ranges are exact: see [`ByteRange::resolve`].
+/// Made from Rust's own ranges of `u64`, from an inclusive pair ([`ByteRange::inclusive`], the form
+/// of HTTP and of Piri) or from a suffix length ([`ByteRange::suffix`]). Ranges are exact: see
+/// [`ByteRange::resolve`].
 ///
 /// ```
 /// use storehouse_objectstore::ByteRange;
@@ -42,19 +45,27 @@ enum Form {
 }
 
 impl ByteRange {
-    /// The whole object, whatever its size; the same as `..`. The only range that an empty object satisfies.
+    /// The whole object, whatever its size; the same as `..`. The only range that an empty object
+    /// satisfies.
     pub const WHOLE: Self = Self::exact(Form::Whole);
 
     const fn exact(form: Form) -> Self {
-        Self { form, clamped: false }
+        Self {
+            form,
+            clamped: false,
+        }
     }
 
     /// The bytes `first` to `last`, both inclusive; to the object's end without `last`.
     #[must_use]
     pub const fn inclusive(first: u64, last: Option<u64>) -> Self {
         match last {
-            // No object has 2^64 bytes, so a range that saturates here is as unsatisfiable as the one asked for.
-            Some(last) => Self::exact(Form::Bounded { start: first, end: last.saturating_add(1) }),
+            // No object has 2^64 bytes, so a range that saturates here is as unsatisfiable as the
+            // one asked for.
+            Some(last) => Self::exact(Form::Bounded {
+                start: first,
+                end: last.saturating_add(1),
+            }),
             None => Self::exact(Form::From { start: first }),
         }
     }
@@ -65,16 +76,22 @@ impl ByteRange {
         Self::exact(Form::Suffix { len })
     }
 
-    /// The same range, cut to what the object has, as HTTP has it (RFC 9110, section 14.1.2): one that reaches past the end ends there, and a suffix
-    /// longer than the object is all of it. One that is empty or starts at or past the end remains unsatisfiable, and so does every clamped range of
-    /// an empty object but the whole. For a server that answers a range in one request, without knowing the size.
+    /// The same range, cut to what the object has, as HTTP has it (RFC 9110, section 14.1.2): one
+    /// that reaches past the end ends there, and a suffix longer than the object is all of it. One
+    /// that is empty or starts at or past the end remains unsatisfiable, and so does every clamped
+    /// range of an empty object but the whole. For a server that answers a range in one request,
+    /// without knowing the size.
     #[must_use]
     pub const fn clamped(self) -> Self {
-        Self { form: self.form, clamped: matches!(self.form, Form::Bounded { .. } | Form::Suffix { .. }) }
+        Self {
+            form: self.form,
+            clamped: matches!(self.form, Form::Bounded { .. } | Form::Suffix { .. }),
+        }
     }
 
-    /// The range in an object of `size` bytes, half open; `None` if it is not satisfiable: it is empty, starts at or
-    /// past the end, or reaches past either end without being [`ByteRange::clamped`]. [`ByteRange::WHOLE`] is always satisfiable.
+    /// The range in an object of `size` bytes, half open; `None` if it is not satisfiable: it is
+    /// empty, starts at or past the end, or reaches past either end without being
+    /// [`ByteRange::clamped`]. [`ByteRange::WHOLE`] is always satisfiable.
     #[must_use]
     pub fn resolve(self, size: u64) -> Option<Range<u64>> {
         let range = match self.form {
@@ -88,38 +105,47 @@ impl ByteRange {
         (range.start < range.end && range.end <= size).then_some(range)
     }
 
-    /// Whether this asks for the whole object in any case, so that no range need be sent to a server.
+    /// Whether this asks for the whole object in any case, so that no range need be sent to a
+    /// server.
     #[must_use]
     pub fn is_whole(self) -> bool {
         self.form == Form::Whole
     }
 
-    /// The range as the value of an HTTP `Range` header (RFC 9110, section 14.1.2); `None` for the whole object and for a
-    /// range that no object satisfies and that the header cannot say (an empty one, or one that ends before it starts).
+    /// The range as the value of an HTTP `Range` header (RFC 9110, section 14.1.2); `None` for the
+    /// whole object and for a range that no object satisfies and that the header cannot say (an
+    /// empty one, or one that ends before it starts).
     #[must_use]
     pub fn to_http(self) -> Option<String> {
         match self.form {
             Form::Whole => None,
             Form::From { start } => Some(format!("bytes={start}-")),
-            Form::Bounded { start, end } if start < end => Some(format!("bytes={start}-{}", end - 1)),
+            Form::Bounded { start, end } if start < end => {
+                Some(format!("bytes={start}-{}", end - 1))
+            }
             Form::Bounded { .. } | Form::Suffix { len: 0 } => None,
             Form::Suffix { len } => Some(format!("bytes=-{len}")),
         }
     }
 
-    /// The same range for objects of at most `max` bytes: one that is clamped says no larger number than it need.
-    #[cfg(feature = "s3")]
-    pub(crate) fn within(self, max: u64) -> Self {
+    /// The same range for objects of at most `max` bytes: one that is clamped says no larger number
+    /// than it need.
+    #[must_use]
+    pub fn within(self, max: u64) -> Self {
         let form = match self.form {
-            Form::Bounded { start, end } if self.clamped => Form::Bounded { start, end: end.min(max) },
+            Form::Bounded { start, end } if self.clamped => Form::Bounded {
+                start,
+                end: end.min(max),
+            },
             Form::Suffix { len } if self.clamped => Form::Suffix { len: len.min(max) },
             form => form,
         };
         Self { form, ..self }
     }
 
-    #[cfg(feature = "s3")]
-    pub(crate) fn is_clamped_suffix(self) -> bool {
+    /// Whether this is a suffix that is clamped to the object's size.
+    #[must_use]
+    pub fn is_clamped_suffix(self) -> bool {
         self.clamped && matches!(self.form, Form::Suffix { .. })
     }
 
@@ -130,7 +156,10 @@ impl ByteRange {
             Bound::Unbounded => 0,
         };
         Self::exact(match bounds.end_bound() {
-            Bound::Included(&last) => Form::Bounded { start, end: last.saturating_add(1) },
+            Bound::Included(&last) => Form::Bounded {
+                start,
+                end: last.saturating_add(1),
+            },
             Bound::Excluded(&end) => Form::Bounded { start, end },
             Bound::Unbounded => Form::From { start },
         })
@@ -145,7 +174,11 @@ impl fmt::Display for ByteRange {
             Form::Bounded { start, end } => write!(f, "{start}..{end}")?,
             Form::Suffix { len } => write!(f, "the last {len} bytes")?,
         }
-        if self.clamped { f.write_str(" (clamped)") } else { Ok(()) }
+        if self.clamped {
+            f.write_str(" (clamped)")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -165,7 +198,13 @@ macro_rules! from_ranges {
     )*};
 }
 
-from_ranges!(Range<u64>, RangeFrom<u64>, RangeInclusive<u64>, RangeTo<u64>, RangeToInclusive<u64>);
+from_ranges!(
+    Range<u64>,
+    RangeFrom<u64>,
+    RangeInclusive<u64>,
+    RangeTo<u64>,
+    RangeToInclusive<u64>
+);
 
 #[cfg(test)]
 mod tests {
@@ -195,7 +234,11 @@ mod tests {
             (ByteRange::inclusive(0, None), 3, Some(0..3)),
             (ByteRange::inclusive(0, Some(0)), 3, Some(0..1)),
             (ByteRange::inclusive(2, Some(1)), 3, None),
-            (ByteRange::inclusive(u64::MAX, Some(u64::MAX)), u64::MAX, None),
+            (
+                ByteRange::inclusive(u64::MAX, Some(u64::MAX)),
+                u64::MAX,
+                None,
+            ),
             (ByteRange::suffix(0), 3, None),
             (ByteRange::suffix(1), 3, Some(2..3)),
             (ByteRange::suffix(3), 3, Some(0..3)),
@@ -222,7 +265,11 @@ mod tests {
             (ByteRange::from(2..1), 3, None),
             (ByteRange::from(0..=u64::MAX), 3, Some(0..3)),
             (ByteRange::inclusive(2, Some(1)), 3, None),
-            (ByteRange::inclusive(u64::MAX, Some(u64::MAX)), u64::MAX, None),
+            (
+                ByteRange::inclusive(u64::MAX, Some(u64::MAX)),
+                u64::MAX,
+                None,
+            ),
             (ByteRange::suffix(0), 3, None),
             (ByteRange::suffix(2), 3, Some(1..3)),
             (ByteRange::suffix(4), 3, Some(0..3)),
@@ -233,6 +280,9 @@ mod tests {
         }
         assert_eq!(ByteRange::from(2..).clamped(), ByteRange::from(2..));
         assert_ne!(ByteRange::from(2..3).clamped(), ByteRange::from(2..3));
-        assert_eq!(ByteRange::suffix(3).clamped().to_string(), "the last 3 bytes (clamped)");
+        assert_eq!(
+            ByteRange::suffix(3).clamped().to_string(),
+            "the last 3 bytes (clamped)"
+        );
     }
 }

@@ -5,11 +5,13 @@ use futures_util::StreamExt;
 
 use crate::{Body, Error, Key, Operation, PutOptions, Result};
 
-/// A put's body, checked against its declared size while it is read (rule 4 of the contract). For writers of backends.
+/// A put's body, checked against its declared size while it is read (rule 4 of the contract). For
+/// writers of backends.
 ///
-/// [`SizedBody::next`] gives non-empty pieces that never add up to more than [`SizedBody::declared`], and `None` only once the
-/// body has ended with exactly that many bytes. **A store may make an object visible only after it saw that `None`**: a source that
-/// verifies what it streams reports its verdict there, after the last byte.
+/// [`SizedBody::next`] gives non-empty pieces that never add up to more than
+/// [`SizedBody::declared`], and `None` only once the body has ended with exactly that many bytes.
+/// **A store may make an object visible only after it saw that `None`**: a source that verifies
+/// what it streams reports its verdict there, after the last byte.
 #[derive(Debug)]
 pub struct SizedBody {
     body: Body,
@@ -22,13 +24,23 @@ impl SizedBody {
     /// Holds `body` to the size that `options` or the body itself declares.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] if neither declares a size. [`Error::TooLarge`] or [`Error::TooSmall`] at once if both do
-    /// and the body's is the larger or the smaller one; [`Error::TooLarge`] if the declared size is more than `max` bytes.
+    /// [`Error::InvalidRequest`] if neither declares a size. [`Error::TooLarge`] or
+    /// [`Error::TooSmall`] at once if both do and the body's is the larger or the smaller one;
+    /// [`Error::TooLarge`] if the declared size is more than `max` bytes.
     pub fn new(key: &Key, body: Body, options: &PutOptions, max: u64) -> Result<Self> {
         let declared = match (options.size, body.size()) {
-            (Some(declared), Some(size)) if size > declared => return Err(Error::TooLarge { key: key.clone(), limit: declared }),
+            (Some(declared), Some(size)) if size > declared => {
+                return Err(Error::TooLarge {
+                    key: key.clone(),
+                    limit: declared,
+                });
+            }
             (Some(declared), Some(size)) if size < declared => {
-                return Err(Error::TooSmall { key: key.clone(), declared, received: size });
+                return Err(Error::TooSmall {
+                    key: key.clone(),
+                    declared,
+                    received: size,
+                });
             }
             (Some(declared), _) | (None, Some(declared)) => declared,
             (None, None) => {
@@ -40,9 +52,17 @@ impl SizedBody {
             }
         };
         if declared > max {
-            return Err(Error::TooLarge { key: key.clone(), limit: max });
+            return Err(Error::TooLarge {
+                key: key.clone(),
+                limit: max,
+            });
         }
-        Ok(Self { body, key: key.clone(), declared, received: 0 })
+        Ok(Self {
+            body,
+            key: key.clone(),
+            declared,
+            received: 0,
+        })
     }
 
     /// The declared size of the whole body, in bytes.
@@ -57,17 +77,21 @@ impl SizedBody {
         self.received
     }
 
-    /// All of the body, if it lies in memory and none of it was read yet: its size is then the declared one.
+    /// All of the body, if it lies in memory and none of it was read yet: its size is then the
+    /// declared one.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
-        self.body.as_bytes().filter(|bytes| bytes.len() as u64 == self.declared)
+        self.body
+            .as_bytes()
+            .filter(|bytes| bytes.len() as u64 == self.declared)
     }
 
     /// The next piece, never empty; `None` after exactly the declared number of bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] with the first piece that reaches past the declared size, without reading on; [`Error::TooSmall`] when the
-    /// body ends before it; the body's own error. After an error it must not be called again.
+    /// [`Error::TooLarge`] with the first piece that reaches past the declared size, without
+    /// reading on; [`Error::TooSmall`] when the body ends before it; the body's own error. After an
+    /// error it must not be called again.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         loop {
             return match self.body.next().await {
@@ -77,19 +101,28 @@ impl SizedBody {
                         self.received = received;
                         Some(Ok(piece))
                     }
-                    _ => Some(Err(Error::TooLarge { key: self.key.clone(), limit: self.declared })),
+                    _ => Some(Err(Error::TooLarge {
+                        key: self.key.clone(),
+                        limit: self.declared,
+                    })),
                 },
-                Some(Err(Error::Body { key: None, source })) => Some(Err(Error::Body { key: Some(self.key.clone()), source })),
+                Some(Err(Error::Body { key: None, source })) => Some(Err(Error::Body {
+                    key: Some(self.key.clone()),
+                    source,
+                })),
                 Some(Err(error)) => Some(Err(error)),
-                None if self.received < self.declared => {
-                    Some(Err(Error::TooSmall { key: self.key.clone(), declared: self.declared, received: self.received }))
-                }
+                None if self.received < self.declared => Some(Err(Error::TooSmall {
+                    key: self.key.clone(),
+                    declared: self.declared,
+                    received: self.received,
+                })),
                 None => None,
             };
         }
     }
 
-    /// All of the body in memory; without a copy if it lies there already. The declared size is not trusted with an allocation.
+    /// All of the body in memory; without a copy if it lies there already. The declared size is not
+    /// trusted with an allocation.
     #[cfg(any(feature = "memory", feature = "datastore"))]
     pub(crate) async fn gather(&mut self) -> Result<Bytes> {
         let whole = self.as_bytes().cloned();

@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Bytes that never change, without memory of their own if they are at most [`SmallBytes::INLINE`]: tags, digests, DIDs. A record has several, a listing a million.
+/// Bytes that never change, without memory of their own if they are at most [`SmallBytes::INLINE`]:
+/// tags, digests, DIDs. A record has several, a listing a million.
 ///
 /// Compares, and hashes, as the slice that it is. Cloning is cheap.
 #[derive(Clone)]
@@ -13,12 +14,16 @@ pub struct SmallBytes(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; SmallBytes::INLINE] },
+    Inline {
+        len: u8,
+        bytes: [u8; SmallBytes::INLINE],
+    },
     Shared(Arc<[u8]>),
 }
 
 impl SmallBytes {
-    /// The most bytes that take no memory of their own (inclusive): the multihash of a sha2-256 and the DID of an ed25519 key have 34.
+    /// The most bytes that take no memory of their own (inclusive): the multihash of a sha2-256 and
+    /// the DID of an ed25519 key have 34.
     pub const INLINE: usize = 38;
 }
 
@@ -28,7 +33,10 @@ impl From<&[u8]> for SmallBytes {
         Self(match bytes.get_mut(..slice.len()) {
             Some(inline) => {
                 inline.copy_from_slice(slice);
-                Repr::Inline { len: slice.len() as u8, bytes }
+                Repr::Inline {
+                    len: slice.len() as u8,
+                    bytes,
+                }
             }
             None => Repr::Shared(slice.into()),
         })
@@ -99,8 +107,14 @@ mod tests {
         let all: Vec<u8> = (0..100).collect();
         for len in [0, 1, 37, 38, 39, 100] {
             let (slice, small) = (&all[..len], SmallBytes::from(&all[..len]));
-            assert_eq!((&*small, &small, small.cmp(&SmallBytes::from(slice))), (slice, &small.clone(), std::cmp::Ordering::Equal));
-            assert_eq!(small.cmp(&SmallBytes::from(&all[..38])), slice.cmp(&all[..38]));
+            assert_eq!(
+                (&*small, &small, small.cmp(&SmallBytes::from(slice))),
+                (slice, &small.clone(), std::cmp::Ordering::Equal)
+            );
+            assert_eq!(
+                small.cmp(&SmallBytes::from(&all[..38])),
+                slice.cmp(&all[..38])
+            );
         }
     }
 }

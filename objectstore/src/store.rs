@@ -7,55 +7,81 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
-use crate::{Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, PutOptions, PutResult, Result};
+use crate::{
+    Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, PutOptions,
+    PutResult, Result,
+};
 
 /// A store of objects: bytes under keys, streamed in and out.
 ///
-/// Every method is required, so that a wrapper cannot miss one; what can be said in terms of these is in
-/// [`ObjectStoreExt`](crate::ObjectStoreExt). `Arc<S>` and `Box<S>` of a store are stores, also of `dyn ObjectStore`. A backend's own type has
-/// `put`, `get`, `head` and `delete` as plain async methods too: called on that type, they cost no allocation and no indirection.
+/// Every method is required, so that a wrapper cannot miss one; what can be said in terms of these
+/// is in [`ObjectStoreExt`](crate::ObjectStoreExt). `Arc<S>` and `Box<S>` of a store are stores,
+/// also of `dyn ObjectStore`. A backend's own type has `put`, `get`, `head` and `delete` as plain
+/// async methods too: called on that type, they cost no allocation and no indirection.
 ///
 /// # The contract
 ///
-/// Every backend and every wrapper keeps these rules; each is a case of the conformance suite (feature `conformance`).
+/// Every backend and every wrapper keeps these rules; each is a case of the conformance suite
+/// (feature `conformance`).
 ///
-/// 1. *Keys.* A [`Key`] is checked when it is made. A store with a smaller alphabet answers [`InvalidKey`](crate::Error::InvalidKey) on put, not found on
-///    get and head, ok on delete.
-/// 2. *Put is atomic.* Readers see the old object or the whole new one, never a part, whatever fails: the body's source, the
-///    process, the machine, the network, the caller dropping the future.
-/// 3. *Put is durable when it returns*, unless [`Durability::Relaxed`](crate::Durability::Relaxed) was asked for.
-/// 4. *Put declares its size.* One byte more is [`TooLarge`](crate::Error::TooLarge), at once, without reading on; one less [`TooSmall`](crate::Error::TooSmall). Either way nothing becomes
+/// 1. *Keys.* A [`Key`] is checked when it is made. A store with a smaller alphabet answers
+///    [`InvalidKey`](crate::Error::InvalidKey) on put, not found on get and head, ok on delete.
+/// 2. *Put is atomic.* Readers see the old object or the whole new one, never a part, whatever
+///    fails: the body's source, the process, the machine, the network, the caller dropping the
+///    future.
+/// 3. *Put is durable when it returns*, unless [`Durability::Relaxed`](crate::Durability::Relaxed)
+///    was asked for.
+/// 4. *Put declares its size.* One byte more is [`TooLarge`](crate::Error::TooLarge), at once,
+///    without reading on; one less [`TooSmall`](crate::Error::TooSmall). Either way nothing becomes
 ///    visible and nothing is left behind.
-/// 5. *Put modes.* A store that cannot honour a [`PutMode`](crate::PutMode) says so in its capabilities and answers [`Unsupported`](crate::Error::Unsupported).
-/// 6. *Writes to one key do not swallow each other.* After put returns, get returns that object or a later one. A delete is never
-///    skipped.
-/// 7. *Get is one request.* Metadata and body come from one version. Deleting or replacing an object while it is read does not disturb
-///    the reader.
-/// 8. *Ranges are exact*, unless the caller asks for a clamped one: see [`ByteRange::resolve`](crate::ByteRange::resolve). The size reported is always the
-///    whole object's.
-/// 9. *Streams* give pieces of a useful size, at most 1 MiB, with back pressure. A truncated source is an error, never a short object that looks whole.
+/// 5. *Put modes.* A store that cannot honour a [`PutMode`](crate::PutMode) says so in its
+///    capabilities and answers [`Unsupported`](crate::Error::Unsupported).
+/// 6. *Writes to one key do not swallow each other.* After put returns, get returns that object or
+///    a later one. A delete is never skipped.
+/// 7. *Get is one request.* Metadata and body come from one version. Deleting or replacing an
+///    object while it is read does not disturb the reader.
+/// 8. *Ranges are exact*, unless the caller asks for a clamped one: see
+///    [`ByteRange::resolve`](crate::ByteRange::resolve). The size reported is always the whole
+///    object's.
+/// 9. *Streams* give pieces of a useful size, at most 1 MiB, with back pressure. A truncated source
+///    is an error, never a short object that looks whole.
 /// 10. *Delete is idempotent*: a missing key is ok.
-/// 11. *List* takes a prefix as text and yields keys in the store's own total order, resumable after any key, in bounded
-///     memory, the first key at once. Objects there from start to end appear exactly once.
+/// 11. *List* takes a prefix as text and yields keys in the store's own total order, resumable
+///     after any key, in bounded memory, the first key at once. Objects there from start to end
+///     appear exactly once.
 /// 12. *Cancelling* any future leaks nothing: no temporary file, no open upload, no lock.
 /// 13. *Concurrency limits hold nothing while waiting on the caller.*
-/// 14. *Two processes* cannot open one data directory for writing: the second gets [`InUse`](crate::Error::InUse).
+/// 14. *Two processes* cannot open one data directory for writing: the second gets
+///     [`InUse`](crate::Error::InUse).
 pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Stores `body` under `key`.
     ///
     /// # Errors
-    /// [`InvalidKey`](crate::Error::InvalidKey), [`TooLarge`](crate::Error::TooLarge), [`TooSmall`](crate::Error::TooSmall), [`InvalidRequest`](crate::Error::InvalidRequest) (no size declared),
-    /// [`AlreadyExists`](crate::Error::AlreadyExists) and [`Precondition`](crate::Error::Precondition) by mode, [`Unsupported`](crate::Error::Unsupported),
-    /// [`ChecksumMismatch`](crate::Error::ChecksumMismatch), [`Body`](crate::Error::Body) if the source failed, [`Backend`](crate::Error::Backend). After any of them the key holds what it
-    /// held before; after `Backend` alone it may hold the new object instead (an answer can be lost on its way).
-    fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>>;
+    /// [`InvalidKey`](crate::Error::InvalidKey), [`TooLarge`](crate::Error::TooLarge),
+    /// [`TooSmall`](crate::Error::TooSmall), [`InvalidRequest`](crate::Error::InvalidRequest) (no
+    /// size declared), [`AlreadyExists`](crate::Error::AlreadyExists) and
+    /// [`Precondition`](crate::Error::Precondition) by mode,
+    /// [`Unsupported`](crate::Error::Unsupported),
+    /// [`ChecksumMismatch`](crate::Error::ChecksumMismatch), [`Body`](crate::Error::Body) if the
+    /// source failed, [`Backend`](crate::Error::Backend). After any of them the key holds what it
+    /// held before; after `Backend` alone it may hold the new object instead (an answer can be lost
+    /// on its way).
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>>;
 
     /// Opens the object, or a range of it, for reading.
     ///
     /// # Errors
-    /// [`NotFound`](crate::Error::NotFound), [`RangeNotSatisfiable`](crate::Error::RangeNotSatisfiable), [`Precondition`](crate::Error::Precondition),
-    /// [`NotModified`](crate::Error::NotModified), [`Backend`](crate::Error::Backend). Conditions are judged before the range. The body may fail later with
-    /// [`Truncated`](crate::Error::Truncated) or [`Backend`](crate::Error::Backend).
+    /// [`NotFound`](crate::Error::NotFound),
+    /// [`RangeNotSatisfiable`](crate::Error::RangeNotSatisfiable),
+    /// [`Precondition`](crate::Error::Precondition), [`NotModified`](crate::Error::NotModified),
+    /// [`Backend`](crate::Error::Backend). Conditions are judged before the range. The body may
+    /// fail later with [`Truncated`](crate::Error::Truncated) or
+    /// [`Backend`](crate::Error::Backend).
     fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>>;
 
     /// Size, tag and time of an object.
@@ -70,11 +96,13 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// [`Backend`](crate::Error::Backend).
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>>;
 
-    /// Removes many objects. Yields each key once it is gone, or the error that kept it there, in no particular order; one error does not stop the
-    /// rest. Keys are taken from `keys` as the result is read, a bounded number ahead.
+    /// Removes many objects. Yields each key once it is gone, or the error that kept it there, in
+    /// no particular order; one error does not stop the rest. Keys are taken from `keys` as the
+    /// result is read, a bounded number ahead.
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>>;
 
-    /// Lists objects in the order of [`Capabilities::order`]. After an error the listing ends; it can be resumed after the last key it gave.
+    /// Lists objects in the order of [`Capabilities::order`]. After an error the listing ends; it
+    /// can be resumed after the last key it gave.
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>>;
 
     /// Whether the store can serve: cheap, and without writing.
@@ -86,7 +114,8 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// What this store honours.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Batches of writes that happen together or not at all; `None` if this store has none, or the one under a wrapper.
+    /// Batches of writes that happen together or not at all; `None` if this store has none, or the
+    /// one under a wrapper.
     fn batches(&self) -> Option<&dyn Batches>;
 }
 

@@ -11,7 +11,10 @@ use tokio::io::AsyncReadExt;
 use storehouse_objectstore::{Body, Error, Key, PutOptions, SizedBody};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -19,7 +22,10 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn of(pieces: &[Vec<u8>]) -> Body {
-    let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece))).collect();
+    let pieces: Vec<_> = pieces
+        .iter()
+        .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
+        .collect();
     Body::from_stream(stream::iter(pieces))
 }
 
@@ -82,26 +88,46 @@ proptest! {
 
 #[test]
 fn a_failed_body_ends() {
-    let mut body = Body::from_stream(stream::iter([Ok(Bytes::from("a")), Err(std::io::Error::other("broken")), Ok(Bytes::from("b"))]));
+    let mut body = Body::from_stream(stream::iter([
+        Ok(Bytes::from("a")),
+        Err(std::io::Error::other("broken")),
+        Ok(Bytes::from("b")),
+    ]));
     assert_eq!(run(body.next()).unwrap().unwrap(), "a");
-    assert!(matches!(run(body.next()), Some(Err(Error::Body { key: None, .. }))));
+    assert!(matches!(
+        run(body.next()),
+        Some(Err(Error::Body { key: None, .. }))
+    ));
     assert!(run(body.next()).is_none());
 }
 
 #[test]
 fn errors_of_a_store_pass_through_a_body_and_a_reader_keeps_the_cause() {
-    let truncated = || Error::Truncated { key: Key::new("k").unwrap(), expected: 2, received: 1 };
+    let truncated = || Error::Truncated {
+        key: Key::new("k").unwrap(),
+        expected: 2,
+        received: 1,
+    };
     let body = Body::from_stream(stream::iter([Err::<Bytes, _>(truncated())]));
     assert!(matches!(run(body.collect(9)), Err(Error::Truncated { .. })));
     let body = Body::from_stream(stream::iter([Err::<Bytes, _>(truncated())]));
     let error = run(body.into_reader().read_to_end(&mut Vec::new())).unwrap_err();
-    assert!(error.get_ref().unwrap().downcast_ref::<Error>().is_some_and(|e| matches!(e, Error::Truncated { .. })));
+    assert!(
+        error
+            .get_ref()
+            .unwrap()
+            .downcast_ref::<Error>()
+            .is_some_and(|e| matches!(e, Error::Truncated { .. }))
+    );
 }
 
 #[test]
 fn a_known_size_over_the_limit_is_refused_before_reading() {
     let body = Body::from_stream(stream::pending::<Result<Bytes, Error>>()).with_size(11);
-    assert!(matches!(run(body.collect(10)), Err(Error::CollectLimit { limit: 10 })));
+    assert!(matches!(
+        run(body.collect(10)),
+        Err(Error::CollectLimit { limit: 10 })
+    ));
 }
 
 #[test]
@@ -125,11 +151,25 @@ fn a_file_that_shrinks_or_grows_is_no_body_of_its_size() {
         for (len, is) in [(999_999u64, "smaller"), (1_000_001, "larger")] {
             std::fs::write(&path, vec![7; 1_000_000]).unwrap();
             let body = Body::from_path(&path).await.unwrap();
-            File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(len)
+                .unwrap();
             match sized(body, PutOptions::default(), u64::MAX).await {
-                Err(Error::TooSmall { declared: 1_000_000, received: 999_999, .. }) => assert_eq!(is, "smaller"),
-                Err(Error::TooLarge { limit: 1_000_000, .. }) => assert_eq!(is, "larger"),
-                other => panic!("a file that became {is} gives {:?}", other.map(|all| all.len())),
+                Err(Error::TooSmall {
+                    declared: 1_000_000,
+                    received: 999_999,
+                    ..
+                }) => assert_eq!(is, "smaller"),
+                Err(Error::TooLarge {
+                    limit: 1_000_000, ..
+                }) => assert_eq!(is, "larger"),
+                other => panic!(
+                    "a file that became {is} gives {:?}",
+                    other.map(|all| all.len())
+                ),
             }
         }
     });
@@ -139,7 +179,16 @@ fn a_file_that_shrinks_or_grows_is_no_body_of_its_size() {
 fn what_is_no_file_is_refused() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Body::from_path(dir.path()).await, Err(Error::Body { .. })), "a directory");
-        assert!(matches!(Body::from_path(dir.path().join("missing")).await, Err(Error::Body { .. })), "nothing");
+        assert!(
+            matches!(Body::from_path(dir.path()).await, Err(Error::Body { .. })),
+            "a directory"
+        );
+        assert!(
+            matches!(
+                Body::from_path(dir.path().join("missing")).await,
+                Err(Error::Body { .. })
+            ),
+            "nothing"
+        );
     });
 }

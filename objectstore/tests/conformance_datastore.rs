@@ -1,15 +1,25 @@
-//! The suite over the datastore: as it is opened by default, and with buffers so small that tables are written and merged all the time.
+//! The suite over the datastore: as it is opened by default, and with buffers so small that tables
+//! are written and merged all the time.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use storehouse_objectstore::conformance::{self, Fixture, Pace, Profile};
+use storehouse_conformance::{Fixture, Pace, Profile};
 use storehouse_objectstore::{Datastore, DatastoreOptions, ObjectStore};
 
 /// What is there beside the files that a store consists of.
 fn leftovers(dir: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    names.filter(|name| !(name == "LOCK" || name == "MANIFEST" || name.ends_with(".table") || name.ends_with(".log"))).collect()
+    let names = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| {
+            !(name == "LOCK"
+                || name == "MANIFEST"
+                || name.ends_with(".table")
+                || name.ends_with(".log"))
+        })
+        .collect()
 }
 
 async fn fixture(options: DatastoreOptions) -> Fixture {
@@ -23,7 +33,13 @@ async fn fixture(options: DatastoreOptions) -> Fixture {
             let left = leftovers(&there);
             async move { left }
         })
-        .profile(Profile { pace: Pace::DISK, exclusive: true, holds_bodies: true, batches: true, ..Profile::default() })
+        .profile(Profile {
+            pace: Pace::DISK,
+            exclusive: true,
+            holds_bodies: true,
+            batches: true,
+            ..Profile::default()
+        })
         .keeps(dir)
 }
 
@@ -32,13 +48,20 @@ async fn by_default() -> Fixture {
 }
 
 async fn small_buffers() -> Fixture {
-    fixture(DatastoreOptions { write_buffer: 64 * 1024, cache: 64 * 1024, ..DatastoreOptions::default() }).await
+    fixture(DatastoreOptions {
+        write_buffer: 64 * 1024,
+        cache: 64 * 1024,
+        ..DatastoreOptions::default()
+    })
+    .await
 }
 
 async fn arc_dyn() -> Fixture {
-    by_default().await.wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+    by_default()
+        .await
+        .wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
 }
 
-conformance::tests!(over_datastore, by_default);
-conformance::tests!(over_datastore_with_small_buffers, small_buffers);
-conformance::tests!(over_arc_dyn_datastore, arc_dyn);
+storehouse_conformance::tests!(over_datastore, by_default);
+storehouse_conformance::tests!(over_datastore_with_small_buffers, small_buffers);
+storehouse_conformance::tests!(over_arc_dyn_datastore, arc_dyn);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storehouse_objectstore::conformance::{self, Fixture, Pace, Profile};
+use storehouse_conformance::{Fixture, Pace, Profile};
 use storehouse_objectstore::{Memory, ObjectStore};
 
 async fn memory() -> Fixture {
@@ -12,17 +12,26 @@ async fn memory() -> Fixture {
             let store = store.clone();
             async move { Ok(store) }
         })
-        .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, batches: true, ..Profile::default() })
+        .profile(Profile {
+            pace: Pace::MEMORY,
+            holds_bodies: true,
+            batches: true,
+            ..Profile::default()
+        })
 }
 
 async fn boxed_dyn() -> Fixture {
-    memory().await.wrapped(|store| Box::new(store) as Box<dyn ObjectStore>)
+    memory()
+        .await
+        .wrapped(|store| Box::new(store) as Box<dyn ObjectStore>)
 }
 
 async fn arc_dyn() -> Fixture {
-    memory().await.wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+    memory()
+        .await
+        .wrapped(|store| Arc::new(store) as Arc<dyn ObjectStore>)
 }
 
-conformance::tests!(over_memory, memory);
-conformance::tests!(over_box_dyn, boxed_dyn);
-conformance::tests!(over_arc_dyn, arc_dyn);
+storehouse_conformance::tests!(over_memory, memory);
+storehouse_conformance::tests!(over_box_dyn, boxed_dyn);
+storehouse_conformance::tests!(over_arc_dyn, arc_dyn);

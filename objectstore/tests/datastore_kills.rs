@@ -1,6 +1,8 @@
-//! A process that writes is killed at any moment, again and again: what it was told is stored is there when the store is opened again.
+//! A process that writes is killed at any moment, again and again: what it was told is stored is
+//! there when the store is opened again.
 //!
-//! `STOREHOUSE_TEST_KILLS` says how many times; 20 if it is not set. A tenth of that is killed while it recovers.
+//! `STOREHOUSE_TEST_KILLS` says how many times; 20 if it is not set. A tenth of that is killed
+//! while it recovers.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +15,12 @@ use futures_util::TryStreamExt;
 use storehouse_objectstore::{Batch, Datastore, DatastoreOptions, Error, Key, ObjectStoreExt};
 
 /// Small, so that tables are written and merged while the process is killed.
-const OPTIONS: DatastoreOptions = DatastoreOptions { max_size: 1 << 20, cache: 64 << 10, write_buffer: 128 << 10, salvage: false };
+const OPTIONS: DatastoreOptions = DatastoreOptions {
+    max_size: 1 << 20,
+    cache: 64 << 10,
+    write_buffer: 128 << 10,
+    salvage: false,
+};
 
 const WRITERS: u64 = 8;
 const KEYS: u64 = 50;
@@ -37,9 +44,17 @@ fn value(version: u64) -> Vec<u8> {
 #[test]
 #[ignore = "the part of the child process"]
 fn writing() {
-    let dir = std::env::var_os("STOREHOUSE_TEST_DIR").expect("this test is the part of a child process");
-    let first: u64 = std::env::var("STOREHOUSE_TEST_FIRST").unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir =
+        std::env::var_os("STOREHOUSE_TEST_DIR").expect("this test is the part of a child process");
+    let first: u64 = std::env::var("STOREHOUSE_TEST_FIRST")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = Arc::new(Datastore::open(dir, OPTIONS).await.unwrap());
         let tasks = (0..WRITERS).map(|writer| {
@@ -47,11 +62,19 @@ fn writing() {
             tokio::spawn(async move {
                 for version in first.. {
                     let number = version % KEYS;
-                    store.write(&key(writer, number), value(version)).await.unwrap();
+                    store
+                        .write(&key(writer, number), value(version))
+                        .await
+                        .unwrap();
                     let [a, b] = twins(writer);
-                    store.batch(Batch::new().put(a, value(version)).put(b, value(version))).await.unwrap();
+                    store
+                        .batch(Batch::new().put(a, value(version)).put(b, value(version)))
+                        .await
+                        .unwrap();
                     // In one write, so that a line is whole or not there.
-                    std::io::stdout().write_all(format!("\n=={writer} {number} {version}\n").as_bytes()).unwrap();
+                    std::io::stdout()
+                        .write_all(format!("\n=={writer} {number} {version}\n").as_bytes())
+                        .unwrap();
                 }
             })
         });
@@ -63,7 +86,13 @@ fn writing() {
 
 fn start(dir: &Path, first: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "writing", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "writing",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env("STOREHOUSE_TEST_DIR", dir)
         .env("STOREHOUSE_TEST_FIRST", first.to_string())
         .stdout(Stdio::piped())
@@ -74,11 +103,18 @@ fn start(dir: &Path, first: u64) -> Child {
 
 /// What a child says is acknowledged: writer, key and version.
 fn acknowledged(output: ChildStdout) -> impl Iterator<Item = (u64, u64, u64)> {
-    BufReader::new(output).split(b'\n').map_while(Result::ok).filter_map(|line| {
-        let line = String::from_utf8(line).ok()?;
-        let mut numbers = line.strip_prefix("==")?.split(' ').map(str::parse);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
-    })
+    BufReader::new(output)
+        .split(b'\n')
+        .map_while(Result::ok)
+        .filter_map(|line| {
+            let line = String::from_utf8(line).ok()?;
+            let mut numbers = line.strip_prefix("==")?.split(' ').map(str::parse);
+            Some((
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+            ))
+        })
 }
 
 /// Runs the child for a while, kills it, and gives what it had acknowledged.
@@ -89,7 +125,10 @@ fn killed(dir: &Path, first: u64, after: Duration) -> Vec<(u64, u64, u64)> {
     std::thread::sleep(after);
     child.kill().unwrap();
     let status = child.wait().unwrap();
-    assert!(status.code().is_none(), "the child ended by itself: {status}");
+    assert!(
+        status.code().is_none(),
+        "the child ended by itself: {status}"
+    );
     reading.join().unwrap()
 }
 
@@ -101,20 +140,30 @@ fn version_of(bytes: &[u8]) -> u64 {
 
 #[test]
 fn what_was_acknowledged_survives_kills() {
-    let kills: u64 = std::env::var("STOREHOUSE_TEST_KILLS").map_or(20, |kills| kills.parse().unwrap());
+    let kills: u64 =
+        std::env::var("STOREHOUSE_TEST_KILLS").map_or(20, |kills| kills.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut last: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let (mut first, mut writes) = (1, 0);
     for kill in 0..kills {
         // Some are killed while they open the store.
-        let after = if kill % 10 == 9 { kill % 7 * 3 } else { 150 + kill * 7919 % 331 };
+        let after = if kill % 10 == 9 {
+            kill % 7 * 3
+        } else {
+            150 + kill * 7919 % 331
+        };
         for (writer, number, version) in killed(dir.path(), first, Duration::from_millis(after)) {
             last.insert((writer, number), version);
             writes += 1;
         }
         if kill % 3 == 2 {
-            // Now and then the next child finds the store as it was left, and not as somebody opened it.
+            // Now and then the next child finds the store as it was left, and not as somebody
+            // opened it.
             first += 1_000_000;
             continue;
         }
@@ -143,18 +192,26 @@ fn what_was_acknowledged_survives_kills() {
     assert!(writes > kills, "only {writes} writes were acknowledged");
 }
 
-/// While a process has the store open, another cannot open it, nor can a second handle in a process; once it is gone, anybody can.
+/// While a process has the store open, another cannot open it, nor can a second handle in a
+/// process; once it is gone, anybody can.
 #[test]
 fn a_second_one_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let mut child = start(dir.path(), 1);
     let first = acknowledged(child.stdout.take().unwrap()).next();
     let refused = runtime.block_on(Datastore::open(dir.path(), OPTIONS));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(first.is_some());
-    assert!(matches!(&refused, Err(Error::InUse { path }) if path == dir.path()), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::InUse { path }) if path == dir.path()),
+        "{refused:?}"
+    );
     runtime.block_on(async {
         let store = Datastore::open(dir.path(), OPTIONS).await.unwrap();
         let second = Datastore::open(dir.path(), OPTIONS).await;

@@ -18,10 +18,23 @@ enum Kind {
 type Names = &'static [(&'static str, Kind)];
 
 const REPO: Names = &[("DATA_DIR", Kind::Text), ("TEMP_DIR", Kind::Text)];
-const S3: Names =
-    &[("ENDPOINT", Kind::Text), ("BUCKET_PREFIX", Kind::Text), ("INSECURE", Kind::Flag), ("REGION", Kind::Text), ("CA_FILE", Kind::Text)];
-const CREDENTIALS: Names = &[("ACCESS_KEY_ID", Kind::Text), ("SECRET_ACCESS_KEY", Kind::Text), ("SESSION_TOKEN", Kind::Text)];
-const STORE: Names = &[("BACKEND", Kind::Text), ("PATH", Kind::Text), ("BUCKET", Kind::Text)];
+const S3: Names = &[
+    ("ENDPOINT", Kind::Text),
+    ("BUCKET_PREFIX", Kind::Text),
+    ("INSECURE", Kind::Flag),
+    ("REGION", Kind::Text),
+    ("CA_FILE", Kind::Text),
+];
+const CREDENTIALS: Names = &[
+    ("ACCESS_KEY_ID", Kind::Text),
+    ("SECRET_ACCESS_KEY", Kind::Text),
+    ("SESSION_TOKEN", Kind::Text),
+];
+const STORE: Names = &[
+    ("BACKEND", Kind::Text),
+    ("PATH", Kind::Text),
+    ("BUCKET", Kind::Text),
+];
 const KEYSTORE: Names = &[("PASSPHRASE", Kind::Text), ("PASSPHRASE_FILE", Kind::Text)];
 const JOURNAL: Names = &[
     ("ROTATE_BYTES", Kind::Number),
@@ -33,10 +46,16 @@ const JOURNAL: Names = &[
     ("RETAIN_BYTES", Kind::Number),
 ];
 
-/// Puts each variable in its place, over what is there. Variables without [`PREFIX`] are none of ours; an empty one counts as not set.
-pub(super) fn lay_over(values: &mut Table, vars: impl IntoIterator<Item = (String, String)>) -> Result<()> {
+/// Puts each variable in its place, over what is there. Variables without [`PREFIX`] are none of
+/// ours; an empty one counts as not set.
+pub(super) fn lay_over(
+    values: &mut Table,
+    vars: impl IntoIterator<Item = (String, String)>,
+) -> Result<()> {
     for (name, text) in vars {
-        let Some(setting) = name.strip_prefix(PREFIX) else { continue };
+        let Some(setting) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let Some((path, kind)) = repo(setting) else {
             return Err(Error::setting(name, "is no setting of storehouse"));
         };
@@ -48,9 +67,18 @@ pub(super) fn lay_over(values: &mut Table, vars: impl IntoIterator<Item = (Strin
             (Kind::Flag, "true" | "1") => Value::Boolean(true),
             (Kind::Flag, "false" | "0") => Value::Boolean(false),
             (Kind::Flag, _) => return Err(Error::setting(name, "is neither true nor false")),
-            (Kind::Number, digits) => match digits.parse::<u64>().ok().and_then(|number| i64::try_from(number).ok()) {
+            (Kind::Number, digits) => match digits
+                .parse::<u64>()
+                .ok()
+                .and_then(|number| i64::try_from(number).ok())
+            {
                 Some(number) => Value::Integer(number),
-                None => return Err(Error::setting(name, "is no whole number of 0 to 9223372036854775807")),
+                None => {
+                    return Err(Error::setting(
+                        name,
+                        "is no whole number of 0 to 9223372036854775807",
+                    ));
+                }
             },
         };
         set(values, &path, value);
@@ -58,7 +86,8 @@ pub(super) fn lay_over(values: &mut Table, vars: impl IntoIterator<Item = (Strin
     Ok(())
 }
 
-/// The sections and the name of a setting, `S3_CREDENTIALS_ACCESS_KEY_ID` being `repo`, `s3`, `credentials`, `access_key_id`.
+/// The sections and the name of a setting, `S3_CREDENTIALS_ACCESS_KEY_ID` being `repo`, `s3`,
+/// `credentials`, `access_key_id`.
 fn repo(setting: &str) -> Option<(Vec<String>, Kind)> {
     let found = if let Some(rest) = setting.strip_prefix("S3_") {
         within("s3", s3(rest)?)
@@ -83,7 +112,9 @@ fn s3(setting: &str) -> Option<(Vec<String>, Kind)> {
 
 fn store(setting: &str) -> Option<(Vec<String>, Kind)> {
     StoreName::ALL.iter().find_map(|name| {
-        let rest = setting.strip_prefix(&name.as_str().to_uppercase())?.strip_prefix('_')?;
+        let rest = setting
+            .strip_prefix(&name.as_str().to_uppercase())?
+            .strip_prefix('_')?;
         let found = match rest.strip_prefix("S3_") {
             None => named(STORE, rest)?,
             Some(rest) => within("s3", s3(rest)?),
@@ -93,7 +124,10 @@ fn store(setting: &str) -> Option<(Vec<String>, Kind)> {
 }
 
 fn named(names: Names, name: &str) -> Option<(Vec<String>, Kind)> {
-    names.iter().find(|(known, _)| *known == name).map(|(known, kind)| (vec![known.to_lowercase()], *kind))
+    names
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(known, kind)| (vec![known.to_lowercase()], *kind))
 }
 
 fn within(section: &str, (mut path, kind): (Vec<String>, Kind)) -> (Vec<String>, Kind) {
@@ -108,7 +142,9 @@ fn set(values: &mut Table, path: &[String], value: Value) {
             values.insert(name.clone(), value);
         }
         [section, rest @ ..] => {
-            let inner = values.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+            let inner = values
+                .entry(section.clone())
+                .or_insert_with(|| Value::Table(Table::new()));
             // A section that is no table is left as it is: reading the whole then says so.
             if let Value::Table(inner) = inner {
                 set(inner, rest, value);

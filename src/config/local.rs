@@ -21,7 +21,8 @@ const DAY: u64 = 24 * 3600;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeystoreConfig {
-    /// The passphrase that keys are sealed under. Better in its variable, `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`, than in a file of settings.
+    /// The passphrase that keys are sealed under. Better in its variable,
+    /// `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`, than in a file of settings.
     pub passphrase: Option<SecretString>,
     /// A file that holds the passphrase and nothing else; one line end after it does not count.
     pub passphrase_file: Option<PathBuf>,
@@ -32,19 +33,24 @@ pub struct KeystoreConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JournalConfig {
-    /// An append that brings the open batch to this size or past it rotates it, in bytes, at least 1. Default: 100 MiB.
+    /// An append that brings the open batch to this size or past it rotates it, in bytes, at least
+    /// 1. Default: 100 MiB.
     pub rotate_bytes: Option<u64>,
-    /// A [`Rotator`](crate::local::journal::Rotator) rotates this often, in seconds, 1 to a year. Default: an hour.
+    /// A [`Rotator`](crate::local::journal::Rotator) rotates this often, in seconds, 1 to a year.
+    /// Default: an hour.
     pub rotate_seconds: Option<u64>,
     /// When appended frames are made durable. Default: before every append returns.
     pub sync: Option<SyncConfig>,
     /// With `sync = "interval"`: at the latest when this many bytes are not synced, at least 1.
     pub sync_bytes: Option<u64>,
-    /// With `sync = "interval"`: at the latest when the oldest frame is not synced for this long, in milliseconds, 1 to a day.
+    /// With `sync = "interval"`: at the latest when the oldest frame is not synced for this long,
+    /// in milliseconds, 1 to a day.
     pub sync_millis: Option<u64>,
-    /// A rotator removes batches that were acknowledged this long ago, in seconds, at most ten years. Default: none.
+    /// A rotator removes batches that were acknowledged this long ago, in seconds, at most ten
+    /// years. Default: none.
     pub retain_seconds: Option<u64>,
-    /// A rotator removes the oldest acknowledged batches while all rotated ones come to more than this, in bytes. Default: none.
+    /// A rotator removes the oldest acknowledged batches while all rotated ones come to more than
+    /// this, in bytes. Default: none.
     pub retain_bytes: Option<u64>,
 }
 
@@ -66,17 +72,26 @@ impl KeystoreConfig {
     pub(super) fn check(&self, data_dir: bool) -> Result<()> {
         let (name, empty) = match (&self.passphrase, &self.passphrase_file) {
             (Some(_), Some(_)) => {
-                return Err(Error::setting("repo.keystore.passphrase", "and repo.keystore.passphrase_file are both set; leave one out"));
+                return Err(Error::setting(
+                    "repo.keystore.passphrase",
+                    "and repo.keystore.passphrase_file are both set; leave one out",
+                ));
             }
             (None, None) => return Ok(()),
-            (Some(passphrase), None) => ("repo.keystore.passphrase", passphrase.expose_secret().is_empty()),
+            (Some(passphrase), None) => (
+                "repo.keystore.passphrase",
+                passphrase.expose_secret().is_empty(),
+            ),
             (None, Some(file)) => ("repo.keystore.passphrase_file", file.as_os_str().is_empty()),
         };
         if empty {
             return Err(Error::setting(name, "is empty"));
         }
         if !data_dir {
-            return Err(Error::setting(name, "is set, but without repo.data_dir keys are in memory, where nothing is sealed"));
+            return Err(Error::setting(
+                name,
+                "is set, but without repo.data_dir keys are in memory, where nothing is sealed",
+            ));
         }
         Ok(())
     }
@@ -109,9 +124,16 @@ fn read_passphrase(path: &Path) -> Result<Secret> {
         return Err(wrong(format!("{} cannot be read", path.display())).caused_by(Some(e.into())));
     }
     if len as u64 > LONGEST_PASSPHRASE {
-        return Err(wrong(format!("{} has more than {LONGEST_PASSPHRASE} bytes", path.display())));
+        return Err(wrong(format!(
+            "{} has more than {LONGEST_PASSPHRASE} bytes",
+            path.display()
+        )));
     }
-    let line = text[..len].strip_suffix(b"\n").map_or(&text[..len], |line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line = text[..len]
+        .strip_suffix(b"\n")
+        .map_or(&text[..len], |line| {
+            line.strip_suffix(b"\r").unwrap_or(line)
+        });
     if line.is_empty() {
         return Err(wrong(format!("{} holds no passphrase", path.display())));
     }
@@ -120,30 +142,57 @@ fn read_passphrase(path: &Path) -> Result<Secret> {
 
 impl JournalConfig {
     pub(super) fn check(&self) -> Result<()> {
-        let wrong = |name: &str, reason: &str| Err(Error::setting(format!("repo.journal.{name}"), reason));
+        let wrong =
+            |name: &str, reason: &str| Err(Error::setting(format!("repo.journal.{name}"), reason));
         if self.rotate_bytes == Some(0) {
-            return wrong("rotate_bytes", "is 0; a batch rotates at 1 byte at the earliest");
+            return wrong(
+                "rotate_bytes",
+                "is 0; a batch rotates at 1 byte at the earliest",
+            );
         }
-        if self.rotate_seconds.is_some_and(|seconds| !(1..=365 * DAY).contains(&seconds)) {
+        if self
+            .rotate_seconds
+            .is_some_and(|seconds| !(1..=365 * DAY).contains(&seconds))
+        {
             return wrong("rotate_seconds", "is not within 1 and 31536000, a year");
         }
-        if self.retain_seconds.is_some_and(|seconds| seconds > 3650 * DAY) {
+        if self
+            .retain_seconds
+            .is_some_and(|seconds| seconds > 3650 * DAY)
+        {
             return wrong("retain_seconds", "is more than 315360000, ten years");
         }
         let interval = self.sync == Some(SyncConfig::Interval);
-        for (name, value) in [("sync_bytes", self.sync_bytes), ("sync_millis", self.sync_millis)] {
+        for (name, value) in [
+            ("sync_bytes", self.sync_bytes),
+            ("sync_millis", self.sync_millis),
+        ] {
             match value {
-                Some(_) if !interval => return wrong(name, "is for repo.journal.sync = \"interval\", which is not set"),
+                Some(_) if !interval => {
+                    return wrong(
+                        name,
+                        "is for repo.journal.sync = \"interval\", which is not set",
+                    );
+                }
                 None if interval => {
-                    return wrong(name, "is missing, and repo.journal.sync = \"interval\" needs both sync_bytes and sync_millis");
+                    return wrong(
+                        name,
+                        "is missing, and repo.journal.sync = \"interval\" needs both sync_bytes and sync_millis",
+                    );
                 }
                 _ => {}
             }
         }
         if self.sync_bytes == Some(0) {
-            return wrong("sync_bytes", "is 0; for a sync of every append leave repo.journal.sync out");
+            return wrong(
+                "sync_bytes",
+                "is 0; for a sync of every append leave repo.journal.sync out",
+            );
         }
-        if self.sync_millis.is_some_and(|millis| !(1..=DAY * 1000).contains(&millis)) {
+        if self
+            .sync_millis
+            .is_some_and(|millis| !(1..=DAY * 1000).contains(&millis))
+        {
             return wrong("sync_millis", "is not within 1 and 86400000, a day");
         }
         Ok(())
@@ -154,18 +203,27 @@ impl JournalConfig {
         let sync = match self.sync.unwrap_or_default() {
             SyncConfig::EveryAppend => SyncPolicy::EveryAppend,
             SyncConfig::OnRotation => SyncPolicy::OnRotation,
-            SyncConfig::Interval => {
-                SyncPolicy::Interval { bytes: self.sync_bytes.unwrap_or(1), time: Duration::from_millis(self.sync_millis.unwrap_or(1)) }
-            }
+            SyncConfig::Interval => SyncPolicy::Interval {
+                bytes: self.sync_bytes.unwrap_or(1),
+                time: Duration::from_millis(self.sync_millis.unwrap_or(1)),
+            },
         };
-        JournalOptions { rotate_at: self.rotate_bytes.unwrap_or(defaults.rotate_at), sync }
+        JournalOptions {
+            rotate_at: self.rotate_bytes.unwrap_or(defaults.rotate_at),
+            sync,
+        }
     }
 
     pub(crate) fn rotator(&self) -> RotatorOptions {
         let defaults = RotatorOptions::default();
         RotatorOptions {
-            rotate_every: self.rotate_seconds.map_or(defaults.rotate_every, Duration::from_secs),
-            retention: Retention { older_than: self.retain_seconds.map(Duration::from_secs), total_above: self.retain_bytes },
+            rotate_every: self
+                .rotate_seconds
+                .map_or(defaults.rotate_every, Duration::from_secs),
+            retention: Retention {
+                older_than: self.retain_seconds.map(Duration::from_secs),
+                total_above: self.retain_bytes,
+            },
             ..defaults
         }
     }

@@ -17,8 +17,9 @@ pub use places::{BackendKind, StoreConfig, StoresConfig};
 
 /// What picks the backends. The default, nothing configured, is memory.
 ///
-/// Read from TOML with Piri's names ([`Config::from_toml`], [`Config::from_path`]), with environment variables over it
-/// ([`Config::with_env`]), or filled in by hand. Unknown names are errors.
+/// Read from TOML with Piri's names ([`Config::from_toml`], [`Config::from_path`]), with
+/// environment variables over it ([`Config::with_env`]), or filled in by hand. Unknown names are
+/// errors.
 ///
 /// ```toml
 /// [repo]
@@ -62,10 +63,11 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepoConfig {
-    /// The directory for all that lies on local disk. Created if it is missing. Needed as soon as anything is kept beyond the process: keystore and journal lie here.
+    /// The directory for all that lies on local disk. Created if it is missing. Needed as soon as
+    /// anything is kept beyond the process: keystore and journal lie here.
     pub data_dir: Option<PathBuf>,
-    /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and not used: an upload is staged beside
-    /// its place, where a rename is atomic.
+    /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and
+    /// not used: an upload is staged beside its place, where a rename is atomic.
     pub temp_dir: Option<PathBuf>,
     /// The S3 server, if objects go to one.
     pub s3: Option<S3Config>,
@@ -87,7 +89,8 @@ pub struct RepoConfig {
 pub struct S3Config {
     /// `host:port`, or a URL whose scheme then must not contradict `insecure`.
     pub endpoint: String,
-    /// What every bucket's name starts with: the blobs' bucket is `{bucket_prefix}pdp`. Not needed where a store names its bucket itself.
+    /// What every bucket's name starts with: the blobs' bucket is `{bucket_prefix}pdp`. Not needed
+    /// where a store names its bucket itself.
     #[serde(default)]
     pub bucket_prefix: String,
     /// Plain http instead of https. Without it, https, or what the URL in `endpoint` says.

@@ -11,8 +11,8 @@ impl Config {
     /// Reads and checks TOML.
     ///
     /// # Errors
-    /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here; [`Error::Setting`] for a value that
-    /// cannot be used. Neither repeats a value.
+    /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here;
+    /// [`Error::Setting`] for a value that cannot be used. Neither repeats a value.
     pub fn from_toml(text: &str) -> Result<Self> {
         Self::from_table(table(text, None)?, None)
     }
@@ -26,17 +26,21 @@ impl Config {
         Self::from_table(table(&text, Some(&origin))?, Some(&origin))
     }
 
-    /// What a program usually wants: the TOML file at `path`, if one is given, with this process's environment over it.
+    /// What a program usually wants: the TOML file at `path`, if one is given, with this process's
+    /// environment over it.
     ///
-    /// The variables are `STOREHOUSE_` and the setting's full name in capitals, dots as underscores: `STOREHOUSE_REPO_DATA_DIR`,
-    /// `STOREHOUSE_REPO_S3_ENDPOINT`, `STOREHOUSE_REPO_S3_CREDENTIALS_SECRET_ACCESS_KEY`, `STOREHOUSE_REPO_STORES_BLOBS_PATH`,
-    /// `STOREHOUSE_REPO_STORES_RECEIPTS_S3_ENDPOINT`, `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`, `STOREHOUSE_REPO_JOURNAL_SYNC` and so on, for every setting. Flags are
-    /// `true` or `false`, numbers whole. One that starts with `STOREHOUSE_REPO_` and is no setting is an error.
+    /// The variables are `STOREHOUSE_` and the setting's full name in capitals, dots as
+    /// underscores: `STOREHOUSE_REPO_DATA_DIR`, `STOREHOUSE_REPO_S3_ENDPOINT`,
+    /// `STOREHOUSE_REPO_S3_CREDENTIALS_SECRET_ACCESS_KEY`, `STOREHOUSE_REPO_STORES_BLOBS_PATH`,
+    /// `STOREHOUSE_REPO_STORES_RECEIPTS_S3_ENDPOINT`, `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`,
+    /// `STOREHOUSE_REPO_JOURNAL_SYNC` and so on, for every setting. Flags are `true` or `false`,
+    /// numbers whole. One that starts with `STOREHOUSE_REPO_` and is no setting is an error.
     ///
     /// # Errors
     /// As [`Config::from_path`]; [`Error::Setting`] for a variable that cannot be used.
     pub fn load(path: Option<&Path>) -> Result<Self> {
-        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let vars =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let mut vars: Vec<(String, String)> = vars
             .filter(|(name, _)| name.starts_with(env::PREFIX))
             .map(|(name, value)| match value.into_string() {
@@ -52,7 +56,10 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn with_env(path: Option<&Path>, vars: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+    pub fn with_env(
+        path: Option<&Path>,
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
         let (mut values, origin) = match path.map(read).transpose()? {
             Some((text, origin)) => (table(&text, Some(&origin))?, Some(origin)),
             None => (toml::Table::new(), None),
@@ -62,19 +69,30 @@ impl Config {
     }
 
     fn from_table(values: toml::Table, origin: Option<&str>) -> Result<Self> {
-        let config: Self = values.try_into().map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
+        let config: Self = values
+            .try_into()
+            .map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
         config.check()?;
         Ok(config)
     }
 
     /// Checks what the types do not say: nothing empty, credentials whole.
     pub(crate) fn check(&self) -> Result<()> {
-        for (name, path) in [("repo.data_dir", &self.repo.data_dir), ("repo.temp_dir", &self.repo.temp_dir)] {
-            if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        for (name, path) in [
+            ("repo.data_dir", &self.repo.data_dir),
+            ("repo.temp_dir", &self.repo.temp_dir),
+        ] {
+            if path
+                .as_ref()
+                .is_some_and(|path| path.as_os_str().is_empty())
+            {
                 return Err(Error::setting(name, "is empty"));
             }
         }
-        self.repo.s3.as_ref().map_or(Ok(()), |s3| s3.check("repo.s3", true))?;
+        self.repo
+            .s3
+            .as_ref()
+            .map_or(Ok(()), |s3| s3.check("repo.s3", true))?;
         self.repo.stores.check()?;
         self.repo.keystore.check(self.repo.data_dir.is_some())?;
         self.repo.journal.check()
@@ -91,10 +109,15 @@ impl S3Config {
         ];
         for (name, text, needed) in texts {
             if text.is_empty() && needed {
-                return Err(Error::setting(format!("{section}.{name}"), "is missing or empty"));
+                return Err(Error::setting(
+                    format!("{section}.{name}"),
+                    "is missing or empty",
+                ));
             }
         }
-        self.credentials.as_ref().map_or(Ok(()), |credentials| credentials.check(&format!("{section}.credentials")))
+        self.credentials.as_ref().map_or(Ok(()), |credentials| {
+            credentials.check(&format!("{section}.credentials"))
+        })
     }
 }
 
@@ -102,7 +125,11 @@ impl CredentialsConfig {
     fn check(&self, section: &str) -> Result<()> {
         let there = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
         let id = there(self.access_key_id.as_deref());
-        let secret = there(self.secret_access_key.as_ref().map(ExposeSecret::expose_secret));
+        let secret = there(
+            self.secret_access_key
+                .as_ref()
+                .map(ExposeSecret::expose_secret),
+        );
         let missing = match (id, secret) {
             (true, true) => return Ok(()),
             (false, true) => "access_key_id",
@@ -114,7 +141,10 @@ impl CredentialsConfig {
                 ));
             }
         };
-        Err(Error::setting(format!("{section}.{missing}"), "is missing, and credentials need both access_key_id and secret_access_key"))
+        Err(Error::setting(
+            format!("{section}.{missing}"),
+            "is missing, and credentials need both access_key_id and secret_access_key",
+        ))
     }
 }
 
@@ -129,17 +159,25 @@ fn read(path: &Path) -> Result<(String, String)> {
 fn table(text: &str, origin: Option<&str>) -> Result<toml::Table> {
     text.parse::<toml::Table>().map_err(|e| {
         // The error's own display quotes the line, and the line may hold a secret.
-        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = e.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
         form(origin, &format!("line {line}: {}", e.message()))
     })
 }
 
-/// The message of a deserializer without the value that it met: `invalid type: string "…", expected a boolean`.
+/// The message of a deserializer without the value that it met: `invalid type: string "…", expected
+/// a boolean`.
 fn without_value(message: &str) -> String {
-    if let Some((_, expected)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected ")) {
+    if let Some((_, expected)) = message
+        .strip_prefix("unknown variant `")
+        .and_then(|rest| rest.rsplit_once("`, expected "))
+    {
         return format!("unknown value, expected {expected}");
     }
-    let parts = message.split_once(": ").and_then(|(what, rest)| Some((what, rest.rsplit_once(", expected ")?)));
+    let parts = message
+        .split_once(": ")
+        .and_then(|(what, rest)| Some((what, rest.rsplit_once(", expected ")?)));
     match parts {
         Some((what, (found, expected))) if what.starts_with("invalid ") => {
             let kind = found.split(['`', '"']).next().unwrap_or_default().trim();
@@ -150,5 +188,8 @@ fn without_value(message: &str) -> String {
 }
 
 fn form(origin: Option<&str>, reason: &str) -> Error {
-    Error::Form { origin: origin.map(str::to_owned), reason: reason.trim().replace('\n', " ") }
+    Error::Form {
+        origin: origin.map(str::to_owned),
+        reason: reason.trim().replace('\n', " "),
+    }
 }

@@ -41,7 +41,9 @@ impl StoresConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        StoreName::ALL.iter().try_for_each(|&name| self.get(name).map_or(Ok(()), |store| store.check(name)))
+        StoreName::ALL
+            .iter()
+            .try_for_each(|&name| self.get(name).map_or(Ok(()), |store| store.check(name)))
     }
 }
 
@@ -52,7 +54,8 @@ impl StoresConfig {
 pub struct StoreConfig {
     /// What it lies in. Without it what `path`, `bucket` or `s3` fits, else what the rest lies in.
     pub backend: Option<BackendKind>,
-    /// Its directory, with `flatfs` and `datastore`. Without it the usual one under `repo.data_dir`. Record stores with one directory share its database.
+    /// Its directory, with `flatfs` and `datastore`. Without it the usual one under
+    /// `repo.data_dir`. Record stores with one directory share its database.
     pub path: Option<PathBuf>,
     /// The whole name of its bucket, with `s3`. Without it the prefix and Piri's name.
     pub bucket: Option<String>,
@@ -95,15 +98,28 @@ impl BackendKind {
 impl StoreConfig {
     /// The backend, as far as this section says it.
     pub(crate) fn kind(&self, store: StoreName) -> Option<BackendKind> {
-        let on_disk = if store == StoreName::Blobs { BackendKind::Flatfs } else { BackendKind::Datastore };
-        let told = self.path.is_some().then_some(on_disk).or((self.bucket.is_some() || self.s3.is_some()).then_some(BackendKind::S3));
+        let on_disk = if store == StoreName::Blobs {
+            BackendKind::Flatfs
+        } else {
+            BackendKind::Datastore
+        };
+        let told = self
+            .path
+            .is_some()
+            .then_some(on_disk)
+            .or((self.bucket.is_some() || self.s3.is_some()).then_some(BackendKind::S3));
         self.backend.or(told)
     }
 
     fn check(&self, store: StoreName) -> Result<()> {
         let section = format!("repo.stores.{store}");
-        let wrong = |name: &str, reason: String| Err(Error::setting(format!("{section}.{name}"), reason));
-        if self.path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        let wrong =
+            |name: &str, reason: String| Err(Error::setting(format!("{section}.{name}"), reason));
+        if self
+            .path
+            .as_ref()
+            .is_some_and(|path| path.as_os_str().is_empty())
+        {
             return wrong("path", "is empty".into());
         }
         if self.bucket.as_deref() == Some("") {
@@ -125,8 +141,18 @@ impl StoreConfig {
             }
             _ => {}
         }
-        let Some(kind) = self.kind(store) else { return Ok(()) };
-        let needs = |name: &str, backend: &str| wrong(name, format!("is for {backend}, and this store's backend is {:?}", kind.as_str()));
+        let Some(kind) = self.kind(store) else {
+            return Ok(());
+        };
+        let needs = |name: &str, backend: &str| {
+            wrong(
+                name,
+                format!(
+                    "is for {backend}, and this store's backend is {:?}",
+                    kind.as_str()
+                ),
+            )
+        };
         if self.path.is_some() && !kind.takes_path() {
             return needs("path", "a directory");
         }

@@ -39,7 +39,9 @@ retain_bytes = 1000000
 "#;
 
 fn env(vars: &[(&str, &str)]) -> Vec<(String, String)> {
-    vars.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    vars.iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 #[test]
@@ -53,19 +55,40 @@ fn the_names_of_piri_are_read() {
     let config = Config::from_toml(WHOLE).unwrap();
     let s3 = config.repo.s3.unwrap();
     assert_eq!(config.repo.data_dir.unwrap().to_str(), Some("/data"));
-    assert_eq!((s3.endpoint.as_str(), s3.bucket_prefix.as_str(), s3.insecure), ("localhost:9000", "piri-", Some(true)));
+    assert_eq!(
+        (s3.endpoint.as_str(), s3.bucket_prefix.as_str(), s3.insecure),
+        ("localhost:9000", "piri-", Some(true))
+    );
     assert_eq!(s3.region.as_deref(), Some("garage"));
-    assert_eq!(s3.credentials.unwrap().secret_access_key.unwrap().expose_secret(), "mArKoFaSeCrEt");
+    assert_eq!(
+        s3.credentials
+            .unwrap()
+            .secret_access_key
+            .unwrap()
+            .expose_secret(),
+        "mArKoFaSeCrEt"
+    );
 }
 
 /// What the documents show is a configuration.
 #[test]
 fn the_documents_show_what_is_read() {
     for text in [include_str!("../../README.md"), include_str!("mod.rs")] {
-        let lines = text.lines().map(|line| line.strip_prefix("///").unwrap_or(line).trim_start());
-        let shown: Vec<_> = lines.skip_while(|line| *line != "```toml").skip(1).take_while(|line| *line != "```").collect();
+        let lines = text
+            .lines()
+            .map(|line| line.strip_prefix("///").unwrap_or(line).trim_start());
+        let shown: Vec<_> = lines
+            .skip_while(|line| *line != "```toml")
+            .skip(1)
+            .take_while(|line| *line != "```")
+            .collect();
         let repo = Config::from_toml(&shown.join("\n")).unwrap().repo;
-        assert!(repo.s3.is_some() && repo.stores.blobs.is_some() && repo.keystore.passphrase_file.is_some() && repo.journal.sync.is_some());
+        assert!(
+            repo.s3.is_some()
+                && repo.stores.blobs.is_some()
+                && repo.keystore.passphrase_file.is_some()
+                && repo.journal.sync.is_some()
+        );
     }
 }
 
@@ -89,55 +112,145 @@ fn no_debug_and_no_error_shows_a_secret() {
     }
     let number = "[repo.s3]\nendpoint='e'\nbucket_prefix='b'\n[repo.s3.credentials]\nsecret_access_key = 123456";
     let error = Config::from_toml(number).unwrap_err().to_string();
-    assert!(error.contains("secret_access_key") && !error.contains("123456"), "{error}");
+    assert!(
+        error.contains("secret_access_key") && !error.contains("123456"),
+        "{error}"
+    );
 }
 
 #[test]
 fn each_mistake_is_a_sentence_that_names_the_setting() {
-    let s3 = |more: &str| format!("[repo.s3]\nendpoint = 'localhost:9000'\nbucket_prefix = 'piri-'\n{more}");
-    let store = |name: &str, text: &str, expected| (format!("[repo.stores.{name}]\n{text}"), expected);
+    let s3 = |more: &str| {
+        format!("[repo.s3]\nendpoint = 'localhost:9000'\nbucket_prefix = 'piri-'\n{more}")
+    };
+    let store =
+        |name: &str, text: &str, expected| (format!("[repo.stores.{name}]\n{text}"), expected);
     let journal = |text: &str, expected| (format!("[repo.journal]\n{text}"), expected);
     for (text, expected) in [
         ("[repo]\ndatadir = 'x'".to_owned(), "datadir"),
         ("[repo]\ndata_dir = 3".to_owned(), "repo.data_dir"),
-        ("[repo]\ndata_dir = ''".to_owned(), "repo.data_dir: is empty"),
+        (
+            "[repo]\ndata_dir = ''".to_owned(),
+            "repo.data_dir: is empty",
+        ),
         ("[repository]".to_owned(), "repository"),
-        ("[repo.s3]\nendpoint = 'localhost:9000'".to_owned(), "bucket_prefix"),
+        (
+            "[repo.s3]\nendpoint = 'localhost:9000'".to_owned(),
+            "bucket_prefix",
+        ),
         ("[repo.s3]\nbucket_prefix = 'piri-'".to_owned(), "endpoint"),
         (s3("regoin = 'x'"), "regoin"),
         (s3("region = ''"), "repo.s3.region: is missing or empty"),
         (s3("insecure = 'yes'"), "repo.s3.insecure"),
-        (s3("[repo.s3.credentials]\naccess_key_id = 'a'"), "repo.s3.credentials.secret_access_key: is missing"),
-        (s3("[repo.s3.credentials]\nsecret_access_key = 'a'"), "repo.s3.credentials.access_key_id: is missing"),
-        (s3("[repo.s3.credentials]"), "repo.s3.credentials: has neither"),
+        (
+            s3("[repo.s3.credentials]\naccess_key_id = 'a'"),
+            "repo.s3.credentials.secret_access_key: is missing",
+        ),
+        (
+            s3("[repo.s3.credentials]\nsecret_access_key = 'a'"),
+            "repo.s3.credentials.access_key_id: is missing",
+        ),
+        (
+            s3("[repo.s3.credentials]"),
+            "repo.s3.credentials: has neither",
+        ),
         ("[repo".to_owned(), "line 1"),
         store("blob", "backend = 'memory'", "blob"),
         store("blobs", "backend = 'disk'", "repo.stores.blobs.backend"),
-        store("blobs", "backend = 'datastore'", "repo.stores.blobs.backend: is \"datastore\", which keeps small records"),
-        store("receipts", "backend = 'flatfs'", "repo.stores.receipts.backend: is \"flatfs\", which does not take"),
-        store("receipts", "backend = 's3'\npath = '/x'", "repo.stores.receipts.path: is for a directory"),
-        store("receipts", "backend = 'memory'\nbucket = 'x'", "repo.stores.receipts.bucket: is for s3"),
-        store("receipts", "path = '/x'\nbucket = 'x'", "repo.stores.receipts.bucket: is for s3"),
-        store("receipts", "path = ''", "repo.stores.receipts.path: is empty"),
-        store("receipts", "bucket = ''", "repo.stores.receipts.bucket: is empty"),
-        store("receipts", "[repo.stores.receipts.s3]\nendpoint = 'e'", "repo.stores.receipts.s3.bucket_prefix: is missing or empty"),
-        store("receipts", "backend = 'memory'\n[repo.stores.receipts.s3]\nendpoint = 'e'", "repo.stores.receipts.s3: is for s3"),
+        store(
+            "blobs",
+            "backend = 'datastore'",
+            "repo.stores.blobs.backend: is \"datastore\", which keeps small records",
+        ),
+        store(
+            "receipts",
+            "backend = 'flatfs'",
+            "repo.stores.receipts.backend: is \"flatfs\", which does not take",
+        ),
+        store(
+            "receipts",
+            "backend = 's3'\npath = '/x'",
+            "repo.stores.receipts.path: is for a directory",
+        ),
+        store(
+            "receipts",
+            "backend = 'memory'\nbucket = 'x'",
+            "repo.stores.receipts.bucket: is for s3",
+        ),
+        store(
+            "receipts",
+            "path = '/x'\nbucket = 'x'",
+            "repo.stores.receipts.bucket: is for s3",
+        ),
+        store(
+            "receipts",
+            "path = ''",
+            "repo.stores.receipts.path: is empty",
+        ),
+        store(
+            "receipts",
+            "bucket = ''",
+            "repo.stores.receipts.bucket: is empty",
+        ),
+        store(
+            "receipts",
+            "[repo.stores.receipts.s3]\nendpoint = 'e'",
+            "repo.stores.receipts.s3.bucket_prefix: is missing or empty",
+        ),
+        store(
+            "receipts",
+            "backend = 'memory'\n[repo.stores.receipts.s3]\nendpoint = 'e'",
+            "repo.stores.receipts.s3: is for s3",
+        ),
         ("[repo.keystore]\nphrase = 'x'".to_owned(), "phrase"),
-        ("[repo.keystore]\npassphrase = ''".to_owned(), "repo.keystore.passphrase: is empty"),
-        ("[repo.keystore]\npassphrase_file = ''".to_owned(), "repo.keystore.passphrase_file: is empty"),
-        ("[repo.keystore]\npassphrase_file = '/x'".to_owned(), "repo.keystore.passphrase_file: is set, but without repo.data_dir"),
+        (
+            "[repo.keystore]\npassphrase = ''".to_owned(),
+            "repo.keystore.passphrase: is empty",
+        ),
+        (
+            "[repo.keystore]\npassphrase_file = ''".to_owned(),
+            "repo.keystore.passphrase_file: is empty",
+        ),
+        (
+            "[repo.keystore]\npassphrase_file = '/x'".to_owned(),
+            "repo.keystore.passphrase_file: is set, but without repo.data_dir",
+        ),
         journal("rotate_at = 1", "rotate_at"),
         journal("rotate_bytes = 0", "repo.journal.rotate_bytes: is 0"),
         journal("rotate_bytes = -1", "repo.journal.rotate_bytes"),
-        journal("rotate_seconds = 0", "repo.journal.rotate_seconds: is not within"),
-        journal("rotate_seconds = 9223372036854775807", "repo.journal.rotate_seconds: is not within"),
+        journal(
+            "rotate_seconds = 0",
+            "repo.journal.rotate_seconds: is not within",
+        ),
+        journal(
+            "rotate_seconds = 9223372036854775807",
+            "repo.journal.rotate_seconds: is not within",
+        ),
         journal("sync = 'never'", "repo.journal.sync"),
-        journal("sync = 'interval'\nsync_bytes = 1", "repo.journal.sync_millis: is missing"),
-        journal("sync = 'interval'\nsync_millis = 1", "repo.journal.sync_bytes: is missing"),
-        journal("sync = 'interval'\nsync_bytes = 0\nsync_millis = 1", "repo.journal.sync_bytes: is 0"),
-        journal("sync = 'interval'\nsync_bytes = 1\nsync_millis = 0", "repo.journal.sync_millis: is not within"),
-        journal("sync = 'on_rotation'\nsync_bytes = 1", "repo.journal.sync_bytes: is for"),
-        journal("retain_seconds = 9223372036854775807", "repo.journal.retain_seconds: is more than"),
+        journal(
+            "sync = 'interval'\nsync_bytes = 1",
+            "repo.journal.sync_millis: is missing",
+        ),
+        journal(
+            "sync = 'interval'\nsync_millis = 1",
+            "repo.journal.sync_bytes: is missing",
+        ),
+        journal(
+            "sync = 'interval'\nsync_bytes = 0\nsync_millis = 1",
+            "repo.journal.sync_bytes: is 0",
+        ),
+        journal(
+            "sync = 'interval'\nsync_bytes = 1\nsync_millis = 0",
+            "repo.journal.sync_millis: is not within",
+        ),
+        journal(
+            "sync = 'on_rotation'\nsync_bytes = 1",
+            "repo.journal.sync_bytes: is for",
+        ),
+        journal(
+            "retain_seconds = 9223372036854775807",
+            "repo.journal.retain_seconds: is more than",
+        ),
     ] {
         let error = Config::from_toml(&text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}\ngave: {error}");
@@ -149,33 +262,78 @@ fn each_mistake_is_a_sentence_that_names_the_setting() {
 fn stores_keystore_and_journal_are_read() {
     let repo = Config::from_toml(WHOLE).unwrap().repo;
     let blobs = repo.stores.blobs.unwrap();
-    assert_eq!((blobs.kind(StoreName::Blobs), blobs.path.unwrap().to_str()), (Some(BackendKind::Flatfs), Some("/blobs")));
+    assert_eq!(
+        (blobs.kind(StoreName::Blobs), blobs.path.unwrap().to_str()),
+        (Some(BackendKind::Flatfs), Some("/blobs"))
+    );
     let receipts = repo.stores.receipts.unwrap();
-    assert_eq!((receipts.kind(StoreName::Receipts), receipts.bucket.as_deref()), (Some(BackendKind::S3), Some("the-receipts")));
+    assert_eq!(
+        (
+            receipts.kind(StoreName::Receipts),
+            receipts.bucket.as_deref()
+        ),
+        (Some(BackendKind::S3), Some("the-receipts"))
+    );
     assert_eq!(receipts.s3.unwrap().endpoint, "elsewhere:9000");
-    assert_eq!(repo.keystore.passphrase().unwrap().unwrap().expose(), b"mArKoFaSeCrEt of keys");
+    assert_eq!(
+        repo.keystore.passphrase().unwrap().unwrap().expose(),
+        b"mArKoFaSeCrEt of keys"
+    );
     let (options, rotator) = (repo.journal.options(), repo.journal.rotator());
-    assert_eq!(options, JournalOptions { rotate_at: 1000, sync: SyncPolicy::Interval { bytes: 4096, time: Duration::from_millis(20) } });
+    assert_eq!(
+        options,
+        JournalOptions {
+            rotate_at: 1000,
+            sync: SyncPolicy::Interval {
+                bytes: 4096,
+                time: Duration::from_millis(20)
+            }
+        }
+    );
     assert_eq!(rotator.rotate_every, Duration::from_secs(60));
-    assert_eq!(rotator.retention, Retention { older_than: Some(Duration::ZERO), total_above: Some(1_000_000) });
-    assert_eq!(JournalConfig::default().options(), JournalOptions::default());
+    assert_eq!(
+        rotator.retention,
+        Retention {
+            older_than: Some(Duration::ZERO),
+            total_above: Some(1_000_000)
+        }
+    );
+    assert_eq!(
+        JournalConfig::default().options(),
+        JournalOptions::default()
+    );
 }
 
 #[test]
 fn a_passphrase_comes_from_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("passphrase");
-    let keystore = KeystoreConfig { passphrase: None, passphrase_file: Some(path.clone()) };
-    for (text, expected) in
-        [("mArKoFaSeCrEt", "mArKoFaSeCrEt"), ("mArKoFaSeCrEt\n", "mArKoFaSeCrEt"), ("mArKoFaSeCrEt \n\r\n", "mArKoFaSeCrEt \n")]
-    {
+    let keystore = KeystoreConfig {
+        passphrase: None,
+        passphrase_file: Some(path.clone()),
+    };
+    for (text, expected) in [
+        ("mArKoFaSeCrEt", "mArKoFaSeCrEt"),
+        ("mArKoFaSeCrEt\n", "mArKoFaSeCrEt"),
+        ("mArKoFaSeCrEt \n\r\n", "mArKoFaSeCrEt \n"),
+    ] {
         std::fs::write(&path, text).unwrap();
-        assert_eq!(keystore.passphrase().unwrap().unwrap().expose(), expected.as_bytes());
+        assert_eq!(
+            keystore.passphrase().unwrap().unwrap().expose(),
+            expected.as_bytes()
+        );
     }
-    for (text, expected) in [("", "holds no passphrase"), ("\r\n", "holds no passphrase"), (&*"x".repeat(65537), "more than 65536 bytes")] {
+    for (text, expected) in [
+        ("", "holds no passphrase"),
+        ("\r\n", "holds no passphrase"),
+        (&*"x".repeat(65537), "more than 65536 bytes"),
+    ] {
         std::fs::write(&path, text).unwrap();
         let error = keystore.passphrase().unwrap_err().to_string();
-        assert!(error.starts_with("repo.keystore.passphrase_file: ") && error.contains(expected), "{error}");
+        assert!(
+            error.starts_with("repo.keystore.passphrase_file: ") && error.contains(expected),
+            "{error}"
+        );
     }
     std::fs::remove_file(&path).unwrap();
     let error = keystore.passphrase().unwrap_err().to_string();
@@ -197,8 +355,19 @@ fn the_environment_stands_over_the_file() {
     let config = Config::with_env(Some(&path), vars).unwrap();
     let s3 = config.repo.s3.unwrap();
     assert_eq!(config.repo.data_dir.unwrap().to_str(), Some("/elsewhere"));
-    assert_eq!((s3.insecure, s3.region.as_deref()), (Some(false), Some("garage")), "an empty variable is not set");
-    assert_eq!(s3.credentials.unwrap().secret_access_key.unwrap().expose_secret(), "other");
+    assert_eq!(
+        (s3.insecure, s3.region.as_deref()),
+        (Some(false), Some("garage")),
+        "an empty variable is not set"
+    );
+    assert_eq!(
+        s3.credentials
+            .unwrap()
+            .secret_access_key
+            .unwrap()
+            .expose_secret(),
+        "other"
+    );
 }
 
 #[test]
@@ -216,8 +385,14 @@ fn the_environment_alone_can_configure_everything() {
         ("STOREHOUSE_REPO_STORES_BLOBS_PATH", "/blobs"),
         ("STOREHOUSE_REPO_STORES_RECEIPTS_BUCKET", "the-receipts"),
         ("STOREHOUSE_REPO_STORES_RECEIPTS_S3_ENDPOINT", "elsewhere:1"),
-        ("STOREHOUSE_REPO_STORES_RECEIPTS_S3_CREDENTIALS_ACCESS_KEY_ID", "id"),
-        ("STOREHOUSE_REPO_STORES_RECEIPTS_S3_CREDENTIALS_SECRET_ACCESS_KEY", "s"),
+        (
+            "STOREHOUSE_REPO_STORES_RECEIPTS_S3_CREDENTIALS_ACCESS_KEY_ID",
+            "id",
+        ),
+        (
+            "STOREHOUSE_REPO_STORES_RECEIPTS_S3_CREDENTIALS_SECRET_ACCESS_KEY",
+            "s",
+        ),
         ("STOREHOUSE_REPO_KEYSTORE_PASSPHRASE", "mArKoFaSeCrEt"),
         ("STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES", "5"),
         ("STOREHOUSE_REPO_JOURNAL_ROTATE_SECONDS", "6"),
@@ -229,32 +404,90 @@ fn the_environment_alone_can_configure_everything() {
     ]);
     let repo = Config::with_env(None, vars).unwrap().repo;
     assert_eq!(repo.s3.unwrap().bucket_prefix, "b-");
-    assert_eq!(repo.stores.blobs.unwrap().path.unwrap().to_str(), Some("/blobs"));
-    assert!(repo.stores.receipts.unwrap().s3.unwrap().credentials.is_some());
+    assert_eq!(
+        repo.stores.blobs.unwrap().path.unwrap().to_str(),
+        Some("/blobs")
+    );
+    assert!(
+        repo.stores
+            .receipts
+            .unwrap()
+            .s3
+            .unwrap()
+            .credentials
+            .is_some()
+    );
     assert!(repo.keystore.passphrase.is_some());
-    let JournalConfig { rotate_bytes, rotate_seconds, sync, sync_bytes, sync_millis, retain_seconds, retain_bytes } = repo.journal;
-    let numbers = [rotate_bytes, rotate_seconds, sync_bytes, sync_millis, retain_seconds, retain_bytes].map(Option::unwrap);
-    assert_eq!((numbers, sync), ([5, 6, 7, 8, 9, 10], Some(SyncConfig::Interval)));
+    let JournalConfig {
+        rotate_bytes,
+        rotate_seconds,
+        sync,
+        sync_bytes,
+        sync_millis,
+        retain_seconds,
+        retain_bytes,
+    } = repo.journal;
+    let numbers = [
+        rotate_bytes,
+        rotate_seconds,
+        sync_bytes,
+        sync_millis,
+        retain_seconds,
+        retain_bytes,
+    ]
+    .map(Option::unwrap);
+    assert_eq!(
+        (numbers, sync),
+        ([5, 6, 7, 8, 9, 10], Some(SyncConfig::Interval))
+    );
 }
 
 #[test]
 fn a_variable_that_is_wrong_is_named() {
     for (name, value, expected) in [
-        ("STOREHOUSE_REPO_DATADIR", "/x", "STOREHOUSE_REPO_DATADIR: is no setting"),
-        ("STOREHOUSE_REPO_S3_INSECURE", "perhaps", "STOREHOUSE_REPO_S3_INSECURE: is neither true nor false"),
+        (
+            "STOREHOUSE_REPO_DATADIR",
+            "/x",
+            "STOREHOUSE_REPO_DATADIR: is no setting",
+        ),
+        (
+            "STOREHOUSE_REPO_S3_INSECURE",
+            "perhaps",
+            "STOREHOUSE_REPO_S3_INSECURE: is neither true nor false",
+        ),
         ("STOREHOUSE_REPO_S3_REGION", "x", "endpoint"),
-        ("STOREHOUSE_REPO_STORES_BLOB_PATH", "x", "STOREHOUSE_REPO_STORES_BLOB_PATH: is no setting"),
-        ("STOREHOUSE_REPO_STORES_BLOBS_DIRECTORY", "x", "STOREHOUSE_REPO_STORES_BLOBS_DIRECTORY: is no setting"),
-        ("STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES", "1 MiB", "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES: is no whole number"),
-        ("STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES", "18446744073709551616", "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES: is no whole number"),
+        (
+            "STOREHOUSE_REPO_STORES_BLOB_PATH",
+            "x",
+            "STOREHOUSE_REPO_STORES_BLOB_PATH: is no setting",
+        ),
+        (
+            "STOREHOUSE_REPO_STORES_BLOBS_DIRECTORY",
+            "x",
+            "STOREHOUSE_REPO_STORES_BLOBS_DIRECTORY: is no setting",
+        ),
+        (
+            "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES",
+            "1 MiB",
+            "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES: is no whole number",
+        ),
+        (
+            "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES",
+            "18446744073709551616",
+            "STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES: is no whole number",
+        ),
     ] {
-        let error = Config::with_env(None, env(&[(name, value)])).unwrap_err().to_string();
+        let error = Config::with_env(None, env(&[(name, value)]))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = Config::from_path("/nonexistent/config.toml").unwrap_err().to_string();
+    let error = Config::from_path("/nonexistent/config.toml")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("/nonexistent/config.toml"), "{error}");
 }

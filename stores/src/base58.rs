@@ -39,7 +39,9 @@ pub(crate) fn encode_to(out: &mut String, bytes: &[u8]) {
 }
 
 fn multiply_in(limbs: &mut Vec<u32>, word: &[u8]) {
-    let mut carry = word.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let mut carry = word
+        .iter()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let shift = 8 * word.len();
     for limb in limbs.iter_mut() {
         carry += u64::from(*limb) << shift;

@@ -11,9 +11,11 @@ use crate::{Error, Result, base58};
 
 /// A DID, as text (`did:key:z6Mk…`, `did:web:example.com`) and as bytes.
 ///
-/// The bytes are a code as an unsigned varint and what it says: `ed 01` and the 32 bytes of an ed25519 key, `85 24` and an RSA key, or `9d 1a`
-/// and, for any other method, the text after `did:`. The text is checked by the syntax of W3C's *Decentralized Identifiers (DIDs) v1.0*,
-/// section 3.1, so a DID is always a single segment of a key: `did:web:../../x` is none. Cloning is cheap.
+/// The bytes are a code as an unsigned varint and what it says: `ed 01` and the 32 bytes of an
+/// ed25519 key, `85 24` and an RSA key, or `9d 1a` and, for any other method, the text after
+/// `did:`. The text is checked by the syntax of W3C's *Decentralized Identifiers (DIDs) v1.0*,
+/// section 3.1, so a DID is always a single segment of a key: `did:web:../../x` is none. Cloning is
+/// cheap.
 ///
 /// ```
 /// use storehouse_stores::Did;
@@ -32,7 +34,8 @@ const RSA: [u8; 2] = [0x85, 0x24];
 const OTHER: [u8; 2] = [0x9d, 0x1a];
 
 impl Did {
-    /// The most bytes (inclusive). The key of an RSA-4096 is 526; in base58 with the longest digest before it, it is still a key.
+    /// The most bytes (inclusive). The key of an RSA-4096 is 526; in base58 with the longest digest
+    /// before it, it is still a key.
     pub const MAX_BYTES: usize = 576;
     const MAX_TEXT: usize = 800;
 
@@ -43,7 +46,14 @@ impl Did {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match flaw(bytes) {
             None => Ok(Self(bytes.into())),
-            Some(reason) => Err(Error::InvalidDid { did: bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect(), reason }),
+            Some(reason) => Err(Error::InvalidDid {
+                did: bytes
+                    .iter()
+                    .take(32)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+                reason,
+            }),
         }
     }
 
@@ -62,7 +72,9 @@ impl Did {
     /// The method: `key`, `web` and so on.
     #[must_use]
     pub fn method(&self) -> &str {
-        self.other().and_then(|text| text.split(':').next()).unwrap_or("key")
+        self.other()
+            .and_then(|text| text.split(':').next())
+            .unwrap_or("key")
     }
 
     /// The ed25519 public key, if this is the `did:key` of one.
@@ -113,7 +125,11 @@ fn flaw_in_text(text: &[u8]) -> Option<&'static str> {
         return Some("it has no method and identifier");
     };
     let (method, id) = (&text[..colon], &text[colon + 1..]);
-    if method.is_empty() || !method.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9')) {
+    if method.is_empty()
+        || !method
+            .iter()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+    {
         return Some("a method's name is made of a-z and 0-9");
     }
     if method == b"key" {
@@ -127,7 +143,11 @@ fn flaw_in_text(text: &[u8]) -> Option<&'static str> {
         rest = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' => after,
             b'%' if after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit) => &after[2..],
-            _ => return Some("an identifier is made of letters, digits, '.', '-', '_', ':' and %hh"),
+            _ => {
+                return Some(
+                    "an identifier is made of letters, digits, '.', '-', '_', ':' and %hh",
+                );
+            }
         };
     }
     None
@@ -137,11 +157,16 @@ impl FromStr for Did {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = |reason| Error::InvalidDid { did: text.chars().take(64).collect(), reason };
+        let invalid = |reason| Error::InvalidDid {
+            did: text.chars().take(64).collect(),
+            reason,
+        };
         if text.len() > Self::MAX_TEXT {
             return Err(invalid("it is too long"));
         }
-        let rest = text.strip_prefix("did:").ok_or_else(|| invalid("it does not start with \"did:\""))?;
+        let rest = text
+            .strip_prefix("did:")
+            .ok_or_else(|| invalid("it does not start with \"did:\""))?;
         let bytes = match rest.strip_prefix("key:") {
             Some(key) => match multibase::decode(key) {
                 Ok((Base::Base58Btc, bytes)) => bytes,
@@ -154,7 +179,11 @@ impl FromStr for Did {
         }
         let did = Self(bytes.into());
         // The bytes of another method as a did:key would have two texts.
-        if rest.starts_with("key:") && did.other().is_some() { Err(invalid("it is not a key's")) } else { Ok(did) }
+        if rest.starts_with("key:") && did.other().is_some() {
+            Err(invalid("it is not a key's"))
+        } else {
+            Ok(did)
+        }
     }
 }
 
@@ -188,6 +217,8 @@ impl Serialize for Did {
 
 impl<'de> Deserialize<'de> for Did {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }

@@ -9,7 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong with a record or its store.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its [`source()`](std::error::Error::source).
+/// `Display` tells this error alone; the cause, if there is one, is its
+/// [`source()`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -75,7 +76,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn invalid(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Invalid { what, reason: reason.into() }
+        Self::Invalid {
+            what,
+            reason: reason.into(),
+        }
     }
 
     /// What a caller can do about it.

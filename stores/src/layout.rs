@@ -7,8 +7,9 @@ use storehouse_genericstore::index::{Pointer, TextPointer};
 
 /// The keys of every store's records.
 ///
-/// [`Layout::s3`] and [`Layout::database`] are Piri's; for another, change the fields. Between prefix and suffix lie `{digest}/{DID}` for
-/// allocations and acceptances, and the CID for all others.
+/// [`Layout::s3`] and [`Layout::database`] are Piri's; for another, change the fields. Between
+/// prefix and suffix lie `{digest}/{DID}` for allocations and acceptances, and the CID for all
+/// others.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Layout {
@@ -47,7 +48,8 @@ fn namespace(prefix: &str, suffix: &str) -> Namespace {
 }
 
 impl Layout {
-    /// Piri's keys on S3, where every store has a bucket of its own: `{digest}/{DID}.cbor`, `{cid}`, `receipts-ran/{cid}.ref`, `{cid}.cbor`.
+    /// Piri's keys on S3, where every store has a bucket of its own: `{digest}/{DID}.cbor`,
+    /// `{cid}`, `receipts-ran/{cid}.ref`, `{cid}.cbor`.
     #[must_use]
     pub fn s3() -> Self {
         Self {
@@ -63,7 +65,8 @@ impl Layout {
         }
     }
 
-    /// Piri's keys in embedded databases, all in one: the name of the database's directory, then the key that it has there.
+    /// Piri's keys in embedded databases, all in one: the name of the database's directory, then
+    /// the key that it has there.
     #[must_use]
     pub fn database() -> Self {
         Self {
@@ -109,16 +112,40 @@ mod tests {
 
     #[test]
     fn no_namespace_of_a_database_is_everything() {
-        let Layout { allocations, acceptances, delegations, receipts, ran, consolidations, legacy_track, legacy_consolidate, .. } =
-            Layout::database();
-        for namespace in [allocations, acceptances, delegations, receipts, ran, consolidations, legacy_track, legacy_consolidate] {
-            assert!(namespace.prefix().ends_with('/') && namespace.object_key("x").is_ok(), "{namespace:?}");
+        let Layout {
+            allocations,
+            acceptances,
+            delegations,
+            receipts,
+            ran,
+            consolidations,
+            legacy_track,
+            legacy_consolidate,
+            ..
+        } = Layout::database();
+        for namespace in [
+            allocations,
+            acceptances,
+            delegations,
+            receipts,
+            ran,
+            consolidations,
+            legacy_track,
+            legacy_consolidate,
+        ] {
+            assert!(
+                namespace.prefix().ends_with('/') && namespace.object_key("x").is_ok(),
+                "{namespace:?}"
+            );
         }
         for (namespace, key) in [
             (Layout::s3().allocations, "x.cbor"),
             (Layout::s3().ran, "receipts-ran/x.ref"),
             (Layout::s3().legacy_track, "consolidation/track/x.car"),
-            (Layout::s3().legacy_consolidate, "consolidation/consolidate/x.ref"),
+            (
+                Layout::s3().legacy_consolidate,
+                "consolidation/consolidate/x.ref",
+            ),
         ] {
             assert_eq!(namespace.object_key("x").unwrap().as_str(), key);
         }

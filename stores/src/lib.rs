@@ -26,10 +26,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Records are written with exactly Piri's bytes under Piri's keys ([`Layout::s3`]), so that either opens what the other wrote; what lies in a
-//! LevelDB database is brought over by [`import`]. Delegations and receipts keep their archives byte for byte.
+//! Records are written with exactly Piri's bytes under Piri's keys ([`Layout::s3`]), so that either
+//! opens what the other wrote; what lies in a LevelDB database is brought over by [`import`].
+//! Delegations and receipts keep their archives byte for byte.
 //!
-//! Architecture invariants: nothing here names a backend; a signature is checked only where a caller asks for it.
+//! Architecture invariants: nothing here names a backend; a signature is checked only where a
+//! caller asks for it.
 
 mod base58;
 mod did;
@@ -45,9 +47,13 @@ pub use did::Did;
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use records::{Acceptance, Allocation, Blob, Consolidation, Promise, RecordCodec};
-pub use stores::{AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore, ReceiptStore, RecordStores};
+pub use stores::{
+    AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore,
+    ReceiptStore, RecordStores,
+};
 pub use ucan::{
-    Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signature, SignatureError, Signer,
+    Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder,
+    ReceiptForm, Signature, SignatureError, Signer,
 };
 
 /// Content identifiers, and the values that dag-cbor can say.

@@ -30,7 +30,11 @@ fn damaged_inputs() {
         let seeds = seeds(&common::vectors(), name);
         let mut numbers = Numbers(0x5eed);
         // Those that go through files take longer.
-        let inputs = if name.starts_with("leveldb") { 300 } else { 3000 };
+        let inputs = if name.starts_with("leveldb") {
+            300
+        } else {
+            3000
+        };
         for _ in 0..inputs {
             decoder(&mutated(&mut numbers, &seeds));
         }
@@ -68,12 +72,21 @@ fn allocations() -> impl Strategy<Value = Allocation> {
     let did = prop_oneof![
         any::<[u8; 32]>().prop_map(|key| Did::from_ed25519(&key)),
         "[a-z0-9]{1,8}:[a-zA-Z0-9._-]{1,40}(%[0-9A-F]{2})?"
-            .prop_filter_map("did:key is another form", |text| format!("did:{text}").parse().ok()),
+            .prop_filter_map("did:key is another form", |text| format!("did:{text}")
+                .parse()
+                .ok()),
     ];
     let digest = prop_oneof![Just(HashFunction::Sha2_256), Just(HashFunction::Sha2_512)]
-        .prop_flat_map(|function| any::<[u8; 8]>().prop_map(move |bytes| Digest::of(function, &bytes)));
+        .prop_flat_map(|function| {
+            any::<[u8; 8]>().prop_map(move |bytes| Digest::of(function, &bytes))
+        });
     let cid = any::<[u8; 32]>().prop_map(storehouse_genericstore::car::dag_cbor_cid);
-    (did, digest, any::<u64>(), any::<u64>(), cid).prop_map(|(space, digest, size, expires, cause): (Did, Digest, u64, u64, Cid)| {
-        Allocation { space, blob: Blob { digest, size }, expires, cause }
-    })
+    (did, digest, any::<u64>(), any::<u64>(), cid).prop_map(
+        |(space, digest, size, expires, cause): (Did, Digest, u64, u64, Cid)| Allocation {
+            space,
+            blob: Blob { digest, size },
+            expires,
+            cause,
+        },
+    )
 }

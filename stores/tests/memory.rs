@@ -1,5 +1,5 @@
-//! A length that lies does not make a decoder set memory aside for it, and no bytes unpack to many times what they are. Alone in its process, because
-//! it counts what is allocated in it.
+//! A length that lies does not make a decoder set memory aside for it, and no bytes unpack to many
+//! times what they are. Alone in its process, because it counts what is allocated in it.
 
 mod common;
 #[path = "common/decoders.rs"]
@@ -30,15 +30,47 @@ const BESIDES: usize = 8 << 10;
 type Decode = (&'static str, fn(&Bytes), fn(Vec<u8>) -> Bytes);
 
 const DECODE: [Decode; 10] = [
-    ("allocation", |data| drop(Allocation::decode(data)), Bytes::from),
-    ("acceptance", |data| drop(Acceptance::decode(data)), Bytes::from),
-    ("consolidation", |data| drop(Consolidation::decode(data)), Bytes::from),
-    ("delegation", |data| drop(Delegation::decode(data.clone())), Bytes::from),
-    ("ucan_block", |data| drop(Delegation::decode(data.clone())), |block| ucan_archive(&block)),
-    ("receipt", |data| drop(Receipt::decode(data.clone())), Bytes::from),
-    ("receipt_block", |data| drop(Receipt::decode(data.clone())), |block| receipt_archive(&block)),
+    (
+        "allocation",
+        |data| drop(Allocation::decode(data)),
+        Bytes::from,
+    ),
+    (
+        "acceptance",
+        |data| drop(Acceptance::decode(data)),
+        Bytes::from,
+    ),
+    (
+        "consolidation",
+        |data| drop(Consolidation::decode(data)),
+        Bytes::from,
+    ),
+    (
+        "delegation",
+        |data| drop(Delegation::decode(data.clone())),
+        Bytes::from,
+    ),
+    (
+        "ucan_block",
+        |data| drop(Delegation::decode(data.clone())),
+        |block| ucan_archive(&block),
+    ),
+    (
+        "receipt",
+        |data| drop(Receipt::decode(data.clone())),
+        Bytes::from,
+    ),
+    (
+        "receipt_block",
+        |data| drop(Receipt::decode(data.clone())),
+        |block| receipt_archive(&block),
+    ),
     ("did_bytes", |data| drop(Did::from_bytes(data)), Bytes::from),
-    ("dag_cbor", |data| drop(Reader::new(data).raw()), Bytes::from),
+    (
+        "dag_cbor",
+        |data| drop(Reader::new(data).raw()),
+        Bytes::from,
+    ),
     (
         "car",
         |data| {
@@ -71,7 +103,11 @@ fn memory_is_in_proportion_to_input() {
             let region = Region::new(ALLOCATOR);
             decode(&input);
             let allocated = region.change().bytes_allocated;
-            assert!(allocated <= MULTIPLE * input.len() + BESIDES, "{name}: {allocated} bytes for {}", input.len());
+            assert!(
+                allocated <= MULTIPLE * input.len() + BESIDES,
+                "{name}: {allocated} bytes for {}",
+                input.len()
+            );
         }
     }
     // What was made to be the worst is one: else it would prove nothing.
@@ -83,11 +119,18 @@ fn memory_is_in_proportion_to_input() {
             Receipt::decode(receipt_archive(&block)).unwrap();
         }
     }
-    assert_eq!(Archive::parse(tiny_blocks().into(), CarLimits::default()).unwrap().blocks().len(), 10_000);
+    assert_eq!(
+        Archive::parse(tiny_blocks().into(), CarLimits::default())
+            .unwrap()
+            .blocks()
+            .len(),
+        10_000
+    );
     leveldb();
 }
 
-/// Many small values in each other and after each other: what takes the most room for its bytes. The first four are dag-cbor.
+/// Many small values in each other and after each other: what takes the most room for its bytes.
+/// The first four are dag-cbor.
 fn small_values() -> Vec<Vec<u8>> {
     let mut keys = Writer::default();
     keys.map(10_000);
@@ -109,8 +152,15 @@ fn small_values() -> Vec<Vec<u8>> {
 
 /// The smallest CIDs that there are, with their blocks, which are empty.
 fn tiny_blocks() -> Vec<u8> {
-    let header = Archive::build(vec![storehouse_genericstore::car::dag_cbor_cid_of(b"")], Vec::new());
-    [header.as_bytes(), &[4, 1, 0x71, 0, 0][..].repeat(10_000)[..]].concat()
+    let header = Archive::build(
+        vec![storehouse_genericstore::car::dag_cbor_cid_of(b"")],
+        Vec::new(),
+    );
+    [
+        header.as_bytes(),
+        &[4, 1, 0x71, 0, 0][..].repeat(10_000)[..],
+    ]
+    .concat()
 }
 
 fn tiny_links(writer: &mut Writer) {
@@ -162,14 +212,24 @@ fn ucans_around(value: Vec<u8>) -> Vec<Vec<u8>> {
         }
         writer.into_bytes()
     };
-    vec![ucan(1, Some(&value), &[0], false), ucan(1, None, &value, false), ucan(10_000, None, &value, true)]
+    vec![
+        ucan(1, Some(&value), &[0], false),
+        ucan(1, None, &value, false),
+        ucan(10_000, None, &value, true),
+    ]
 }
 
 /// The same for receipts.
 fn receipts_around(value: Vec<u8>) -> Vec<Vec<u8>> {
     let cid = storehouse_genericstore::car::dag_cbor_cid_of(b"");
     let receipt = |out: &[u8], meta: &[u8], links: bool| {
-        let list = |writer: &mut Writer| if links { tiny_links(writer) } else { writer.list(0) };
+        let list = |writer: &mut Writer| {
+            if links {
+                tiny_links(writer)
+            } else {
+                writer.list(0)
+            }
+        };
         let mut writer = Writer::default();
         writer.map(2);
         writer.text("ocm");
@@ -194,20 +254,43 @@ fn receipts_around(value: Vec<u8>) -> Vec<Vec<u8>> {
         writer.bytes(&[0xed, 0xa1, 3, 0]);
         writer.into_bytes()
     };
-    vec![receipt(&value, &[0], false), receipt(&[0], &value, false), receipt(&value, &value, true)]
+    vec![
+        receipt(&value, &[0], false),
+        receipt(&[0], &value, false),
+        receipt(&value, &value, true),
+    ]
 }
 
-/// Databases are read as a stream: what opening one and giving each record allocates is bounded by its files, and not by what they might unpack to.
+/// Databases are read as a stream: what opening one and giving each record allocates is bounded by
+/// its files, and not by what they might unpack to.
 fn leveldb() {
     // Both lengths in three bytes, no value, and the version behind the key.
     let entry = |shared: usize, key: &[u8]| {
-        let length = |len: usize| [0x80 | (len & 0x7f) as u8, 0x80 | (len >> 7 & 0x7f) as u8, (len >> 14) as u8];
-        [&length(shared)[..], &length(key.len() + 8), &[0], key, &[1, 1, 0, 0, 0, 0, 0, 0]].concat()
+        let length = |len: usize| {
+            [
+                0x80 | (len & 0x7f) as u8,
+                0x80 | (len >> 7 & 0x7f) as u8,
+                (len >> 14) as u8,
+            ]
+        };
+        [
+            &length(shared)[..],
+            &length(key.len() + 8),
+            &[0],
+            key,
+            &[1, 1, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat()
     };
     let restarts = vec![0, 0, 0, 0, 1, 0, 0, 0];
     // Keys of 40,000 bytes that share all but the last two.
     let long_keys = (1..10_000_u16).map(|number| entry(40_000, &number.to_be_bytes()));
-    let long_keys = [entry(0, &[&[b'k'; 40_000][..], &[0, 0]].concat()), long_keys.collect::<Vec<_>>().concat(), restarts.clone()].concat();
+    let long_keys = [
+        entry(0, &[&[b'k'; 40_000][..], &[0, 0]].concat()),
+        long_keys.collect::<Vec<_>>().concat(),
+        restarts.clone(),
+    ]
+    .concat();
     let tables = [
         // 64 MiB, it says.
         table(1, &[0x80, 0x80, 0x80, 0x20, 0, 0]),
@@ -220,7 +303,11 @@ fn leveldb() {
         let region = Region::new(ALLOCATOR);
         let checked = |region: &Region<'_, System>| {
             let allocated = region.change().bytes_allocated;
-            assert!(allocated <= MULTIPLE * table.len() + (64 << 10), "{allocated} bytes for a table of {}", table.len());
+            assert!(
+                allocated <= MULTIPLE * table.len() + (64 << 10),
+                "{allocated} bytes for a table of {}",
+                table.len()
+            );
         };
         let database = Database::open(dir.path()).unwrap();
         let Ok(mut records) = database.records() else {

@@ -15,7 +15,10 @@ fn a_blobs_life() {
     let put = node.put(&path, &bytes);
     assert_eq!(put.status, 201, "{}", put.text());
     assert_eq!(put.header("location"), Some(path.as_str()));
-    assert_eq!(put.json(), serde_json::json!({ "digest": digest.to_string(), "size": 300_000 }));
+    assert_eq!(
+        put.json(),
+        serde_json::json!({ "digest": digest.to_string(), "size": 300_000 })
+    );
     assert_eq!(node.put(&path, &bytes).status, 200);
 
     let got = node.get(&path);
@@ -23,22 +26,46 @@ fn a_blobs_life() {
     assert_eq!(got.header("content-type"), Some("application/octet-stream"));
     assert_eq!(got.header("etag"), Some(format!("\"{digest}\"").as_str()));
     assert_eq!(got.header("accept-ranges"), Some("bytes"));
-    assert_eq!(got.header("cache-control"), Some("public, max-age=29030400, immutable"));
+    assert_eq!(
+        got.header("cache-control"),
+        Some("public, max-age=29030400, immutable")
+    );
     assert_eq!(got.header("x-content-type-options"), Some("nosniff"));
     let head = node.send(&format!("HEAD {path} HTTP/1.1"), b"");
-    assert_eq!((head.status, head.header("content-length")), (200, Some("300000")));
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("300000"))
+    );
 
-    let range = |range: &str| node.send(&format!("GET {path} HTTP/1.1\r\nRange: bytes={range}"), b"");
-    for (asked, start, end) in
-        [("0-0", 0, 1), ("5-9", 5, 10), ("299990-", 299_990, 300_000), ("-10", 299_990, 300_000), ("299999-900000", 299_999, 300_000)]
-    {
+    let range =
+        |range: &str| node.send(&format!("GET {path} HTTP/1.1\r\nRange: bytes={range}"), b"");
+    for (asked, start, end) in [
+        ("0-0", 0, 1),
+        ("5-9", 5, 10),
+        ("299990-", 299_990, 300_000),
+        ("-10", 299_990, 300_000),
+        ("299999-900000", 299_999, 300_000),
+    ] {
         let part = range(asked);
-        assert_eq!((part.status, part.body == bytes[start..end]), (206, true), "{asked}");
-        assert_eq!(part.header("content-range"), Some(format!("bytes {start}-{}/300000", end - 1).as_str()));
+        assert_eq!(
+            (part.status, part.body == bytes[start..end]),
+            (206, true),
+            "{asked}"
+        );
+        assert_eq!(
+            part.header("content-range"),
+            Some(format!("bytes {start}-{}/300000", end - 1).as_str())
+        );
     }
     let unsatisfiable = range("300000-");
-    assert_eq!((unsatisfiable.status, unsatisfiable.header("content-range")), (416, Some("bytes */300000")));
-    let cached = node.send(&format!("GET {path} HTTP/1.1\r\nIf-None-Match: \"{digest}\""), b"");
+    assert_eq!(
+        (unsatisfiable.status, unsatisfiable.header("content-range")),
+        (416, Some("bytes */300000"))
+    );
+    let cached = node.send(
+        &format!("GET {path} HTTP/1.1\r\nIf-None-Match: \"{digest}\""),
+        b"",
+    );
     assert_eq!((cached.status, cached.body.len()), (304, 0));
 
     let delete = || node.send(&format!("DELETE {path} HTTP/1.1"), b"").status;
@@ -52,7 +79,10 @@ fn digests_in_every_form_that_is_one() {
     let node = Node::start(&[]);
     let bytes = b"hello";
     let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-    assert_eq!(node.put(&format!("/blobs/sha2-256:{hex}"), bytes).status, 201);
+    assert_eq!(
+        node.put(&format!("/blobs/sha2-256:{hex}"), bytes).status,
+        201
+    );
     for digest in [
         sha(bytes).to_string(),
         "bciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja".to_owned(),
@@ -61,14 +91,21 @@ fn digests_in_every_form_that_is_one() {
         format!("sha2-256%3A{hex}"),
         sha(bytes).to_string().replace('z', "%7A"),
     ] {
-        assert_eq!(node.get(&format!("/blobs/{digest}")).body, bytes, "{digest}");
+        assert_eq!(
+            node.get(&format!("/blobs/{digest}")).body,
+            bytes,
+            "{digest}"
+        );
     }
     // Other functions, and no bytes at all.
     for function in storehouse::blobstore::HashFunction::ALL {
         let digest = storehouse::blobstore::Digest::of(function, b"");
         assert_eq!(node.put(&format!("/blobs/{digest}"), b"").status, 201);
         let empty = node.get(&format!("/blobs/{digest}"));
-        assert_eq!((empty.status, empty.header("content-length")), (200, Some("0")));
+        assert_eq!(
+            (empty.status, empty.header("content-length")),
+            (200, Some("0"))
+        );
     }
 }
 
@@ -77,26 +114,44 @@ fn a_list_in_pages() {
     let node = Node::start(&[]);
     let stored: Vec<_> = (0..40).map(|n| node.store(&noise(n, n as u64))).collect();
     let all = node.listed();
-    let mut sorted = (all.clone(), stored.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut sorted = (
+        all.clone(),
+        stored.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    );
     sorted.0.sort();
     sorted.1.sort();
     assert_eq!(sorted.0, sorted.1);
 
     let page = |query: &str| {
         let answer = node.get(&format!("/blobs?{query}"));
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")), "{}", answer.text());
-        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>()
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("application/x-ndjson")),
+            "{}",
+            answer.text()
+        );
+        answer
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<serde_json::Value>>()
     };
     let mut paged: Vec<String> = Vec::new();
     loop {
-        let after = paged.last().map(|last| format!("&after={last}")).unwrap_or_default();
+        let after = paged
+            .last()
+            .map(|last| format!("&after={last}"))
+            .unwrap_or_default();
         let lines = page(&format!("limit=7{after}"));
         if lines.is_empty() {
             break;
         }
         for line in lines {
             let digest = line["digest"].as_str().unwrap();
-            let size = stored.iter().position(|stored| stored.to_string() == digest).unwrap();
+            let size = stored
+                .iter()
+                .position(|stored| stored.to_string() == digest)
+                .unwrap();
             assert_eq!(line["size"], size);
             paged.push(digest.to_owned());
         }
@@ -104,13 +159,21 @@ fn a_list_in_pages() {
     assert_eq!(paged, all);
     // After one that was never there, or is no more.
     node.send(&format!("DELETE /blobs/{} HTTP/1.1", all[9]), b"");
-    assert_eq!(page(&format!("after={}&limit=1", all[9]))[0]["digest"], all[10].as_str());
+    assert_eq!(
+        page(&format!("after={}&limit=1", all[9]))[0]["digest"],
+        all[10].as_str()
+    );
     assert_eq!(page("limit=0"), Vec::<serde_json::Value>::new());
     // Keys of this store are in base32, and a sha2-256 begins with the same four characters there.
     assert_eq!(page("prefix=ciq").len(), 39);
     assert_eq!(page("prefix=cir").len(), 0);
 
-    for query in ["limit=-1", "limit=many", "limit=99999999999999999999", "order=size"] {
+    for query in [
+        "limit=-1",
+        "limit=many",
+        "limit=99999999999999999999",
+        "order=size",
+    ] {
         assert_error(&node.get(&format!("/blobs?{query}")), 400, "invalid_query");
     }
     assert_error(&node.get("/blobs?after=nonsense"), 400, "invalid_digest");
@@ -124,7 +187,14 @@ fn one_connection_for_many_requests() {
     for n in 0..20 {
         let bytes = noise(n * 1000, n as u64);
         let digest = sha(&bytes);
-        send(&mut stream, &format!("PUT /blobs/{digest} HTTP/1.1\r\nContent-Length: {}", bytes.len()), &bytes);
+        send(
+            &mut stream,
+            &format!(
+                "PUT /blobs/{digest} HTTP/1.1\r\nContent-Length: {}",
+                bytes.len()
+            ),
+            &bytes,
+        );
         assert_eq!(Answer::read(&mut stream, false).status, 201);
         send(&mut stream, &format!("GET /blobs/{digest} HTTP/1.1"), b"");
         assert_eq!(Answer::read(&mut stream, false).body, bytes);
@@ -140,7 +210,11 @@ fn the_body_is_asked_for_only_if_it_is_wanted() {
     let digest = sha(&bytes);
     let expecting = |path: &str, length: usize| {
         let mut stream = node.connect();
-        send(&mut stream, &format!("PUT {path} HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue"), b"");
+        send(
+            &mut stream,
+            &format!("PUT {path} HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue"),
+            b"",
+        );
         let answer = Answer::read(&mut stream, false);
         (stream, answer)
     };
@@ -150,10 +224,14 @@ fn the_body_is_asked_for_only_if_it_is_wanted() {
     assert_eq!(Answer::read(&mut stream, false).status, 201);
 
     let (_, again) = expecting(&format!("/blobs/{digest}"), bytes.len());
-    assert_eq!((again.status, again.header("connection")), (200, Some("close")));
-    for (path, length, status, code) in
-        [(format!("/blobs/{digest}"), 1_000_001, 413, "too_large"), ("/blobs/zzz".to_owned(), 1000, 400, "invalid_digest")]
-    {
+    assert_eq!(
+        (again.status, again.header("connection")),
+        (200, Some("close"))
+    );
+    for (path, length, status, code) in [
+        (format!("/blobs/{digest}"), 1_000_001, 413, "too_large"),
+        ("/blobs/zzz".to_owned(), 1000, 400, "invalid_digest"),
+    ] {
         let (mut stream, refused) = expecting(&path, length);
         assert_error(&refused, status, code);
         // The connection ends, and nothing but the answer came.
@@ -168,18 +246,54 @@ fn the_body_is_asked_for_only_if_it_is_wanted() {
 fn its_health_and_its_greeting() {
     let node = Node::start(&[]);
     let health = node.get("/health");
-    assert_eq!((health.status, &health.json()["status"]), (200, &"ok".into()));
-    for store in ["blobs", "allocations", "acceptances", "claims", "receipts", "consolidations", "keystore", "journal"] {
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (200, &"ok".into())
+    );
+    for store in [
+        "blobs",
+        "allocations",
+        "acceptances",
+        "claims",
+        "receipts",
+        "consolidations",
+        "keystore",
+        "journal",
+    ] {
         assert_eq!(health.json()["stores"][store], "ok", "{store}");
     }
-    assert!(node.greeting.contains(&format!("curl -T README.md \"http://{}/blobs/sha2-256:", node.address)), "{}", node.greeting);
+    assert!(
+        node.greeting.contains(&format!(
+            "curl -T README.md \"http://{}/blobs/sha2-256:",
+            node.address
+        )),
+        "{}",
+        node.greeting
+    );
 
     // A store whose directory is gone is down; the others are not.
-    std::fs::rename(node.data_dir().join("pdp/datastore"), node.data_dir().join("pdp/elsewhere")).unwrap();
+    std::fs::rename(
+        node.data_dir().join("pdp/datastore"),
+        node.data_dir().join("pdp/elsewhere"),
+    )
+    .unwrap();
     let health = node.get("/health");
-    assert_eq!((health.status, &health.json()["status"]), (503, &"down".into()));
-    assert_eq!((&health.json()["stores"]["blobs"], &health.json()["stores"]["receipts"]), (&"down".into(), &"ok".into()));
-    assert!(!health.text().contains("datastore"), "no paths: {}", health.text());
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (503, &"down".into())
+    );
+    assert_eq!(
+        (
+            &health.json()["stores"]["blobs"],
+            &health.json()["stores"]["receipts"]
+        ),
+        (&"down".into(), &"ok".into())
+    );
+    assert!(
+        !health.text().contains("datastore"),
+        "no paths: {}",
+        health.text()
+    );
     node.wait_for_log("a store is down");
 }
 
@@ -191,7 +305,10 @@ fn what_it_counts() {
     node.get("/blobs/nonsense");
     node.send("BREW /blobs/nonsense HTTP/1.1", b"");
     let metrics = node.get("/metrics");
-    assert_eq!((metrics.status, metrics.header("content-type")), (200, Some("text/plain; version=0.0.4; charset=utf-8")));
+    assert_eq!(
+        (metrics.status, metrics.header("content-type")),
+        (200, Some("text/plain; version=0.0.4; charset=utf-8"))
+    );
     let text = metrics.text();
     for line in [
         r#"node_http_requests_total{method="PUT",status="201"} 1"#,
@@ -202,7 +319,10 @@ fn what_it_counts() {
         r#"storehouse_operations_total{store="blobs",backend="flatfs",operation="put",outcome="ok"} 1"#,
         r#"storehouse_operation_seconds_bucket{store="blobs",backend="flatfs",operation="get",le="60"} 1"#,
     ] {
-        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in {text}"
+        );
     }
 }
 

@@ -12,7 +12,9 @@ fn a_head_that_does_not_end() {
     // A header a moment, for ever: the whole head is what has a time.
     let ended = (0..600).any(|n| {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        stream.write_all(format!("X-{n}: a\r\n").as_bytes()).is_err()
+        stream
+            .write_all(format!("X-{n}: a\r\n").as_bytes())
+            .is_err()
     });
     assert!(ended, "the connection stays open for ever");
     assert_eq!(node.get("/health").status, 200);
@@ -22,7 +24,10 @@ fn a_head_that_does_not_end() {
 fn a_body_that_stops_or_trickles() {
     let node = Node::start(&["--body-timeout", "1"]);
     let bytes = noise(100_000, 1);
-    let head = format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000", sha(&bytes));
+    let head = format!(
+        "PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000",
+        sha(&bytes)
+    );
 
     let mut stream = node.connect();
     send(&mut stream, &head, &bytes[..50_000]);
@@ -61,7 +66,11 @@ fn a_slow_reader_gets_its_bytes_and_one_that_stops_is_cut_off() {
     let mut got = Vec::new();
     // What was under way comes, and then an end, or a broken connection.
     let _ = reader.read_to_end(&mut got);
-    assert!(got.len() < bytes.len() && bytes.starts_with(&got), "{} bytes", got.len());
+    assert!(
+        got.len() < bytes.len() && bytes.starts_with(&got),
+        "{} bytes",
+        got.len()
+    );
 
     let mut stream = node.connect();
     send(&mut stream, &format!("GET /blobs/{digest} HTTP/1.1"), b"");
@@ -91,7 +100,11 @@ fn a_disk_that_fills() {
     let kept = node.store(&small);
     for size in [2 << 20, 20 << 20] {
         let large = noise(size, 2);
-        assert_error(&node.put(&format!("/blobs/{}", sha(&large)), &large), 507, "no_space");
+        assert_error(
+            &node.put(&format!("/blobs/{}", sha(&large)), &large),
+            507,
+            "no_space",
+        );
     }
     // Nothing of it is left, what was there is, and what fits goes in.
     node.assert_no_leftovers();
@@ -105,10 +118,24 @@ fn uploads_wait_for_their_turn() {
     let node = Node::start(&["--max-uploads", "1"]);
     let (first, second) = (noise(100_000, 1), noise(100_000, 2));
     let mut slow = node.connect();
-    send(&mut slow, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000", sha(&first)), &first[..50_000]);
+    send(
+        &mut slow,
+        &format!(
+            "PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000",
+            sha(&first)
+        ),
+        &first[..50_000],
+    );
     node.wait_for_temporary(true);
     let mut waiting = node.connect();
-    send(&mut waiting, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000", sha(&second)), &second);
+    send(
+        &mut waiting,
+        &format!(
+            "PUT /blobs/{} HTTP/1.1\r\nContent-Length: 100000",
+            sha(&second)
+        ),
+        &second,
+    );
     // Reading does not wait.
     assert_eq!(node.listed(), Vec::<String>::new());
     slow.write_all(&first[50_000..]).unwrap();

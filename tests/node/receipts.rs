@@ -8,20 +8,37 @@ use storehouse::records::{Ipld, Receipt};
 
 use crate::support::{Answer, Node, noise, send};
 
-/// What the directory of a node that has ended holds: the receipts of its store, and those of its journal.
+/// What the directory of a node that has ended holds: the receipts of its store, and those of its
+/// journal.
 fn receipts(dir: &std::path::Path) -> (Vec<Receipt>, Vec<Receipt>) {
     use futures_util::TryStreamExt;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut config = storehouse::Config::default();
         config.repo.data_dir = Some(dir.to_owned());
         let stores = Stores::open(&config).await.unwrap();
-        let stored: Vec<Receipt> = stores.records().unwrap().receipts.list().try_collect().await.unwrap();
+        let stored: Vec<Receipt> = stores
+            .records()
+            .unwrap()
+            .receipts
+            .list()
+            .try_collect()
+            .await
+            .unwrap();
         let journal = stores.local().journal();
         let mut journaled = Vec::new();
         journal.force_rotate().await.unwrap();
         for batch in journal.pending().await.unwrap() {
-            let bytes = journal.get_batch(&batch.cid).await.unwrap().collect(u64::MAX).await.unwrap();
+            let bytes = journal
+                .get_batch(&batch.cid)
+                .await
+                .unwrap()
+                .collect(u64::MAX)
+                .await
+                .unwrap();
             for frame in BatchReader::new(&bytes[..]).unwrap() {
                 journaled.push(Receipt::decode(frame.unwrap().archive.into()).unwrap());
             }
@@ -36,13 +53,28 @@ fn retrieved(receipt: &Receipt) -> (Vec<u8>, Vec<i128>) {
     assert!(receipt.outcome().is_ok());
     let invocation = receipt.invocation().unwrap().unwrap();
     invocation.verify_signature(None).unwrap();
-    assert_eq!((invocation.issuer(), receipt.issuer()), (invocation.audience(), Some(invocation.issuer())));
+    assert_eq!(
+        (invocation.issuer(), receipt.issuer()),
+        (invocation.audience(), Some(invocation.issuer()))
+    );
     let capability = &invocation.capabilities()[0];
     assert_eq!(capability.can, "space/content/retrieve");
-    let Some(Ipld::Map(nb)) = &capability.nb else { panic!("{capability:?}") };
-    let (Ipld::Map(blob), Ipld::List(range)) = (&nb["blob"], &nb["range"]) else { panic!("{nb:?}") };
-    let Ipld::Bytes(digest) = &blob["digest"] else { panic!("{blob:?}") };
-    let ends = range.iter().map(|at| if let Ipld::Integer(at) = at { *at } else { panic!("{at:?}") });
+    let Some(Ipld::Map(nb)) = &capability.nb else {
+        panic!("{capability:?}")
+    };
+    let (Ipld::Map(blob), Ipld::List(range)) = (&nb["blob"], &nb["range"]) else {
+        panic!("{nb:?}")
+    };
+    let Ipld::Bytes(digest) = &blob["digest"] else {
+        panic!("{blob:?}")
+    };
+    let ends = range.iter().map(|at| {
+        if let Ipld::Integer(at) = at {
+            *at
+        } else {
+            panic!("{at:?}")
+        }
+    });
     (digest.clone(), ends.collect())
 }
 
@@ -59,15 +91,29 @@ fn every_finished_retrieval_has_one_in_both_places() {
         (e.as_bytes().to_vec(), vec![]),
     ];
     assert_eq!(node.get(&format!("/blobs/{l}")).body, large);
-    let range = |digest, range: &str| node.send(&format!("GET /blobs/{digest} HTTP/1.1\r\nRange: bytes={range}"), b"").status;
+    let range = |digest, range: &str| {
+        node.send(
+            &format!("GET /blobs/{digest} HTTP/1.1\r\nRange: bytes={range}"),
+            b"",
+        )
+        .status
+    };
     assert_eq!((range(l, "100-199"), range(s, "-10")), (206, 206));
     assert_eq!(node.get(&format!("/blobs/{e}")).status, 200);
     // These are no retrievals.
     assert_eq!(
-        (range(s, "500-"), node.get("/blobs/zQm").status, node.send(&format!("HEAD /blobs/{l} HTTP/1.1"), b"").status),
+        (
+            range(s, "500-"),
+            node.get("/blobs/zQm").status,
+            node.send(&format!("HEAD /blobs/{l} HTTP/1.1"), b"").status
+        ),
         (416, 400, 200)
     );
-    assert_eq!(node.send(&format!("GET /blobs/{s} HTTP/1.1\r\nIf-None-Match: *"), b"").status, 304);
+    assert_eq!(
+        node.send(&format!("GET /blobs/{s} HTTP/1.1\r\nIf-None-Match: *"), b"")
+            .status,
+        304
+    );
     // Nor is one that was given up.
     let larger = node.store(&noise(64 << 20, 3));
     let mut stream = node.connect();
@@ -90,9 +136,15 @@ fn every_finished_retrieval_has_one_in_both_places() {
     for receipts in [&stored, &journaled] {
         let mut found: Vec<_> = receipts.iter().map(retrieved).collect();
         found.sort();
-        assert!(found == expected, "{} receipts for {} retrievals", found.len(), expected.len());
+        assert!(
+            found == expected,
+            "{} receipts for {} retrievals",
+            found.len(),
+            expected.len()
+        );
     }
-    let mut cids = [stored, journaled].map(|receipts| receipts.iter().map(Receipt::cid).collect::<Vec<_>>());
+    let mut cids =
+        [stored, journaled].map(|receipts| receipts.iter().map(Receipt::cid).collect::<Vec<_>>());
     cids.iter_mut().for_each(|cids| cids.sort());
     assert_eq!(cids[0], cids[1]);
 
@@ -100,7 +152,14 @@ fn every_finished_retrieval_has_one_in_both_places() {
     let node = Node::again(dir, &["--receipts"]);
     assert_eq!(node.get(&format!("/blobs/{s}")).body, small);
     let (stored, _) = receipts(&node.stop().path().join("data"));
-    assert_eq!(stored.iter().map(|receipt| receipt.issuer().unwrap().clone()).collect::<std::collections::BTreeSet<_>>().len(), 1);
+    assert_eq!(
+        stored
+            .iter()
+            .map(|receipt| receipt.issuer().unwrap().clone())
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        1
+    );
     assert_eq!(stored.len(), expected.len() + 1);
 }
 
@@ -130,7 +189,13 @@ fn a_full_disk_holds_no_retrieval_up_and_harms_no_receipt() {
     node.wait_for_log("receipts are lost");
     let (stored, journaled) = receipts(&node.data_dir());
     for receipts in [stored, journaled] {
-        assert!(!receipts.is_empty() && receipts.len() < 2000, "{}", receipts.len());
-        receipts.iter().for_each(|receipt| assert_eq!(retrieved(receipt).0, digest.as_bytes()));
+        assert!(
+            !receipts.is_empty() && receipts.len() < 2000,
+            "{}",
+            receipts.len()
+        );
+        receipts
+            .iter()
+            .for_each(|receipt| assert_eq!(retrieved(receipt).0, digest.as_bytes()));
     }
 }

@@ -18,7 +18,15 @@ fn transfers_in_flight_are_finished() {
     let mut reader = BufReader::new(&download);
     assert_eq!(Answer::read_head(&mut reader).status, 200);
     let mut upload = node.connect();
-    send(&mut upload, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue", sha(&up), up.len()), b"");
+    send(
+        &mut upload,
+        &format!(
+            "PUT /blobs/{} HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue",
+            sha(&up),
+            up.len()
+        ),
+        b"",
+    );
     assert_eq!(Answer::read(&mut upload, false).status, 100);
 
     node.signal(Signal::TERM);
@@ -43,7 +51,15 @@ fn a_transfer_that_takes_too_long_is_cut_off() {
     let mut node = Node::start(&["--shutdown-timeout", "1"]);
     let up = noise(1 << 20, 2);
     let mut upload = node.connect();
-    send(&mut upload, &format!("PUT /blobs/{} HTTP/1.1\r\nContent-Length: {}", sha(&up), up.len()), &up[..1000]);
+    send(
+        &mut upload,
+        &format!(
+            "PUT /blobs/{} HTTP/1.1\r\nContent-Length: {}",
+            sha(&up),
+            up.len()
+        ),
+        &up[..1000],
+    );
     node.signal(Signal::INT);
     assert!(node.wait().success(), "{}", node.log());
     let node = Node::again(node.dir(), &[]);
@@ -60,7 +76,10 @@ fn a_second_node_over_the_same_directory_is_refused() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("in use"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("in use"),
+        "{output:?}"
+    );
     node.stop();
 }
 
@@ -70,11 +89,20 @@ fn command_lines_that_are_wrong() {
         (&["--nonsense"][..], "--nonsense"),
         (&["--listen"], "--listen"),
         (&["--max-blob-size", "many"], "many"),
-        (&["--config", "/nowhere/at/all.toml"], "/nowhere/at/all.toml"),
+        (
+            &["--config", "/nowhere/at/all.toml"],
+            "/nowhere/at/all.toml",
+        ),
         (&["file"], "file"),
     ] {
-        let output = std::process::Command::new(crate::support::program()).args(arguments).output().unwrap();
+        let output = std::process::Command::new(crate::support::program())
+            .args(arguments)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(says),
+            "{output:?}"
+        );
     }
 }

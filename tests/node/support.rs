@@ -14,8 +14,16 @@ use tempfile::TempDir;
 /// The example, which Cargo builds along with the tests.
 pub(crate) fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("examples/node");
-    assert!(program.exists(), "{} is not there: build it with `cargo build --example node`", program.display());
+    let program = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/node");
+    assert!(
+        program.exists(),
+        "{} is not there: build it with `cargo build --example node`",
+        program.display()
+    );
     program
 }
 
@@ -32,7 +40,11 @@ pub(crate) struct Node {
 impl Node {
     /// A node over a directory of its own.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), Command::new(program()), options)
+        Self::start_in(
+            Arc::new(tempfile::tempdir().unwrap()),
+            Command::new(program()),
+            options,
+        )
     }
 
     /// One over the directory of another, which has ended.
@@ -44,25 +56,68 @@ impl Node {
     pub(crate) fn start_with_small_files(kib: u32, options: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         // Ignoring the signal turns it into an error of the write.
-        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kib * 2), "sh"]).arg(program());
+        shell
+            .args([
+                "-c",
+                &format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kib * 2),
+                "sh",
+            ])
+            .arg(program());
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), shell, options)
     }
 
     fn start_in(dir: Arc<TempDir>, mut command: Command, options: &[&str]) -> Self {
-        command.arg("--data-dir").arg(dir.path().join("data")).args(["--listen", "127.0.0.1:0"]).args(options);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STOREHOUSE_REPO_")) {
+        command
+            .arg("--data-dir")
+            .arg(dir.path().join("data"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(options);
+        for (name, _) in std::env::vars_os()
+            .filter(|(name, _)| name.to_string_lossy().starts_with("STOREHOUSE_REPO_"))
+        {
             command.env_remove(name);
         }
-        let mut child = command.env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
-        let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
-        std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(|line| kept.lock().unwrap().push_str(&(line + "\n"))));
+        let (lines, kept) = (
+            BufReader::new(child.stderr.take().unwrap()),
+            Arc::clone(&log),
+        );
+        std::thread::spawn(move || {
+            lines
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| kept.lock().unwrap().push_str(&(line + "\n")))
+        });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().map(Result::unwrap).unwrap_or_else(|| panic!("the node did not start: {}", log.lock().unwrap()));
-        let address = first.strip_prefix("listening on http://").unwrap().parse().unwrap();
-        let greeting = lines.by_ref().take(2).map(Result::unwrap).collect::<Vec<_>>().join("\n");
+        let first = lines
+            .next()
+            .map(Result::unwrap)
+            .unwrap_or_else(|| panic!("the node did not start: {}", log.lock().unwrap()));
+        let address = first
+            .strip_prefix("listening on http://")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let greeting = lines
+            .by_ref()
+            .take(2)
+            .map(Result::unwrap)
+            .collect::<Vec<_>>()
+            .join("\n");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, greeting, log, dir }
+        Self {
+            child,
+            address,
+            greeting,
+            log,
+            dir,
+        }
     }
 
     pub(crate) fn dir(&self) -> Arc<TempDir> {
@@ -101,7 +156,10 @@ impl Node {
     }
 
     pub(crate) fn put(&self, path: &str, body: &[u8]) -> Answer {
-        self.send(&format!("PUT {path} HTTP/1.1\r\nContent-Length: {}", body.len()), body)
+        self.send(
+            &format!("PUT {path} HTTP/1.1\r\nContent-Length: {}", body.len()),
+            body,
+        )
     }
 
     /// Stores a blob.
@@ -114,7 +172,15 @@ impl Node {
     /// The digests that it lists.
     pub(crate) fn listed(&self) -> Vec<String> {
         let lines = self.get("/blobs").text();
-        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["digest"].as_str().unwrap().to_owned()).collect()
+        lines
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["digest"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
     }
 
     /// That it holds no blob, and no part of one.
@@ -133,11 +199,16 @@ impl Node {
 
     pub(crate) fn assert_no_leftovers(&self) {
         let temp = fs::read_dir(self.data_dir().join("pdp/datastore/.temp")).unwrap();
-        assert_eq!(temp.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), Vec::<std::ffi::OsString>::new());
+        assert_eq!(
+            temp.map(|entry| entry.unwrap().file_name())
+                .collect::<Vec<_>>(),
+            Vec::<std::ffi::OsString>::new()
+        );
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .unwrap();
     }
 
     /// Waits for its end.
@@ -162,9 +233,12 @@ impl Drop for Node {
     }
 }
 
-/// Sends a request. The node may have closed the connection before all of the body is gone: its answer counts.
+/// Sends a request. The node may have closed the connection before all of the body is gone: its
+/// answer counts.
 pub(crate) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
-    stream.write_all(format!("{head}\r\nHost: node\r\n\r\n").as_bytes()).unwrap();
+    stream
+        .write_all(format!("{head}\r\nHost: node\r\n\r\n").as_bytes())
+        .unwrap();
     let _ = stream.write_all(body);
 }
 
@@ -187,7 +261,11 @@ impl Answer {
     /// One of several answers that may lie in the reader's buffer.
     pub(crate) fn read_from(reader: &mut impl BufRead, head_only: bool) -> Self {
         let answer = Self::read_head(reader);
-        if head_only || matches!(answer.status, 100..200 | 204 | 304) { answer } else { answer.read_body(reader) }
+        if head_only || matches!(answer.status, 100..200 | 204 | 304) {
+            answer
+        } else {
+            answer.read_body(reader)
+        }
     }
 
     pub(crate) fn read_head(reader: &mut impl BufRead) -> Self {
@@ -197,16 +275,29 @@ impl Answer {
             line.trim_end().to_owned()
         };
         let status = line();
-        let status = status.split(' ').nth(1).unwrap_or_else(|| panic!("no status: {status:?}")).parse().unwrap();
+        let status = status
+            .split(' ')
+            .nth(1)
+            .unwrap_or_else(|| panic!("no status: {status:?}"))
+            .parse()
+            .unwrap();
         let mut headers = Vec::new();
         while let Some((name, value)) = line().split_once(": ") {
             headers.push((name.to_lowercase(), value.to_owned()));
         }
-        Self { status, headers, body: Vec::new(), whole: true }
+        Self {
+            status,
+            headers,
+            body: Vec::new(),
+            whole: true,
+        }
     }
 
     fn read_body(mut self, reader: &mut impl BufRead) -> Self {
-        if let Some(length) = self.header("content-length").map(|length| length.parse::<u64>().unwrap()) {
+        if let Some(length) = self
+            .header("content-length")
+            .map(|length| length.parse::<u64>().unwrap())
+        {
             reader.take(length).read_to_end(&mut self.body).unwrap();
             self.whole = self.body.len() as u64 == length;
             return self;
@@ -228,7 +319,10 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -241,10 +335,22 @@ impl Answer {
 
     /// Status and code of an error.
     pub(crate) fn error(&self) -> (u16, String) {
-        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/json"),
+            "{self:?}"
+        );
         let json = self.json();
-        assert!(json["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
-        (self.status, json["error"]["code"].as_str().unwrap().to_owned())
+        assert!(
+            json["error"]["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{json}"
+        );
+        (
+            self.status,
+            json["error"]["code"].as_str().unwrap().to_owned(),
+        )
     }
 }
 

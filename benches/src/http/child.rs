@@ -17,22 +17,32 @@ use crate::harness::runtime;
 
 /// `LENGTH`: serves so many bytes until it is killed, and says where in its first line.
 pub(crate) fn run(args: &[String]) {
-    let [len] = args else { panic!("http-child LENGTH") };
+    let [len] = args else {
+        panic!("http-child LENGTH")
+    };
     let bytes = Bytes::from(vec![7; len.parse().expect("a number of bytes")]);
-    let router = Router::new().route("/blobs/{digest}", get(bare)).with_state(bytes);
+    let router = Router::new()
+        .route("/blobs/{digest}", get(bare))
+        .with_state(bytes);
     runtime().block_on(async { tokio::spawn(serve(router)).await.expect("a server") });
 }
 
 async fn bare(State(bytes): State<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     response
 }
 
 async fn serve(router: Router) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    println!("listening on http://{}", listener.local_addr().expect("its address"));
+    println!(
+        "listening on http://{}",
+        listener.local_addr().expect("its address")
+    );
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a socket option");
@@ -40,8 +50,11 @@ async fn serve(router: Router) {
         tokio::spawn(async move {
             let mut http = http1::Builder::new();
             // As the node has it: no server is without.
-            http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-            let _ = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+            http.timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(30));
+            let _ = http
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+                .await;
         });
     }
 }

@@ -1,6 +1,8 @@
-//! Ranges of a hot blob over HTTP: the node, nginx with the same file, and a bare handler of the node's HTTP library that answers from memory.
+//! Ranges of a hot blob over HTTP: the node, nginx with the same file, and a bare handler of the
+//! node's HTTP library that answers from memory.
 //!
-//! `wrk` asks, with 32 connections, for ranges scattered over the blob; the same ones of everybody. Each server is a process of its own.
+//! `wrk` asks, with 32 connections, for ranges scattered over the blob; the same ones of everybody.
+//! Each server is a process of its own.
 
 mod child;
 mod nginx;
@@ -44,11 +46,24 @@ pub(crate) fn run(options: &Options) -> Report {
         let store = peers::flatfs(&blobs_dir).await;
         let shard = store.options().shard;
         let blobs = BlobStore::new(store, FlatfsKeys);
-        let content: Bytes = (0..SIZE / 8).flat_map(|i| (i as u64).to_le_bytes()).collect();
+        let content: Bytes = (0..SIZE / 8)
+            .flat_map(|i| (i as u64).to_le_bytes())
+            .collect();
         let digest = Digest::of(HashFunction::Sha2_256, &content);
-        blobs.put(&digest, content, PutBlob::default()).await.expect("a put");
+        blobs
+            .put(&digest, content, PutBlob::default())
+            .await
+            .expect("a put");
         let key = blobs.key(&digest).expect("a key");
-        assert_eq!(blobs.store().read(&key, SIZE as u64).await.expect("the blob").len(), SIZE);
+        assert_eq!(
+            blobs
+                .store()
+                .read(&key, SIZE as u64)
+                .await
+                .expect("the blob")
+                .len(),
+            SIZE
+        );
         (digest, format!("/{}/{key}.data", shard.shard(key.as_str())))
     });
     let nginx = Nginx::start(&blobs_dir, &dir.path().join("nginx"));
@@ -57,25 +72,60 @@ pub(crate) fn run(options: &Options) -> Report {
     for (len, title, bound) in [(4 << 10, "4 KiB", 0.8), (1 << 20, "1 MiB", 0.6)] {
         let bare = Server::bare(len);
         let targets = [
-            (NODE, Target { address: node.address, path: format!("/blobs/{digest}") }),
-            (NGINX, Target { address: nginx.address, path: file.clone() }),
-            (BARE, Target { address: bare.address, path: format!("/blobs/{digest}") }),
+            (
+                NODE,
+                Target {
+                    address: node.address,
+                    path: format!("/blobs/{digest}"),
+                },
+            ),
+            (
+                NGINX,
+                Target {
+                    address: nginx.address,
+                    path: file.clone(),
+                },
+            ),
+            (
+                BARE,
+                Target {
+                    address: bare.address,
+                    path: format!("/blobs/{digest}"),
+                },
+            ),
         ];
         let script = wrk::Script::ranges(dir.path(), SIZE, len);
         for (name, target) in &targets {
             script.check(target, *name != BARE);
         }
-        let contenders =
-            targets.iter().map(|(name, target)| Contender::new(*name, || script.run(target, CONNECTIONS, options.pick(3, 1)))).collect();
+        let contenders = targets
+            .iter()
+            .map(|(name, target)| {
+                Contender::new(*name, || {
+                    script.run(target, CONNECTIONS, options.pick(3, 1))
+                })
+            })
+            .collect();
         let table = Table::measure("requests/s", options.pick(9, 1), contenders);
-        let (to_nginx, to_bare, bare_to_nginx) = (table.ratio(NODE, NGINX), table.ratio(NODE, BARE), table.ratio(BARE, NGINX));
+        let (to_nginx, to_bare, bare_to_nginx) = (
+            table.ratio(NODE, NGINX),
+            table.ratio(NODE, BARE),
+            table.ratio(BARE, NGINX),
+        );
         if bare_to_nginx < bound && to_nginx < bound {
             // The HTTP library is the limit.
-            report.at_least(&format!("{title}: against the bare handler ({bare_to_nginx:.2} of nginx itself)"), to_bare, 0.9);
+            report.at_least(
+                &format!("{title}: against the bare handler ({bare_to_nginx:.2} of nginx itself)"),
+                to_bare,
+                0.9,
+            );
         } else {
             report.at_least(&format!("{title}: against nginx"), to_nginx, bound);
         }
-        report.table(&format!("ranges of {title}, {CONNECTIONS} connections"), table);
+        report.table(
+            &format!("ranges of {title}, {CONNECTIONS} connections"),
+            table,
+        );
     }
     report
 }

@@ -13,7 +13,13 @@ const PROGRAMS: &[&str] = &["nginx", "/usr/sbin/nginx"];
 
 /// A program that runs; else ends the benchmark, saying why.
 pub(super) fn find() -> &'static str {
-    let found = PROGRAMS.iter().find(|program| Command::new(program).arg("-v").stderr(Stdio::null()).status().is_ok());
+    let found = PROGRAMS.iter().find(|program| {
+        Command::new(program)
+            .arg("-v")
+            .stderr(Stdio::null())
+            .status()
+            .is_ok()
+    });
     found.expect("this benchmark needs nginx (Debian: the package nginx)")
 }
 
@@ -27,11 +33,17 @@ impl Nginx {
     /// Serves `root`, and writes what it has to write into `own`.
     pub(super) fn start(root: &Path, own: &Path) -> Self {
         // Nobody else takes it in the moment between.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
         fs::create_dir(own).expect("a directory");
         let config = own.join("nginx.conf");
         // Its workers must be able to read what this process wrote.
-        let user = if geteuid().is_root() { "user root root;" } else { "" };
+        let user = if geteuid().is_root() {
+            "user root root;"
+        } else {
+            ""
+        };
         let workers = std::thread::available_parallelism().expect("the number of processors");
         let (root, own) = (root.display(), own.display());
         let text = format!(
@@ -43,10 +55,20 @@ impl Nginx {
         );
         fs::write(&config, text).expect("a configuration");
         let mut command = Command::new(find());
-        let process = command.arg("-p").arg(own.to_string()).arg("-c").arg(&config).stderr(Stdio::inherit()).spawn().expect("nginx");
+        let process = command
+            .arg("-p")
+            .arg(own.to_string())
+            .arg("-c")
+            .arg(&config)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("nginx");
         let mut nginx = Self { process, address };
         while TcpStream::connect(address).is_err() {
-            assert!(nginx.process.try_wait().expect("its state").is_none(), "nginx does not start");
+            assert!(
+                nginx.process.try_wait().expect("its state").is_none(),
+                "nginx does not start"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         nginx

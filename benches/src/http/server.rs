@@ -17,17 +17,29 @@ impl Server {
         let this = std::env::current_exe().expect("this program's path");
         let target = this.ancestors().nth(2).expect("the target directory");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args([
-            "build",
-            "--quiet",
-            "--release",
-            "--example",
-            "node",
-            "--target-dir",
-        ]);
-        assert!(cargo.arg(target).status().is_ok_and(|status| status.success()), "the example `node` is not built");
+        cargo
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--example",
+                "node",
+                "--target-dir",
+            ]);
+        assert!(
+            cargo
+                .arg(target)
+                .status()
+                .is_ok_and(|status| status.success()),
+            "the example `node` is not built"
+        );
         let mut command = Command::new(target.join("release/examples/node"));
-        Self::start(command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir))
+        Self::start(
+            command
+                .args(["--listen", "127.0.0.1:0", "--data-dir"])
+                .arg(data_dir),
+        )
     }
 
     /// One that answers from memory, with so many bytes.
@@ -38,8 +50,15 @@ impl Server {
 
     /// The high-water mark of its resident memory, in MiB, as the system accounts it.
     pub(crate) fn peak_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server's accounts");
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .expect("the server's accounts");
+        let kib = status.lines().find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse::<f64>()
+                .ok()
+        });
         kib.expect("its peak") / 1024.0
     }
 
@@ -49,10 +68,18 @@ impl Server {
         let mut lines = BufReader::new(process.stdout.take().expect("its output"));
         let mut line = String::new();
         lines.read_line(&mut line).expect("its first line");
-        let address = line.trim().rsplit("//").next().and_then(|address| address.parse().ok());
-        let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let address = line
+            .trim()
+            .rsplit("//")
+            .next()
+            .and_then(|address| address.parse().ok());
+        let mut server = Self {
+            process,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         // Whatever happens, the process is ended.
-        server.address = address.unwrap_or_else(|| panic!("a server says {line:?} instead of where it listens"));
+        server.address =
+            address.unwrap_or_else(|| panic!("a server says {line:?} instead of where it listens"));
         // What else it says is not to break its pipe.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         server

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, GetBlob, HashFunction, KeyEncoder, PutBlob, S3Keys};
-use storehouse_objectstore::flatfs::{FlatFs, FlatFsOptions};
-use storehouse_objectstore::s3::S3;
+use storehouse_blobstore::{
+    BlobStore, Digest, FlatfsKeys, GetBlob, HashFunction, KeyEncoder, PutBlob, S3Keys,
+};
+use storehouse_flatfs::{FlatFs, FlatFsOptions};
 use storehouse_objectstore::{Body, ObjectStore};
+use storehouse_s3::S3;
 
 use super::server;
 use crate::harness::runtime;
@@ -20,22 +22,33 @@ type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
 
 /// `child BACKEND OPERATION MIB DIR`: prints a JSON object with `idle` and `peak`, in bytes.
 pub(crate) fn run(args: &[String]) {
-    let [backend, operation, mib, dir] = args else { panic!("child BACKEND OPERATION MIB DIR") };
+    let [backend, operation, mib, dir] = args else {
+        panic!("child BACKEND OPERATION MIB DIR")
+    };
     let size = mib.parse::<u64>().expect("a number of MiB") << 20;
     let (idle, peak) = runtime().block_on(async {
         let blobs = open(backend, dir).await;
-        let digest = Digest::of_body(HashFunction::Sha2_256, body(size)).await.expect("a digest");
+        let digest = Digest::of_body(HashFunction::Sha2_256, body(size))
+            .await
+            .expect("a digest");
         // From here on the system counts the peak anew.
         std::fs::write("/proc/self/clear_refs", "5").expect("resetting the peak");
         let idle = status("VmRSS:");
         match operation.as_str() {
             "put" => {
                 // Asked for again, or later rounds would find the blob there.
-                blobs.put(&digest, body(size), PutBlob::default().replace(true)).await.expect("a put");
+                blobs
+                    .put(&digest, body(size), PutBlob::default().replace(true))
+                    .await
+                    .expect("a put");
             }
             "get" => {
                 let blob = blobs.get(&digest, GetBlob::default()).await.expect("a get");
-                let read = blob.body.try_fold(0, async |sum, piece| Ok(sum + piece.len() as u64)).await.expect("the body");
+                let read = blob
+                    .body
+                    .try_fold(0, async |sum, piece| Ok(sum + piece.len() as u64))
+                    .await
+                    .expect("the body");
                 assert_eq!(read, size);
             }
             "many" => many(&blobs).await,
@@ -51,17 +64,25 @@ async fn open(backend: &str, dir: &str) -> Blobs {
         let store = S3::open(server::options()).await.expect("the server");
         return BlobStore::new(Arc::new(store), Arc::new(S3Keys));
     }
-    let store = FlatFs::open(dir, FlatFsOptions::default()).await.expect("the directory");
+    let store = FlatFs::open(dir, FlatFsOptions::default())
+        .await
+        .expect("the directory");
     BlobStore::new(Arc::new(store), Arc::new(FlatfsKeys))
 }
 
 async fn many(blobs: &Blobs) {
     let round = std::process::id();
     let puts = (0..1000_u32).map(|i| {
-        let content: Bytes = [round.to_le_bytes(), i.to_le_bytes()].concat().repeat(PIECE / 8).into();
+        let content: Bytes = [round.to_le_bytes(), i.to_le_bytes()]
+            .concat()
+            .repeat(PIECE / 8)
+            .into();
         let digest = Digest::of(HashFunction::Sha2_256, &content);
         async move {
-            blobs.put(&digest, Body::from(content), PutBlob::default()).await.expect("a put");
+            blobs
+                .put(&digest, Body::from(content), PutBlob::default())
+                .await
+                .expect("a put");
             blobs.delete(&digest).await
         }
     });
@@ -83,6 +104,14 @@ fn body(size: u64) -> Body {
 /// A line of this process's status, in bytes.
 fn status(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .expect("the line");
+    line.trim()
+        .trim_end_matches("kB")
+        .trim()
+        .parse::<u64>()
+        .expect("a number")
+        * 1024
 }

@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use storehouse_objectstore::s3::{Credentials, S3Options};
+use storehouse_s3::{Credentials, S3Options};
 
 use crate::harness::runtime;
 
-#[path = "../../../objectstore/tests/support/mod.rs"]
+#[path = "../../../objectstore/s3/tests/support/mod.rs"]
 pub(crate) mod support;
 
 const VARIABLES: [&str; 4] = ["ENDPOINT", "REGION", "ACCESS_KEY", "SECRET_KEY"];
@@ -30,14 +30,27 @@ impl Server {
         }
         std::fs::create_dir_all(dir).expect("a directory for the server");
         let mut command = Command::new(std::env::current_exe().expect("this program's path"));
-        let mut child = command.arg("server").env("TMPDIR", dir).stdout(Stdio::piped()).spawn().expect("a server process");
+        let mut child = command
+            .arg("server")
+            .env("TMPDIR", dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a server process");
         let mut endpoint = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut endpoint).expect("its address");
-        Self { own: Some((child, endpoint.trim().to_owned())) }
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut endpoint)
+            .expect("its address");
+        Self {
+            own: Some((child, endpoint.trim().to_owned())),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        if self.own.is_some() { "s3 (s3s-fs)" } else { "s3 (the server that the environment names)" }
+        if self.own.is_some() {
+            "s3 (s3s-fs)"
+        } else {
+            "s3 (the server that the environment names)"
+        }
     }
 
     /// Tells a child where the server is.
@@ -69,7 +82,8 @@ pub(crate) fn run() {
 
 /// The server, as a child was told.
 pub(crate) fn options() -> S3Options {
-    let [endpoint, region, id, secret] = VARIABLES.map(|name| std::env::var(variable(name)).expect("the server's variables"));
+    let [endpoint, region, id, secret] =
+        VARIABLES.map(|name| std::env::var(variable(name)).expect("the server's variables"));
     S3Options {
         insecure: (!endpoint.contains("://")).then_some(true),
         endpoint,

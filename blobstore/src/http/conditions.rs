@@ -22,8 +22,9 @@ enum Comparison {
     Weak,
 }
 
-/// Judges in the order of RFC 9110, section 13.2.2, for a blob whose entity tag is `tag`, quotes included. `If-Unmodified-Since` and `If-Modified-Since`
-/// are not looked at, as is right where no `Last-Modified` is given.
+/// Judges in the order of RFC 9110, section 13.2.2, for a blob whose entity tag is `tag`, quotes
+/// included. `If-Unmodified-Since` and `If-Modified-Since` are not looked at, as is right where no
+/// `Last-Modified` is given.
 pub(super) fn judge(headers: &HeaderMap, tag: &[u8]) -> Verdict {
     if headers.contains_key(IF_MATCH) && !lists(headers, IF_MATCH, tag, Comparison::Strong) {
         return Verdict::Failed;
@@ -31,10 +32,13 @@ pub(super) fn judge(headers: &HeaderMap, tag: &[u8]) -> Verdict {
     if headers.contains_key(IF_NONE_MATCH) && lists(headers, IF_NONE_MATCH, tag, Comparison::Weak) {
         return Verdict::NotModified;
     }
-    Verdict::Go { by_range: headers.contains_key(RANGE) && range_applies(headers, tag) }
+    Verdict::Go {
+        by_range: headers.contains_key(RANGE) && range_applies(headers, tag),
+    }
 }
 
-/// Whether there is no `If-Range`, or one with this tag. A date never matches, and neither does a weak tag.
+/// Whether there is no `If-Range`, or one with this tag. A date never matches, and neither does a
+/// weak tag.
 fn range_applies(headers: &HeaderMap, tag: &[u8]) -> bool {
     let mut lines = headers.get_all(IF_RANGE).iter();
     match (lines.next(), lines.next()) {
@@ -44,16 +48,25 @@ fn range_applies(headers: &HeaderMap, tag: &[u8]) -> bool {
     }
 }
 
-/// Whether the header, in all its lines, is `*` or has the tag in its list. A list ends at its first mistake.
+/// Whether the header, in all its lines, is `*` or has the tag in its list. A list ends at its
+/// first mistake.
 fn lists(headers: &HeaderMap, name: HeaderName, tag: &[u8], comparison: Comparison) -> bool {
     let lines = headers.get_all(name);
-    if lines.iter().all(|line| line.as_bytes().trim_ascii() == b"*") {
+    if lines
+        .iter()
+        .all(|line| line.as_bytes().trim_ascii() == b"*")
+    {
         return lines.iter().count() == 1;
     }
     for line in lines {
         let mut rest = line.as_bytes();
-        while let Some(start) = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b',')) {
-            let Some((element, after)) = element(&rest[start..]) else { return false };
+        while let Some(start) = rest
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\t' | b','))
+        {
+            let Some((element, after)) = element(&rest[start..]) else {
+                return false;
+            };
             if element.opaque == tag && !(element.weak && comparison == Comparison::Strong) {
                 return true;
             }
@@ -69,12 +82,22 @@ struct Element<'a> {
     opaque: &'a [u8],
 }
 
-/// An entity tag at the start of `text`, and what follows it; `None` if there is none, or something other than a comma behind it.
+/// An entity tag at the start of `text`, and what follows it; `None` if there is none, or something
+/// other than a comma behind it.
 fn element(text: &[u8]) -> Option<(Element<'_>, &[u8])> {
-    let (weak, text) = text.strip_prefix(b"W/").map_or((false, text), |text| (true, text));
-    let inner = text.strip_prefix(b"\"")?.iter().take_while(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)).count();
+    let (weak, text) = text
+        .strip_prefix(b"W/")
+        .map_or((false, text), |text| (true, text));
+    let inner = text
+        .strip_prefix(b"\"")?
+        .iter()
+        .take_while(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..))
+        .count();
     let (opaque, after) = text.split_at_checked(inner + 2)?;
-    let ends = after.trim_ascii_start().first().is_none_or(|byte| *byte == b',');
+    let ends = after
+        .trim_ascii_start()
+        .first()
+        .is_none_or(|byte| *byte == b',');
     (opaque.ends_with(b"\"") && ends).then_some((Element { weak, opaque }, after))
 }
 
@@ -126,31 +149,73 @@ mod tests {
             ("\"", false, false),
             ("W/", false, false),
         ] {
-            assert_eq!(verdict(&[(IF_MATCH, value)]), if strong { GO } else { Verdict::Failed }, "{value}");
-            assert_eq!(verdict(&[(IF_NONE_MATCH, value)]), if weak { Verdict::NotModified } else { GO }, "{value}");
+            assert_eq!(
+                verdict(&[(IF_MATCH, value)]),
+                if strong { GO } else { Verdict::Failed },
+                "{value}"
+            );
+            assert_eq!(
+                verdict(&[(IF_NONE_MATCH, value)]),
+                if weak { Verdict::NotModified } else { GO },
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn several_lines_are_one_list() {
         assert_eq!(verdict(&[(IF_MATCH, "\"a\""), (IF_MATCH, "\"zQ\"")]), GO);
-        assert_eq!(verdict(&[(IF_MATCH, "\"a\""), (IF_MATCH, "\"b\"")]), Verdict::Failed);
-        assert_eq!(verdict(&[(IF_MATCH, "*"), (IF_MATCH, "*")]), Verdict::Failed);
+        assert_eq!(
+            verdict(&[(IF_MATCH, "\"a\""), (IF_MATCH, "\"b\"")]),
+            Verdict::Failed
+        );
+        assert_eq!(
+            verdict(&[(IF_MATCH, "*"), (IF_MATCH, "*")]),
+            Verdict::Failed
+        );
     }
 
     #[test]
     fn if_match_comes_first_and_if_range_last() {
-        assert_eq!(verdict(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"zQ\"")]), Verdict::Failed);
-        assert_eq!(verdict(&[(IF_MATCH, "\"zQ\""), (IF_NONE_MATCH, "\"zQ\"")]), Verdict::NotModified);
-        let ranged = |pairs: &[(HeaderName, &str)]| verdict(&[&[(RANGE, "bytes=0-1")], pairs].concat());
+        assert_eq!(
+            verdict(&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"zQ\"")]),
+            Verdict::Failed
+        );
+        assert_eq!(
+            verdict(&[(IF_MATCH, "\"zQ\""), (IF_NONE_MATCH, "\"zQ\"")]),
+            Verdict::NotModified
+        );
+        let ranged =
+            |pairs: &[(HeaderName, &str)]| verdict(&[&[(RANGE, "bytes=0-1")], pairs].concat());
         let go = |by_range| Verdict::Go { by_range };
         assert_eq!(ranged(&[]), go(true));
         assert_eq!(ranged(&[(IF_RANGE, "\"zQ\"")]), go(true));
-        assert_eq!(ranged(&[(IF_MATCH, "*"), (IF_NONE_MATCH, "\"a\""), (IF_RANGE, "\"zQ\"")]), go(true));
-        for other in ["\"a\"", "W/\"zQ\"", "*", "zQ", "", "\"zQ\", \"zQ\"", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+        assert_eq!(
+            ranged(&[
+                (IF_MATCH, "*"),
+                (IF_NONE_MATCH, "\"a\""),
+                (IF_RANGE, "\"zQ\"")
+            ]),
+            go(true)
+        );
+        for other in [
+            "\"a\"",
+            "W/\"zQ\"",
+            "*",
+            "zQ",
+            "",
+            "\"zQ\", \"zQ\"",
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+        ] {
             assert_eq!(ranged(&[(IF_RANGE, other)]), go(false), "{other}");
         }
-        assert_eq!(ranged(&[(IF_RANGE, "\"zQ\""), (IF_RANGE, "\"zQ\"")]), go(false));
-        assert_eq!(ranged(&[(IF_NONE_MATCH, "\"zQ\""), (IF_RANGE, "\"a\"")]), Verdict::NotModified);
+        assert_eq!(
+            ranged(&[(IF_RANGE, "\"zQ\""), (IF_RANGE, "\"zQ\"")]),
+            go(false)
+        );
+        assert_eq!(
+            ranged(&[(IF_NONE_MATCH, "\"zQ\""), (IF_RANGE, "\"a\"")]),
+            Verdict::NotModified
+        );
     }
 }

@@ -4,7 +4,8 @@ use ::http::HeaderMap;
 use ::http::header::RANGE;
 use storehouse_objectstore::ByteRange;
 
-/// The one range that a request asks for. Numbers that do not fit are as large as may be: no blob has that many bytes.
+/// The one range that a request asks for. Numbers that do not fit are as large as may be: no blob
+/// has that many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// `first-`
@@ -31,8 +32,8 @@ impl Asked {
     }
 }
 
-/// The range that is asked for; `None` for the whole blob: without the header, with several ranges, in another unit, or with a mistake anywhere. RFC 9110
-/// lets a server ignore any of these.
+/// The range that is asked for; `None` for the whole blob: without the header, with several ranges,
+/// in another unit, or with a mistake anywhere. RFC 9110 lets a server ignore any of these.
 pub(super) fn asked(headers: &HeaderMap) -> Option<Asked> {
     let mut lines = headers.get_all(RANGE).iter();
     let line = lines.next()?;
@@ -70,7 +71,10 @@ fn only(list: &[u8]) -> Option<&[u8]> {
     if !list.contains(&b',') {
         return Some(list);
     }
-    let mut elements = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty());
+    let mut elements = list
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty());
     elements.next().filter(|_| elements.next().is_none())
 }
 
@@ -82,7 +86,11 @@ fn digits(text: &[u8]) -> Option<&[u8]> {
 }
 
 fn value(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    digits.iter().fold(0, |value: u64, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
+    })
 }
 
 #[cfg(test)]
@@ -104,7 +112,10 @@ mod tests {
             ("bytes=1-2 , ,\t", Between(1, 2)),
             ("bytes=18446744073709551615-", From(u64::MAX)),
             ("bytes=0-18446744073709551616", Between(0, u64::MAX)),
-            ("bytes=99999999999999999999-999999999999999999999", Between(u64::MAX, u64::MAX)),
+            (
+                "bytes=99999999999999999999-999999999999999999999",
+                Between(u64::MAX, u64::MAX),
+            ),
             ("bytes=-99999999999999999999", Suffix(u64::MAX)),
         ] {
             assert_eq!(parse(line.as_bytes()), Some(expected), "{line}");

@@ -1,5 +1,8 @@
 //! What several test files need.
-#![allow(dead_code, reason = "each test file is its own crate and uses its own part")]
+#![allow(
+    dead_code,
+    reason = "each test file is its own crate and uses its own part"
+)]
 
 mod watched;
 
@@ -57,7 +60,11 @@ pub(crate) fn any_function() -> impl Strategy<Value = HashFunction> {
 
 /// A body that comes in pieces of `piece` bytes and does not know its size.
 pub(crate) fn in_pieces(bytes: &[u8], piece: usize) -> Body {
-    let pieces: Vec<_> = bytes.chunks(piece).map(Bytes::copy_from_slice).map(Ok::<_, std::io::Error>).collect();
+    let pieces: Vec<_> = bytes
+        .chunks(piece)
+        .map(Bytes::copy_from_slice)
+        .map(Ok::<_, std::io::Error>)
+        .collect();
     Body::from_stream(stream::iter(pieces))
 }
 
@@ -75,10 +82,20 @@ pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
 
 /// All keys in the object store, blobs' or not.
 pub(crate) async fn all_keys(store: &impl ObjectStore) -> Vec<String> {
-    let entries: Vec<Entry> = store.list(ListOptions::default()).try_collect().await.unwrap();
-    entries.into_iter().map(|entry| entry.key.to_string()).collect()
+    let entries: Vec<Entry> = store
+        .list(ListOptions::default())
+        .try_collect()
+        .await
+        .unwrap();
+    entries
+        .into_iter()
+        .map(|entry| entry.key.to_string())
+        .collect()
 }
 
-pub(crate) async fn all_blobs<S: ObjectStore, E: KeyEncoder>(blobs: &BlobStore<S, E>, options: ListBlobs) -> Vec<BlobInfo> {
+pub(crate) async fn all_blobs<S: ObjectStore, E: KeyEncoder>(
+    blobs: &BlobStore<S, E>,
+    options: ListBlobs,
+) -> Vec<BlobInfo> {
     blobs.list(options).map(Result::unwrap).collect().await
 }

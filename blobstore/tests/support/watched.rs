@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, ObjectStore, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object,
+    ObjectStore, PutOptions, PutResult, Result,
 };
 use tokio::sync::Semaphore;
 
@@ -54,8 +55,16 @@ impl<S> Watched<S> {
     }
 
     pub(crate) fn stalling(store: S, stalls_after: u64) -> Self {
-        let counts = Counts { requests: AtomicUsize::new(0), bytes: AtomicU64::new(0), gone: Semaphore::new(0) };
-        Self { store, stalls_after, counts: Arc::new(counts) }
+        let counts = Counts {
+            requests: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+            gone: Semaphore::new(0),
+        };
+        Self {
+            store,
+            stalls_after,
+            counts: Arc::new(counts),
+        }
     }
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
@@ -79,7 +88,9 @@ impl Stream for WatchedBody {
         let polled = self.body.poll_next_unpin(cx);
         if let Poll::Ready(Some(Ok(piece))) = &polled {
             self.left = self.left.saturating_sub(piece.len() as u64);
-            self.counts.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            self.counts
+                .bytes
+                .fetch_add(piece.len() as u64, Ordering::Relaxed);
         }
         polled
     }
@@ -93,7 +104,12 @@ impl Drop for WatchedBody {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for Watched<S> {
-    fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
         self.store.put(key, body, options)
     }
 
@@ -103,8 +119,15 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
         async move {
             let object = got.await?;
             let len = object.range.end - object.range.start;
-            let body = WatchedBody { body: object.body, left: self.stalls_after, counts: self.counts() };
-            Ok(Object { body: Body::from_stream(body).with_size(len), ..object })
+            let body = WatchedBody {
+                body: object.body,
+                left: self.stalls_after,
+                counts: self.counts(),
+            };
+            Ok(Object {
+                body: Body::from_stream(body).with_size(len),
+                ..object
+            })
         }
         .boxed()
     }

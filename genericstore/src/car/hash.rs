@@ -33,7 +33,10 @@ pub fn dag_cbor_cid_of(block: &[u8]) -> Cid {
 
 fn cid_of(codec: u64, sha256: [u8; 32]) -> Cid {
     // A multihash holds up to 64 bytes, so wrapping 32 cannot fail; the default is never used.
-    Cid::new_v1(codec, Multihash::wrap(SHA2_256, &sha256).unwrap_or_default())
+    Cid::new_v1(
+        codec,
+        Multihash::wrap(SHA2_256, &sha256).unwrap_or_default(),
+    )
 }
 
 /// Whether `data` is what `cid` names, by sha2-256, sha2-512 or identity.
@@ -48,5 +51,11 @@ pub fn check_hash(cid: &Cid, data: &[u8]) -> Result<(), CarProblem> {
         IDENTITY => data == digest,
         code => return Err(CarProblem::HashFunction { code }),
     };
-    if same { Ok(()) } else { Err(CarProblem::Hash { cid: Box::new(*cid) }) }
+    if same {
+        Ok(())
+    } else {
+        Err(CarProblem::Hash {
+            cid: Box::new(*cid),
+        })
+    }
 }

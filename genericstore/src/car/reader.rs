@@ -11,7 +11,8 @@ use crate::dag_cbor::{Problem, Reader};
 pub struct CarLimits {
     /// The header, in bytes (inclusive). Default: 64 KiB, some 1,500 roots.
     pub header: usize,
-    /// A block with its CID, in bytes (inclusive). Default: 32 MiB, which is also what Go's reader takes.
+    /// A block with its CID, in bytes (inclusive). Default: 32 MiB, which is also what Go's reader
+    /// takes.
     pub section: usize,
     /// The number of blocks (inclusive). Default: 1,048,576.
     pub blocks: usize,
@@ -19,7 +20,11 @@ pub struct CarLimits {
 
 impl Default for CarLimits {
     fn default() -> Self {
-        Self { header: 64 << 10, section: 32 << 20, blocks: 1 << 20 }
+        Self {
+            header: 64 << 10,
+            section: 32 << 20,
+            blocks: 1 << 20,
+        }
     }
 }
 
@@ -53,10 +58,19 @@ impl<R: Read> CarReader<R> {
     /// [`CarError`] if there is none, or none of version 1.
     pub fn new(mut reader: R, limits: CarLimits) -> Result<Self, CarError> {
         let at = |problem| CarError { offset: 0, problem };
-        let (size, width) = read_size(&mut reader, limits.header).map_err(at)?.ok_or(CarProblem::Truncated).map_err(at)?;
+        let (size, width) = read_size(&mut reader, limits.header)
+            .map_err(at)?
+            .ok_or(CarProblem::Truncated)
+            .map_err(at)?;
         let header = read_exact(&mut reader, size).map_err(at)?;
         let roots = parse_header(&header).map_err(at)?;
-        Ok(Self { reader, limits, roots, offset: (width + size) as u64, blocks: 0 })
+        Ok(Self {
+            reader,
+            limits,
+            roots,
+            offset: (width + size) as u64,
+            blocks: 0,
+        })
     }
 
     /// The roots that the header names.
@@ -79,14 +93,20 @@ impl<R: Read> CarReader<R> {
     /// The next block, or `None` at the end.
     ///
     /// # Errors
-    /// [`CarError`]. After [`CarProblem::Hash`] and [`CarProblem::HashFunction`] reading can go on with the next block; after any other error
-    /// there is no telling where a next block would begin.
+    /// [`CarError`]. After [`CarProblem::Hash`] and [`CarProblem::HashFunction`] reading can go on
+    /// with the next block; after any other error there is no telling where a next block would
+    /// begin.
     pub fn next_block(&mut self) -> Result<Option<Block>, CarError> {
         let offset = self.offset;
         let at = |problem| CarError { offset, problem };
-        let Some((size, width)) = read_size(&mut self.reader, self.limits.section).map_err(at)? else { return Ok(None) };
+        let Some((size, width)) = read_size(&mut self.reader, self.limits.section).map_err(at)?
+        else {
+            return Ok(None);
+        };
         if self.blocks == self.limits.blocks {
-            return Err(at(CarProblem::Blocks { limit: self.limits.blocks }));
+            return Err(at(CarProblem::Blocks {
+                limit: self.limits.blocks,
+            }));
         }
         let mut data = read_exact(&mut self.reader, size).map_err(at)?;
         let section = (width + size) as u64;
@@ -95,7 +115,12 @@ impl<R: Read> CarReader<R> {
         let (cid, cid_len) = leading_cid(&data).map_err(at)?;
         data.drain(..cid_len);
         check_hash(&cid, &data).map_err(at)?;
-        Ok(Some(Block { cid, data, offset, section }))
+        Ok(Some(Block {
+            cid,
+            data,
+            offset,
+            section,
+        }))
     }
 }
 
@@ -106,7 +131,8 @@ pub(super) fn leading_cid(section: &[u8]) -> Result<(Cid, usize), CarProblem> {
     Ok((cid, section.len() - rest.len()))
 }
 
-/// The roots of a canonical header: exactly `roots` and `version`, and nothing that encodes differently when written again.
+/// The roots of a canonical header: exactly `roots` and `version`, and nothing that encodes
+/// differently when written again.
 pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
     let parse = || {
         let mut reader = Reader::new(header);
@@ -114,7 +140,9 @@ pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
         reader.fields(|reader, key| {
             match key {
                 b"roots" => {
-                    let list = (0..reader.list()?).map(|_| reader.link()).collect::<Result<Vec<_>, _>>()?;
+                    let list = (0..reader.list()?)
+                        .map(|_| reader.link())
+                        .collect::<Result<Vec<_>, _>>()?;
                     reader.set("roots", &mut roots, list)?;
                 }
                 b"version" => {
@@ -129,18 +157,31 @@ pub(super) fn parse_header(header: &[u8]) -> Result<Vec<Cid>, CarProblem> {
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
         Ok::<_, crate::dag_cbor::DecodeError>((roots.ok_or(missing("roots"))?, version))
     };
-    let Ok((roots, Some(1))) = parse() else { return Err(CarProblem::Header) };
+    let Ok((roots, Some(1))) = parse() else {
+        return Err(CarProblem::Header);
+    };
     let mut canonical = Vec::with_capacity(header.len() + 10);
     write_header(&mut canonical, &roots);
-    if canonical.ends_with(header) { Ok(roots) } else { Err(CarProblem::Header) }
+    if canonical.ends_with(header) {
+        Ok(roots)
+    } else {
+        Err(CarProblem::Header)
+    }
 }
 
 /// A length and the bytes that it took, or `None` at the end of the data.
-pub(super) fn read_size(reader: &mut impl Read, limit: usize) -> Result<Option<(usize, usize)>, CarProblem> {
+pub(super) fn read_size(
+    reader: &mut impl Read,
+    limit: usize,
+) -> Result<Option<(usize, usize)>, CarProblem> {
     let mut value = 0_u64;
     for width in 0..9 {
         let Some(byte) = read_byte(reader)? else {
-            return if width == 0 { Ok(None) } else { Err(CarProblem::Truncated) };
+            return if width == 0 {
+                Ok(None)
+            } else {
+                Err(CarProblem::Truncated)
+            };
         };
         value |= u64::from(byte & 0x7f) << (7 * width);
         if byte & 0x80 == 0 {
@@ -170,6 +211,13 @@ fn read_byte(reader: &mut impl Read) -> Result<Option<u8>, CarProblem> {
 /// Exactly `size` bytes, without believing `size` before they have come.
 fn read_exact(reader: &mut impl Read, size: usize) -> Result<Vec<u8>, CarProblem> {
     let mut bytes = Vec::with_capacity(size.min(1 << 10));
-    reader.take(size as u64).read_to_end(&mut bytes).map_err(|e| CarProblem::Io(Arc::new(e)))?;
-    if bytes.len() == size { Ok(bytes) } else { Err(CarProblem::Truncated) }
+    reader
+        .take(size as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CarProblem::Io(Arc::new(e)))?;
+    if bytes.len() == size {
+        Ok(bytes)
+    } else {
+        Err(CarProblem::Truncated)
+    }
 }

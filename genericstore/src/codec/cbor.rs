@@ -3,7 +3,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Codec, CodecError};
 
-/// CBOR, by [`ciborium`]. For records whose links are to be links, take [`DagCbor`](super::DagCbor).
+/// CBOR, by [`ciborium`]. For records whose links are to be links, take
+/// [`DagCbor`](super::DagCbor).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cbor;
 
@@ -20,6 +21,13 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Cbor {
         let mut rest: &[u8] = bytes;
         let value = ciborium::from_reader(&mut rest).map_err(|e| CodecError::new(FORMAT, e))?;
         // The crate stops after the first value.
-        if rest.is_empty() { Ok(value) } else { Err(CodecError::new(FORMAT, format!("{} bytes follow the value", rest.len()))) }
+        if rest.is_empty() {
+            Ok(value)
+        } else {
+            Err(CodecError::new(
+                FORMAT,
+                format!("{} bytes follow the value", rest.len()),
+            ))
+        }
     }
 }

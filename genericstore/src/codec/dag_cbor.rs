@@ -3,7 +3,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Codec, CodecError};
 
-/// dag-cbor, by [`serde_ipld_dagcbor`]: maps sorted, links as [`Cid`](ipld_core::cid::Cid)s. Strict when decoding.
+/// dag-cbor, by [`serde_ipld_dagcbor`]: maps sorted, links as [`Cid`](ipld_core::cid::Cid)s. Strict
+/// when decoding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DagCbor;
 
@@ -11,7 +12,9 @@ const FORMAT: &str = "dag-cbor";
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for DagCbor {
     fn encode(&self, value: &T) -> Result<Bytes, CodecError> {
-        serde_ipld_dagcbor::to_vec(value).map(Bytes::from).map_err(|e| CodecError::new(FORMAT, e))
+        serde_ipld_dagcbor::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|e| CodecError::new(FORMAT, e))
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<T, CodecError> {

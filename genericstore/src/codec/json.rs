@@ -11,7 +11,9 @@ const FORMAT: &str = "JSON";
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     fn encode(&self, value: &T) -> Result<Bytes, CodecError> {
-        serde_json::to_vec(value).map(Bytes::from).map_err(|e| CodecError::new(FORMAT, e))
+        serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|e| CodecError::new(FORMAT, e))
     }
 
     fn decode(&self, bytes: &Bytes) -> Result<T, CodecError> {

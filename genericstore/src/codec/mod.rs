@@ -24,8 +24,9 @@ use storehouse_objectstore::BoxError;
 
 /// Encodes values of one type as bytes and decodes them again.
 ///
-/// Decoding is given bytes from outside: it must answer any of them with a value or an error, never a panic, and allocate no more than a small
-/// multiple of their number. It may keep slices of the bytes.
+/// Decoding is given bytes from outside: it must answer any of them with a value or an error, never
+/// a panic, and allocate no more than a small multiple of their number. It may keep slices of the
+/// bytes.
 pub trait Codec<T>: Debug + Send + Sync + 'static {
     /// The bytes of `value`.
     ///
@@ -53,6 +54,9 @@ pub struct CodecError {
 impl CodecError {
     /// An error of the codec of `format`.
     pub fn new(format: &'static str, source: impl Into<BoxError>) -> Self {
-        Self { format, source: source.into() }
+        Self {
+            format,
+            source: source.into(),
+        }
     }
 }

@@ -60,7 +60,11 @@ impl<'a> Reader<'a> {
     /// A reader of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { all: bytes, at: 0, depth: 0 }
+        Self {
+            all: bytes,
+            at: 0,
+            depth: 0,
+        }
     }
 
     /// Where the next value begins, in bytes.
@@ -91,7 +95,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Problem::Truncated`] at the end.
     pub fn kind(&self) -> Result<Kind> {
-        let first = self.all.get(self.at).ok_or(Self::error_at(self.at, Problem::Truncated))?;
+        let first = self
+            .all
+            .get(self.at)
+            .ok_or(Self::error_at(self.at, Problem::Truncated))?;
         Ok(kind(*first))
     }
 
@@ -127,7 +134,8 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str> {
         let start = self.at;
         let len = self.head(3, "text")?;
-        std::str::from_utf8(self.take(start, len)?).map_err(|_| Self::error_at(start, Problem::Utf8))
+        std::str::from_utf8(self.take(start, len)?)
+            .map_err(|_| Self::error_at(start, Problem::Utf8))
     }
 
     /// The head of a list: so many values follow.
@@ -160,17 +168,30 @@ impl<'a> Reader<'a> {
             return Err(Self::error_at(start, Problem::Form("a tag other than 42")));
         }
         let bad = || Self::error_at(start, Problem::Link);
-        let mut cid = self.bytes().map_err(|_| bad())?.strip_prefix(&[0]).ok_or_else(bad)?;
+        let mut cid = self
+            .bytes()
+            .map_err(|_| bad())?
+            .strip_prefix(&[0])
+            .ok_or_else(bad)?;
         let parsed = Cid::read_bytes(&mut cid).map_err(|_| bad())?;
-        if cid.is_empty() { Ok(parsed) } else { Err(bad()) }
+        if cid.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(bad())
+        }
     }
 
-    /// A map as fields: `field` is called with each key, to read its value from the reader; it answers whether there is such a field.
-    /// Keys that come twice must be found there, as [`Reader::set`] does.
+    /// A map as fields: `field` is called with each key, to read its value from the reader; it
+    /// answers whether there is such a field. Keys that come twice must be found there, as
+    /// [`Reader::set`] does.
     ///
     /// # Errors
-    /// [`DecodeError`] if the next value is no map, or what `field` answers; [`Problem::UnknownField`] if it answers `false`.
-    pub fn fields(&mut self, mut field: impl FnMut(&mut Self, &'a [u8]) -> Result<bool>) -> Result<()> {
+    /// [`DecodeError`] if the next value is no map, or what `field` answers;
+    /// [`Problem::UnknownField`] if it answers `false`.
+    pub fn fields(
+        &mut self,
+        mut field: impl FnMut(&mut Self, &'a [u8]) -> Result<bool>,
+    ) -> Result<()> {
         for _ in 0..self.map()? {
             let start = self.at;
             let len = self.head(3, "text")?;
@@ -194,8 +215,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of the next value, whatever it is, checked all the way down: of them [`Reader::ipld`] makes a value. Nothing is kept of it,
-    /// so that this takes no memory but for the keys of the maps that lie around one place.
+    /// The bytes of the next value, whatever it is, checked all the way down: of them
+    /// [`Reader::ipld`] makes a value. Nothing is kept of it, so that this takes no memory but for
+    /// the keys of the maps that lie around one place.
     ///
     /// # Errors
     /// [`DecodeError`] if it is not dag-cbor.
@@ -250,7 +272,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn deeper(&mut self, start: usize) -> Result<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(Self::error_at(start, Problem::Depth)) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(Self::error_at(start, Problem::Depth))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn simple(&mut self) -> Result<Ipld> {
@@ -261,16 +287,32 @@ impl<'a> Reader<'a> {
             0xf5 => Ipld::Bool(true),
             0xf6 => Ipld::Null,
             0xfb => {
-                let bytes: [u8; 8] = self.take(start, 8)?.try_into().map_err(|_| Self::error_at(start, Problem::Truncated))?;
+                let bytes: [u8; 8] = self
+                    .take(start, 8)?
+                    .try_into()
+                    .map_err(|_| Self::error_at(start, Problem::Truncated))?;
                 let float = f64::from_be_bytes(bytes);
                 if !float.is_finite() {
-                    return Err(Self::error_at(start, Problem::Form("a float that is no number")));
+                    return Err(Self::error_at(
+                        start,
+                        Problem::Form("a float that is no number"),
+                    ));
                 }
                 Ipld::Float(float)
             }
-            0xf9 | 0xfa => return Err(Self::error_at(start, Problem::Form("a float of less than 64 bits"))),
+            0xf9 | 0xfa => {
+                return Err(Self::error_at(
+                    start,
+                    Problem::Form("a float of less than 64 bits"),
+                ));
+            }
             0xff => return Err(Self::error_at(start, Problem::Form("an indefinite length"))),
-            _ => return Err(Self::error_at(start, Problem::Form("a simple value other than true, false and null"))),
+            _ => {
+                return Err(Self::error_at(
+                    start,
+                    Problem::Form("a simple value other than true, false and null"),
+                ));
+            }
         })
     }
 
@@ -280,7 +322,13 @@ impl<'a> Reader<'a> {
         let truncated = || Self::error_at(start, Problem::Truncated);
         let first = *self.all.get(start).ok_or_else(truncated)?;
         if first >> 5 != major {
-            return Err(Self::error_at(start, Problem::Kind { found: kind(first), wanted }));
+            return Err(Self::error_at(
+                start,
+                Problem::Kind {
+                    found: kind(first),
+                    wanted,
+                },
+            ));
         }
         let info = first & 0x1f;
         let (width, least) = match info {
@@ -295,8 +343,13 @@ impl<'a> Reader<'a> {
             31 => return Err(Self::error_at(start, Problem::Form("an indefinite length"))),
             _ => return Err(Self::error_at(start, Problem::Form("a reserved length"))),
         };
-        let bytes = self.all.get(start + 1..start + 1 + width).ok_or_else(truncated)?;
-        let value = bytes.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        let bytes = self
+            .all
+            .get(start + 1..start + 1 + width)
+            .ok_or_else(truncated)?;
+        let value = bytes
+            .iter()
+            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
         if value < least {
             return Err(Self::error_at(start, Problem::NotMinimal));
         }
@@ -305,7 +358,9 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, start: usize, len: u64) -> Result<&'a [u8]> {
-        let len = usize::try_from(len).ok().filter(|len| *len <= self.all.len() - self.at);
+        let len = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= self.all.len() - self.at);
         let end = self.at + len.ok_or(Self::error_at(start, Problem::Truncated))?;
         let taken = &self.all[self.at..end];
         self.at = end;
@@ -315,7 +370,10 @@ impl<'a> Reader<'a> {
     /// A count of what takes at least `each` bytes: more than there can be is a lie.
     fn count(&self, start: usize, len: u64, each: usize) -> Result<usize> {
         let most = (self.all.len() - self.at) / each;
-        usize::try_from(len).ok().filter(|len| *len <= most).ok_or(Self::error_at(start, Problem::Truncated))
+        usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= most)
+            .ok_or(Self::error_at(start, Problem::Truncated))
     }
 }
 
@@ -357,15 +415,33 @@ mod tests {
             (&[0x5f, 0xff], Problem::Form("an indefinite length")),
             (&[0x1c], Problem::Form("a reserved length")),
             (&[0xf9, 0, 0], Problem::Form("a float of less than 64 bits")),
-            (&[0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], Problem::Form("a float that is no number")),
-            (&[0xf7], Problem::Form("a simple value other than true, false and null")),
+            (
+                &[0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],
+                Problem::Form("a float that is no number"),
+            ),
+            (
+                &[0xf7],
+                Problem::Form("a simple value other than true, false and null"),
+            ),
             (&[0xc1, 0], Problem::Form("a tag other than 42")),
             (&[0xd8, 42, 0x41, 0], Problem::Link),
             (&[0xd8, 42, 0x42, 1, 1], Problem::Link),
             (&[0x61, 0xff], Problem::Utf8),
-            (&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0], Problem::Truncated),
-            (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], Problem::Duplicate("a".into())),
-            (&[0xa1, 0, 0], Problem::Kind { found: Kind::Unsigned, wanted: "text" }),
+            (
+                &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
+                Problem::Truncated,
+            ),
+            (
+                &[0xa2, 0x61, b'a', 0, 0x61, b'a', 0],
+                Problem::Duplicate("a".into()),
+            ),
+            (
+                &[0xa1, 0, 0],
+                Problem::Kind {
+                    found: Kind::Unsigned,
+                    wanted: "text",
+                },
+            ),
             (&[0, 0], Problem::Trailing(1)),
         ] {
             assert_eq!(ipld(bytes), Err(problem), "{bytes:02x?}");
@@ -377,6 +453,9 @@ mod tests {
 
     #[test]
     fn keys_in_any_order() {
-        assert_eq!(ipld(&[0xa2, 0x61, b'b', 1, 0x61, b'a', 2]), ipld(&[0xa2, 0x61, b'a', 2, 0x61, b'b', 1]));
+        assert_eq!(
+            ipld(&[0xa2, 0x61, b'b', 1, 0x61, b'a', 2]),
+            ipld(&[0xa2, 0x61, b'a', 2, 0x61, b'b', 1])
+        );
     }
 }

@@ -10,7 +10,8 @@ pub(super) fn walk(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     value(reader, &mut Vec::new())
 }
 
-/// `keys` are those of all maps around this value, heads included: encoded, keys are in the order of canonical maps, and the same only if their texts are.
+/// `keys` are those of all maps around this value, heads included: encoded, keys are in the order
+/// of canonical maps, and the same only if their texts are.
 fn value(reader: &mut Reader<'_>, keys: &mut Vec<Range<usize>>) -> Result<(), DecodeError> {
     let start = reader.offset();
     match reader.kind()? {
@@ -58,8 +59,15 @@ fn value(reader: &mut Reader<'_>, keys: &mut Vec<Range<usize>>) -> Result<(), De
 
 /// That no key of a map occurs twice.
 fn distinct(reader: &Reader<'_>, keys: &mut [Range<usize>]) -> Result<(), DecodeError> {
-    keys.sort_unstable_by(|a, b| reader.all[a.clone()].cmp(&reader.all[b.clone()]).then(a.start.cmp(&b.start)));
-    let twice = keys.windows(2).filter(|pair| reader.all[pair[0].clone()] == reader.all[pair[1].clone()]).map(|pair| &pair[1]);
+    keys.sort_unstable_by(|a, b| {
+        reader.all[a.clone()]
+            .cmp(&reader.all[b.clone()])
+            .then(a.start.cmp(&b.start))
+    });
+    let twice = keys
+        .windows(2)
+        .filter(|pair| reader.all[pair[0].clone()] == reader.all[pair[1].clone()])
+        .map(|pair| &pair[1]);
     match twice.min_by_key(|key| key.start) {
         None => Ok(()),
         Some(key) => Err(duplicate(reader, key)),
@@ -67,7 +75,10 @@ fn distinct(reader: &Reader<'_>, keys: &mut [Range<usize>]) -> Result<(), Decode
 }
 
 fn duplicate(reader: &Reader<'_>, key: &Range<usize>) -> DecodeError {
-    let text = Reader::new(&reader.all[key.clone()]).text().unwrap_or_default().to_owned();
+    let text = Reader::new(&reader.all[key.clone()])
+        .text()
+        .unwrap_or_default()
+        .to_owned();
     Reader::error_at(key.start, Problem::Duplicate(text))
 }
 
@@ -78,12 +89,20 @@ mod tests {
     #[test]
     fn a_key_twice_is_found_wherever_it_is() {
         let twice = |bytes: &[u8]| Reader::new(bytes).raw().unwrap_err();
-        assert_eq!(twice(&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0]), Reader::error_at(4, Problem::Duplicate("a".into())));
+        assert_eq!(
+            twice(&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0]),
+            Reader::error_at(4, Problem::Duplicate("a".into()))
+        );
         // Not next to each other, and in a map within a map that has the same key.
         let inner = [0xa3, 0x61, b'b', 0, 0x61, b'a', 0, 0x61, b'b', 0];
-        assert_eq!(twice(&[&[0xa1, 0x61, b'b'][..], &inner].concat()), Reader::error_at(10, Problem::Duplicate("b".into())));
+        assert_eq!(
+            twice(&[&[0xa1, 0x61, b'b'][..], &inner].concat()),
+            Reader::error_at(10, Problem::Duplicate("b".into()))
+        );
         // Both an "a", but not of one map.
-        let bytes = [0xa2, 0x61, b'b', 0xa2, 0x61, b'c', 0, 0x61, b'a', 0, 0x61, b'a', 0];
+        let bytes = [
+            0xa2, 0x61, b'b', 0xa2, 0x61, b'c', 0, 0x61, b'a', 0, 0x61, b'a', 0,
+        ];
         assert_eq!(Reader::new(&bytes).raw().unwrap(), bytes);
     }
 }

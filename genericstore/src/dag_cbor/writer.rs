@@ -1,7 +1,8 @@
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 
-/// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts right.
+/// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts
+/// right.
 #[derive(Debug, Default)]
 pub struct Writer(Vec<u8>);
 
@@ -64,14 +65,17 @@ impl Writer {
         self.0.extend_from_slice(value);
     }
 
-    /// Any value, its maps put in order. Integers that CBOR cannot say, and no reader gives, become the nearest that it can.
+    /// Any value, its maps put in order. Integers that CBOR cannot say, and no reader gives, become
+    /// the nearest that it can.
     pub fn ipld(&mut self, value: &Ipld) {
         match value {
             Ipld::Null => self.null(),
             Ipld::Bool(value) => self.0.push(0xf4 + u8::from(*value)),
             Ipld::Integer(value) => match u64::try_from(*value) {
                 Ok(value) => self.uint(value),
-                Err(_) if *value < 0 => self.head(1, u64::try_from(-1 - *value).unwrap_or(u64::MAX)),
+                Err(_) if *value < 0 => {
+                    self.head(1, u64::try_from(-1 - *value).unwrap_or(u64::MAX))
+                }
                 Err(_) => self.uint(u64::MAX),
             },
             Ipld::Float(value) => {

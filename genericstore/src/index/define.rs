@@ -22,13 +22,21 @@ pub struct Definition<T> {
 
 impl<T> Clone for Definition<T> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), keys: Arc::clone(&self.keys), entries: self.entries.clone(), kind: self.kind.clone() }
+        Self {
+            name: self.name.clone(),
+            keys: Arc::clone(&self.keys),
+            entries: self.entries.clone(),
+            kind: self.kind.clone(),
+        }
     }
 }
 
 #[derive(Clone)]
 pub(super) enum IndexKind {
-    Unique { pointer: Arc<dyn Pointer>, takes_over: bool },
+    Unique {
+        pointer: Arc<dyn Pointer>,
+        takes_over: bool,
+    },
     Multi,
 }
 
@@ -89,14 +97,30 @@ macro_rules! common {
 common!(UniqueIndex, MultiIndex);
 
 impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
-    /// The index `name`, in which a record is found by each of its `keys`. A put of a record with a key that another record holds is refused.
-    pub fn new(name: impl Into<String>, keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static) -> Self {
-        let kind = IndexKind::Unique { pointer: Arc::new(TextPointer), takes_over: false };
-        Self(Arc::new(Definition { name: name.into(), keys: texts(keys), entries: None, kind }), PhantomData)
+    /// The index `name`, in which a record is found by each of its `keys`. A put of a record with a
+    /// key that another record holds is refused.
+    pub fn new(
+        name: impl Into<String>,
+        keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static,
+    ) -> Self {
+        let kind = IndexKind::Unique {
+            pointer: Arc::new(TextPointer),
+            takes_over: false,
+        };
+        Self(
+            Arc::new(Definition {
+                name: name.into(),
+                keys: texts(keys),
+                entries: None,
+                kind,
+            }),
+            PhantomData,
+        )
     }
 
-    /// A put takes a key over from the record that holds it, instead of being refused. When the record that took it over gives it up, the key leads
-    /// nowhere until it is put again or the store is [repaired](crate::GenericStore::repair), even if the former holder still has it.
+    /// A put takes a key over from the record that holds it, instead of being refused. When the
+    /// record that took it over gives it up, the key leads nowhere until it is put again or the
+    /// store is [repaired](crate::GenericStore::repair), even if the former holder still has it.
     #[must_use]
     pub fn taking_over(self) -> Self {
         self.change(|definition| {
@@ -119,12 +143,25 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
 
 impl<T: 'static, K: ToString + 'static> MultiIndex<T, K> {
     /// The index `name`, in which a record is found by each of its `keys`.
-    pub fn new(name: impl Into<String>, keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Definition { name: name.into(), keys: texts(keys), entries: None, kind: IndexKind::Multi }), PhantomData)
+    pub fn new(
+        name: impl Into<String>,
+        keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static,
+    ) -> Self {
+        Self(
+            Arc::new(Definition {
+                name: name.into(),
+                keys: texts(keys),
+                entries: None,
+                kind: IndexKind::Multi,
+            }),
+            PhantomData,
+        )
     }
 }
 
-fn texts<T: 'static, K: ToString + 'static>(keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static) -> KeysOf<T> {
+fn texts<T: 'static, K: ToString + 'static>(
+    keys: impl Fn(&T) -> Vec<K> + Send + Sync + 'static,
+) -> KeysOf<T> {
     Arc::new(move |record| {
         let mut texts: Vec<String> = keys(record).iter().map(K::to_string).collect();
         texts.sort_unstable();
@@ -149,7 +186,13 @@ impl<T> Index<T> {
     }
 
     pub(super) fn takes_over(&self) -> bool {
-        matches!(self.definition.kind, IndexKind::Unique { takes_over: true, .. })
+        matches!(
+            self.definition.kind,
+            IndexKind::Unique {
+                takes_over: true,
+                ..
+            }
+        )
     }
 
     pub(super) fn kind(&self) -> &IndexKind {
@@ -181,9 +224,16 @@ impl<T> Index<T> {
                 })?;
                 (escaped, value)
             }
-            IndexKind::Multi => (format!("{escaped}{}{key}", self.separator()), bytes::Bytes::new()),
+            IndexKind::Multi => (
+                format!("{escaped}{}{key}", self.separator()),
+                bytes::Bytes::new(),
+            ),
         };
-        Ok(Entry { text: text.to_owned(), key: self.entries.object_key(&name)?, value })
+        Ok(Entry {
+            text: text.to_owned(),
+            key: self.entries.object_key(&name)?,
+            value,
+        })
     }
 }
 
@@ -195,13 +245,18 @@ pub(crate) struct Indexes<T> {
 
 impl<T> Default for Indexes<T> {
     fn default() -> Self {
-        Self { all: Vec::new(), locks: Arc::default() }
+        Self {
+            all: Vec::new(),
+            locks: Arc::default(),
+        }
     }
 }
 
 impl<T> fmt::Debug for Indexes<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.all.iter().map(|index| index.name())).finish()
+        f.debug_list()
+            .entries(self.all.iter().map(|index| index.name()))
+            .finish()
     }
 }
 
@@ -212,11 +267,16 @@ impl<T> Indexes<T> {
 
     /// Whether an object lies among the entries.
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        self.all.iter().any(|index| key.as_str().starts_with(index.entries.prefix()))
+        self.all
+            .iter()
+            .any(|index| key.as_str().starts_with(index.entries.prefix()))
     }
 
     pub(crate) fn with(&self, definition: Arc<Definition<T>>, records: &Namespace) -> Result<Self> {
-        let wrong = |reason| Error::Config { what: format!("index {:?}", definition.name), reason };
+        let wrong = |reason| Error::Config {
+            what: format!("index {:?}", definition.name),
+            reason,
+        };
         let entries = match &definition.entries {
             Some(entries) => entries.clone(),
             None => default_entries(records, &definition.name)?,
@@ -225,20 +285,31 @@ impl<T> Indexes<T> {
         if records.prefix().starts_with(entries.prefix()) {
             return Err(wrong("its entries would lie around the records"));
         }
-        let clash =
-            |other: &Index<T>| other.entries.prefix().starts_with(entries.prefix()) || entries.prefix().starts_with(other.entries.prefix());
+        let clash = |other: &Index<T>| {
+            other.entries.prefix().starts_with(entries.prefix())
+                || entries.prefix().starts_with(other.entries.prefix())
+        };
         if self.all.iter().any(|other| clash(other)) {
             return Err(wrong("its entries would lie among those of another index"));
         }
         let mut all = self.all.clone();
-        all.push(Arc::new(Index { definition, entries }));
-        Ok(Self { all, locks: Arc::clone(&self.locks) })
+        all.push(Arc::new(Index {
+            definition,
+            entries,
+        }));
+        Ok(Self {
+            all,
+            locks: Arc::clone(&self.locks),
+        })
     }
 
     pub(super) fn find(&self, wanted: &Arc<Definition<T>>) -> Result<&Arc<Index<T>>> {
         self.all
             .iter()
             .find(|index| Arc::ptr_eq(&index.definition, wanted))
-            .ok_or_else(|| Error::Config { what: format!("index {:?}", wanted.name), reason: "it is not one of this store" })
+            .ok_or_else(|| Error::Config {
+                what: format!("index {:?}", wanted.name),
+                reason: "it is not one of this store",
+            })
     }
 }

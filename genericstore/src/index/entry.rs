@@ -41,7 +41,8 @@ pub(super) struct Entry {
     pub(super) value: Bytes,
 }
 
-/// Beside the records: `fruit/` has `fruit.index/{name}/`, everything has `.index/{name}/`, and `fruit-` has `fruit-index-{name}-`.
+/// Beside the records: `fruit/` has `fruit.index/{name}/`, everything has `.index/{name}/`, and
+/// `fruit-` has `fruit-index-{name}-`.
 pub(super) fn default_entries(records: &Namespace, name: &str) -> Result<Namespace> {
     let prefix = match records.prefix() {
         "" => format!(".index/{name}/"),
@@ -55,9 +56,10 @@ pub(super) fn default_entries(records: &Namespace, name: &str) -> Result<Namespa
 
 /// `text` as one segment of a key, so that different texts stay different.
 ///
-/// In folders all stays but `/`, `%`, control characters and the segments `.`, `..` and nothing at all, which become `%` and two hexadecimal
-/// digits a byte (a lone `%` for nothing). Under plain names all becomes `=` and two digits but `0`-`9`, `a`-`z`, `-` and `_`, for stores that
-/// take little else.
+/// In folders all stays but `/`, `%`, control characters and the segments `.`, `..` and nothing at
+/// all, which become `%` and two hexadecimal digits a byte (a lone `%` for nothing). Under plain
+/// names all becomes `=` and two digits but `0`-`9`, `a`-`z`, `-` and `_`, for stores that take
+/// little else.
 pub(super) fn escape(text: &str, in_folders: bool) -> String {
     let (mark, keep): (char, fn(char) -> bool) = if in_folders {
         ('%', |c| c != '/' && c != '%' && !c.is_control())
@@ -75,7 +77,10 @@ pub(super) fn escape(text: &str, in_folders: bool) -> String {
         } else {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 escaped.push(mark);
-                escaped.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+                escaped.extend(
+                    [byte >> 4, byte & 15]
+                        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')),
+                );
             }
         }
     }
@@ -98,7 +103,9 @@ pub(super) fn unescape(escaped: &str, in_folders: bool) -> Option<String> {
             text.push(byte);
         }
     }
-    String::from_utf8(text).ok().filter(|text| escape(text, in_folders) == escaped)
+    String::from_utf8(text)
+        .ok()
+        .filter(|text| escape(text, in_folders) == escaped)
 }
 
 #[cfg(test)]
@@ -119,7 +126,10 @@ mod tests {
     fn what_escaping_never_gives() {
         for escaped in ["%2", "%zz", "%61", "%", "a%", "%2E"] {
             let text = unescape(escaped, true);
-            assert!(text.is_none() || text.as_deref() == Some(""), "{escaped:?} {text:?}");
+            assert!(
+                text.is_none() || text.as_deref() == Some(""),
+                "{escaped:?} {text:?}"
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ const STRIPES: usize = 64;
 
 /// Locks for records and for entries of unique indexes, a fixed number for any number of either.
 ///
-/// A writer locks its record first, then all its entries at once, in the order of the stripes: no two writers wait for each other.
+/// A writer locks its record first, then all its entries at once, in the order of the stripes: no
+/// two writers wait for each other.
 #[derive(Debug)]
 pub(crate) struct Locks {
     hasher: RandomState,
@@ -19,8 +20,16 @@ pub(crate) struct Locks {
 
 impl Default for Locks {
     fn default() -> Self {
-        let stripes = || std::iter::repeat_with(Mutex::default).take(STRIPES).collect();
-        Self { hasher: RandomState::new(), records: stripes(), entries: stripes() }
+        let stripes = || {
+            std::iter::repeat_with(Mutex::default)
+                .take(STRIPES)
+                .collect()
+        };
+        Self {
+            hasher: RandomState::new(),
+            records: stripes(),
+            entries: stripes(),
+        }
     }
 }
 

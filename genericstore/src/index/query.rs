@@ -18,33 +18,53 @@ where
     /// The record that holds `key` in the index, if one does. Two gets.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Decode`] and [`Error::TooLarge`] of the record, [`Error::IndexEntry`] of its entry, [`Error::Config`] if the index
-    /// is not one of this store.
-    pub async fn find<K: ToString>(&self, index: &UniqueIndex<T, K>, key: &K) -> Result<Option<Record<T>>> {
+    /// [`Error::Store`], [`Error::Decode`] and [`Error::TooLarge`] of the record,
+    /// [`Error::IndexEntry`] of its entry, [`Error::Config`] if the index is not one of this store.
+    pub async fn find<K: ToString>(
+        &self,
+        index: &UniqueIndex<T, K>,
+        key: &K,
+    ) -> Result<Option<Record<T>>> {
         let definition = index.definition();
         let index = self.indexes.find(&definition)?;
         let text = key.to_string();
-        let Ok(entry) = index.entries.object_key(&escape(&text, index.in_folders())) else { return Ok(None) };
+        let Ok(entry) = index.entries.object_key(&escape(&text, index.in_folders())) else {
+            return Ok(None);
+        };
         let value = match self.read_bytes(&entry).await {
             Ok((value, _)) => value,
             Err(e) if e.is_not_found() => return Ok(None),
             Err(e) => return Err(e),
         };
-        let IndexKind::Unique { pointer, .. } = index.kind() else { return Ok(None) };
-        let key = pointer.decode(&value).ok_or(Error::IndexEntry { key: entry, reason: "it does not name a record" })?;
+        let IndexKind::Unique { pointer, .. } = index.kind() else {
+            return Ok(None);
+        };
+        let key = pointer.decode(&value).ok_or(Error::IndexEntry {
+            key: entry,
+            reason: "it does not name a record",
+        })?;
         self.pointed_to(index, key, &text).await
     }
 
-    /// The records that have `key` in the index, in the order of their keys in the object store, fetched a bounded number ahead. Errors are as
-    /// in [`scan`](Self::scan).
-    pub fn find_all<K: ToString>(&self, index: &MultiIndex<T, K>, key: &K) -> BoxStream<'_, Result<Record<T>>> {
+    /// The records that have `key` in the index, in the order of their keys in the object store,
+    /// fetched a bounded number ahead. Errors are as in [`scan`](Self::scan).
+    pub fn find_all<K: ToString>(
+        &self,
+        index: &MultiIndex<T, K>,
+        key: &K,
+    ) -> BoxStream<'_, Result<Record<T>>> {
         let definition = index.definition();
         let index = match self.indexes.find(&definition) {
             Ok(index) => index,
             Err(e) => return stream::once(future::err(e)).boxed(),
         };
         let text = key.to_string();
-        let prefix = format!("{}{}{}", index.entries.prefix(), escape(&text, index.in_folders()), index.separator());
+        let prefix = format!(
+            "{}{}{}",
+            index.entries.prefix(),
+            escape(&text, index.in_folders()),
+            index.separator()
+        );
         self.store
             .list(ListOptions::default().prefix(prefix))
             .map_err(Error::from)
@@ -63,13 +83,22 @@ where
     }
 
     /// The record, if it is there and the entry is not stale.
-    async fn pointed_to(&self, index: &Index<T>, key: String, text: &str) -> Result<Option<Record<T>>> {
+    async fn pointed_to(
+        &self,
+        index: &Index<T>,
+        key: String,
+        text: &str,
+    ) -> Result<Option<Record<T>>> {
         // A key that no record can have is an entry of somebody else's making.
         if self.object_key(&key).is_err() {
             return Ok(None);
         }
         match self.get_record(&key).await {
-            Ok(record) => Ok(index.texts(&record.value).iter().any(|known| known == text).then_some(record)),
+            Ok(record) => Ok(index
+                .texts(&record.value)
+                .iter()
+                .any(|known| known == text)
+                .then_some(record)),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
         }
@@ -79,7 +108,10 @@ where
 impl<T> Index<T> {
     /// Index key and record key of a multi index's entry.
     pub(super) fn parse_multi(&self, entry: &Key) -> Option<(String, String)> {
-        let (escaped, key) = self.entries.record_key(entry)?.split_once(self.separator())?;
+        let (escaped, key) = self
+            .entries
+            .record_key(entry)?
+            .split_once(self.separator())?;
         Some((unescape(escaped, self.in_folders())?, key.to_owned()))
     }
 

@@ -40,17 +40,22 @@ where
     C: Codec<T>,
     S: ObjectStore,
 {
-    /// Removes entries that no record has, and adds those that are missing. Reads every entry and every record once or twice; others may read
-    /// and write meanwhile. Repeating it is safe, and does nothing where nothing is wrong.
+    /// Removes entries that no record has, and adds those that are missing. Reads every entry and
+    /// every record once or twice; others may read and write meanwhile. Repeating it is safe, and
+    /// does nothing where nothing is wrong.
     ///
     /// # Errors
     /// [`Error::Store`]: what was repaired until then stays so.
     pub async fn repair(&self) -> Result<RepairReport> {
         let mut report = RepairReport::default();
         for index in &self.indexes.all {
-            let listed = self.store.list(ListOptions::default().prefix(index.entries.prefix())).map_err(Error::from);
-            let mut checked =
-                listed.map(|entry| async move { self.repair_entry(index, entry?.key).await }).buffer_unordered(self.read_ahead);
+            let listed = self
+                .store
+                .list(ListOptions::default().prefix(index.entries.prefix()))
+                .map_err(Error::from);
+            let mut checked = listed
+                .map(|entry| async move { self.repair_entry(index, entry?.key).await })
+                .buffer_unordered(self.read_ahead);
             while let Some(entry) = checked.try_next().await? {
                 report.entries += 1;
                 report.removed += u64::from(matches!(entry, Entries::Removed));
@@ -67,9 +72,15 @@ where
                 Err(e) => return Err(e),
             };
             report.records += 1;
-            let texts = self.indexes.all.iter().flat_map(|index| index.texts(&record.value).into_iter().map(move |text| (index, text)));
-            let mut done =
-                stream::iter(texts).map(|(index, text)| self.repair_record(index, text, &record.key)).buffer_unordered(self.read_ahead);
+            let texts = self.indexes.all.iter().flat_map(|index| {
+                index
+                    .texts(&record.value)
+                    .into_iter()
+                    .map(move |text| (index, text))
+            });
+            let mut done = stream::iter(texts)
+                .map(|(index, text)| self.repair_record(index, text, &record.key))
+                .buffer_unordered(self.read_ahead);
             while let Some(outcome) = done.try_next().await? {
                 report.added += u64::from(matches!(outcome, Outcome::Added));
                 report.conflicts += u64::from(matches!(outcome, Outcome::Conflict));
@@ -78,7 +89,8 @@ where
         Ok(report)
     }
 
-    /// Removes the entry if it is stale. Locked, so that no writer is between its entries and its record.
+    /// Removes the entry if it is stale. Locked, so that no writer is between its entries and its
+    /// record.
     async fn repair_entry(&self, index: &Index<T>, entry: Key) -> Result<Entries> {
         // Written by nobody here: an entry has a text.
         let remove = async || {
@@ -87,19 +99,42 @@ where
         };
         match index.kind() {
             IndexKind::Multi => {
-                let Some((text, key)) = index.parse_multi(&entry) else { return Ok(Entries::Whole) };
+                let Some((text, key)) = index.parse_multi(&entry) else {
+                    return Ok(Entries::Whole);
+                };
                 let _record = self.indexes.locks.record(&key).await;
-                if self.holds(index, &key, &text).await? { Ok(Entries::Whole) } else { remove().await }
+                if self.holds(index, &key, &text).await? {
+                    Ok(Entries::Whole)
+                } else {
+                    remove().await
+                }
             }
             IndexKind::Unique { pointer, .. } => {
-                let Some(text) = index.parse_unique(&entry) else { return Ok(Entries::Whole) };
-                let Some(key) = self.pointer(&entry).await?.map(|value| pointer.decode(&value)) else { return Ok(Entries::Whole) };
-                let Some(key) = key else { return remove().await };
+                let Some(text) = index.parse_unique(&entry) else {
+                    return Ok(Entries::Whole);
+                };
+                let Some(key) = self
+                    .pointer(&entry)
+                    .await?
+                    .map(|value| pointer.decode(&value))
+                else {
+                    return Ok(Entries::Whole);
+                };
+                let Some(key) = key else {
+                    return remove().await;
+                };
                 let _record = self.indexes.locks.record(&key).await;
                 let _entries = self.indexes.locks.entries(vec![entry.clone()]).await;
                 // Again, now that nobody else writes it.
-                let same = self.pointer(&entry).await?.is_some_and(|value| pointer.decode(&value).as_deref() == Some(key.as_str()));
-                if !same || self.holds(index, &key, &text).await? { Ok(Entries::Whole) } else { remove().await }
+                let same = self
+                    .pointer(&entry)
+                    .await?
+                    .is_some_and(|value| pointer.decode(&value).as_deref() == Some(key.as_str()));
+                if !same || self.holds(index, &key, &text).await? {
+                    Ok(Entries::Whole)
+                } else {
+                    remove().await
+                }
             }
         }
     }
@@ -110,10 +145,14 @@ where
         let _record = self.indexes.locks.record(key).await;
         let _entries = self.indexes.locks.entries(vec![entry.key.clone()]).await;
         if let Some(value) = self.pointer(&entry.key).await? {
-            let IndexKind::Unique { pointer, .. } = index.kind() else { return Ok(Outcome::Right) };
+            let IndexKind::Unique { pointer, .. } = index.kind() else {
+                return Ok(Outcome::Right);
+            };
             match pointer.decode(&value) {
                 Some(holder) if holder == key => return Ok(Outcome::Right),
-                Some(holder) if self.holds(index, &holder, &text).await? => return Ok(Outcome::Conflict),
+                Some(holder) if self.holds(index, &holder, &text).await? => {
+                    return Ok(Outcome::Conflict);
+                }
                 _ => {}
             }
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use storehouse_objectstore::{
-    Batch, BatchOp, Batches, ETag, Error as StoreError, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
+    Batch, BatchOp, Batches, ETag, Error as StoreError, Key, ObjectStore, ObjectStoreExt,
+    Operation, PutMode, PutOptions,
 };
 
 use super::define::{Index, IndexKind};
@@ -31,8 +32,20 @@ where
     C: Codec<T>,
     S: ObjectStore,
 {
-    pub(crate) async fn put_indexed(&self, key: &str, object: Key, value: &T, bytes: Bytes, mode: PutMode) -> Result<ETag> {
-        let change = Change { key, object, bytes: Some(bytes), wanted: self.entries_of(key, value)? };
+    pub(crate) async fn put_indexed(
+        &self,
+        key: &str,
+        object: Key,
+        value: &T,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> Result<ETag> {
+        let change = Change {
+            key,
+            object,
+            bytes: Some(bytes),
+            wanted: self.entries_of(key, value)?,
+        };
         let written = match self.store.batches() {
             Some(batches) => self.change_at_once(batches, &change, &mode).await?,
             None => self.change_in_order(&change, mode).await?,
@@ -42,7 +55,12 @@ where
     }
 
     pub(crate) async fn delete_indexed(&self, key: &str, object: Key, mode: PutMode) -> Result<()> {
-        let change = Change { key, object, bytes: None, wanted: self.indexes.all.iter().map(|_| Vec::new()).collect() };
+        let change = Change {
+            key,
+            object,
+            bytes: None,
+            wanted: self.indexes.all.iter().map(|_| Vec::new()).collect(),
+        };
         match self.store.batches() {
             Some(batches) => self.change_at_once(batches, &change, &mode).await?,
             None => self.change_in_order(&change, mode).await?,
@@ -52,7 +70,17 @@ where
 
     /// The entries that a record has, by index.
     pub(super) fn entries_of(&self, key: &str, value: &T) -> Result<Vec<Vec<Entry>>> {
-        self.indexes.all.iter().map(|index| index.texts(value).iter().map(|text| index.entry(text, key)).collect()).collect()
+        self.indexes
+            .all
+            .iter()
+            .map(|index| {
+                index
+                    .texts(value)
+                    .iter()
+                    .map(|text| index.entry(text, key))
+                    .collect()
+            })
+            .collect()
     }
 
     /// The record that is there: its tag, and its entries as far as it can be decoded.
@@ -61,7 +89,12 @@ where
             Ok(read) => read,
             Err(e) if e.is_not_found() => return Ok(None),
             // Too large to be one of this store: it has no entries.
-            Err(Error::TooLarge { .. }) => return Ok(Some((self.store.head(&change.object).await?.etag, Vec::new()))),
+            Err(Error::TooLarge { .. }) => {
+                return Ok(Some((
+                    self.store.head(&change.object).await?.etag,
+                    Vec::new(),
+                )));
+            }
             Err(e) => return Err(e),
         };
         let entries = match self.decode(&change.object, &bytes) {
@@ -71,14 +104,23 @@ where
         Ok(Some((etag, entries)))
     }
 
-    async fn change_at_once(&self, batches: &dyn Batches, change: &Change<'_>, mode: &PutMode) -> Result<Option<ETag>> {
+    async fn change_at_once(
+        &self,
+        batches: &dyn Batches,
+        change: &Change<'_>,
+        mode: &PutMode,
+    ) -> Result<Option<ETag>> {
         for _ in 0..ATTEMPTS {
             let there = self.there(change).await?;
             mode.check(&change.object, there.as_ref().map(|(etag, _)| etag))?;
             let mut batch = Batch::new();
             for (index, entry) in self.by_index(&change.wanted) {
                 let mode = self.entry_mode(index, entry, change.key).await?;
-                batch = batch.op(BatchOp::Put { key: entry.key.clone(), bytes: entry.value.clone(), mode });
+                batch = batch.op(BatchOp::Put {
+                    key: entry.key.clone(),
+                    bytes: entry.value.clone(),
+                    mode,
+                });
             }
             for (index, entry) in self.stale(change, there.as_ref()) {
                 if let Some(etag) = self.own_entry(index, entry, change.key).await? {
@@ -86,7 +128,9 @@ where
                 }
             }
             batch = match (&change.bytes, there) {
-                (Some(bytes), Some((etag, _))) => batch.replace(change.object.clone(), etag, bytes.clone()),
+                (Some(bytes), Some((etag, _))) => {
+                    batch.replace(change.object.clone(), etag, bytes.clone())
+                }
                 (Some(bytes), None) => batch.create(change.object.clone(), bytes.clone()),
                 (None, Some((etag, _))) => batch.delete_if(change.object.clone(), etag),
                 (None, None) => return Ok(None),
@@ -97,7 +141,11 @@ where
                 Err(e) => return Err(e.into()),
             }
         }
-        Err(StoreError::Precondition { operation: Operation::Put, key: change.object.clone() }.into())
+        Err(StoreError::Precondition {
+            operation: Operation::Put,
+            key: change.object.clone(),
+        }
+        .into())
     }
 
     async fn change_in_order(&self, change: &Change<'_>, mode: PutMode) -> Result<Option<ETag>> {
@@ -106,7 +154,12 @@ where
         mode.check(&change.object, there.as_ref().map(|(etag, _)| etag))?;
         let stale = self.stale(change, there.as_ref());
         let wanted = self.by_index(&change.wanted);
-        let unique = wanted.iter().chain(&stale).filter(|(index, _)| index.is_unique()).map(|(_, entry)| entry.key.clone()).collect();
+        let unique = wanted
+            .iter()
+            .chain(&stale)
+            .filter(|(index, _)| index.is_unique())
+            .map(|(_, entry)| entry.key.clone())
+            .collect();
         let _entries = self.indexes.locks.entries(unique).await;
 
         // All that may be refused is judged before the first write.
@@ -119,7 +172,16 @@ where
             }
         }
         let written = match &change.bytes {
-            Some(bytes) => Some(self.store.put(&change.object, bytes.clone().into(), PutOptions::default().mode(mode)).await?.etag),
+            Some(bytes) => Some(
+                self.store
+                    .put(
+                        &change.object,
+                        bytes.clone().into(),
+                        PutOptions::default().mode(mode),
+                    )
+                    .await?
+                    .etag,
+            ),
             None => {
                 self.store.delete(&change.object).await?;
                 None
@@ -139,8 +201,17 @@ where
     }
 
     /// Entries of the record that is there, which the new one has no more.
-    fn stale<'a>(&'a self, change: &Change<'_>, there: Option<&'a (ETag, Vec<Vec<Entry>>)>) -> Vec<(&'a Index<T>, &'a Entry)> {
-        let wanted: BTreeSet<&Key> = change.wanted.iter().flatten().map(|entry| &entry.key).collect();
+    fn stale<'a>(
+        &'a self,
+        change: &Change<'_>,
+        there: Option<&'a (ETag, Vec<Vec<Entry>>)>,
+    ) -> Vec<(&'a Index<T>, &'a Entry)> {
+        let wanted: BTreeSet<&Key> = change
+            .wanted
+            .iter()
+            .flatten()
+            .map(|entry| &entry.key)
+            .collect();
         let mut stale = there.map_or_else(Vec::new, |(_, entries)| self.by_index(entries));
         stale.retain(|(_, entry)| !wanted.contains(&entry.key));
         stale
@@ -156,7 +227,13 @@ where
 
     /// How the entry may be put: whether another record holds its key.
     async fn entry_mode(&self, index: &Index<T>, entry: &Entry, key: &str) -> Result<PutMode> {
-        let IndexKind::Unique { pointer, takes_over: false } = index.kind() else { return Ok(PutMode::Overwrite) };
+        let IndexKind::Unique {
+            pointer,
+            takes_over: false,
+        } = index.kind()
+        else {
+            return Ok(PutMode::Overwrite);
+        };
         let (value, etag) = match self.read_bytes(&entry.key).await {
             Ok(read) => read,
             Err(e) if e.is_not_found() => return Ok(PutMode::Create),
@@ -165,14 +242,21 @@ where
         if let Some(holder) = pointer.decode(&value).filter(|holder| holder != key)
             && self.holds(index, &holder, &entry.text).await?
         {
-            return Err(Error::NotUnique { index: index.name().to_owned(), index_key: entry.text.clone(), holder });
+            return Err(Error::NotUnique {
+                index: index.name().to_owned(),
+                index_key: entry.text.clone(),
+                holder,
+            });
         }
         Ok(PutMode::Replace(etag))
     }
 
-    /// Whether the record is there and has this key in the index. One that cannot be decoded may have it.
+    /// Whether the record is there and has this key in the index. One that cannot be decoded may
+    /// have it.
     pub(super) async fn holds(&self, index: &Index<T>, key: &str, text: &str) -> Result<bool> {
-        let Ok(object) = self.object_key(key) else { return Ok(false) };
+        let Ok(object) = self.object_key(key) else {
+            return Ok(false);
+        };
         match self.read(&object).await {
             Ok((value, _)) => Ok(index.texts(&value).iter().any(|known| known == text)),
             Err(e) if e.is_not_found() => Ok(false),
@@ -185,7 +269,9 @@ where
     async fn own_entry(&self, index: &Index<T>, entry: &Entry, key: &str) -> Result<Option<ETag>> {
         match self.read_bytes(&entry.key).await {
             Ok((value, etag)) => Ok(match index.kind() {
-                IndexKind::Unique { pointer, .. } => (pointer.decode(&value).as_deref() == Some(key)).then_some(etag),
+                IndexKind::Unique { pointer, .. } => {
+                    (pointer.decode(&value).as_deref() == Some(key)).then_some(etag)
+                }
                 IndexKind::Multi => Some(etag),
             }),
             Err(e) if e.is_not_found() => Ok(None),

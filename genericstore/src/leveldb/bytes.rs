@@ -53,7 +53,12 @@ impl<'a> Cursor<'a> {
 
 /// Whether `stored` is the masked CRC-32C of `parts`.
 pub(super) fn checksum_matches(stored: u32, parts: [&[u8]; 2]) -> bool {
-    let crc = !parts.iter().flat_map(|part| part.iter()).fold(!0, |crc, byte| crc >> 8 ^ CRC_32C[(crc as u8 ^ byte) as usize]);
+    let crc = !parts
+        .iter()
+        .flat_map(|part| part.iter())
+        .fold(!0, |crc, byte| {
+            crc >> 8 ^ CRC_32C[(crc as u8 ^ byte) as usize]
+        });
     crc.rotate_right(15).wrapping_add(0xa282_ead8) == stored
 }
 
@@ -65,7 +70,11 @@ const CRC_32C: [u32; 256] = {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0x82f6_3b78 };
+            crc = if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                crc >> 1 ^ 0x82f6_3b78
+            };
             bit += 1;
         }
         table[byte] = crc;

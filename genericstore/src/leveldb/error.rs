@@ -47,7 +47,10 @@ pub(super) type Parsed<T> = std::result::Result<T, Damage>;
 
 impl Damage {
     pub(super) fn of(self, path: &Path) -> LevelDbError {
-        LevelDbError::Damaged { path: path.to_owned(), reason: self.0 }
+        LevelDbError::Damaged {
+            path: path.to_owned(),
+            reason: self.0,
+        }
     }
 }
 
@@ -57,6 +60,10 @@ pub(super) trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn context(self, operation: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| LevelDbError::Io { operation, path: path.to_owned(), source })
+        self.map_err(|source| LevelDbError::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        })
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn records(log: &[u8]) -> Parsed<Vec<Zeroizing<Vec<u8>>>> {
     let mut records = Vec::new();
     let mut unfinished: Option<Zeroizing<Vec<u8>>> = None;
     for block in log.chunks(BLOCK) {
-        let is_last = block.len() < BLOCK || std::ptr::eq(block.as_ptr_range().end, log.as_ptr_range().end);
+        let is_last =
+            block.len() < BLOCK || std::ptr::eq(block.as_ptr_range().end, log.as_ptr_range().end);
         let mut chunks = Cursor(block);
         // Fewer bytes than a head at a block's end are padding.
         while chunks.0.len() >= HEAD {

@@ -36,9 +36,14 @@ impl Files {
                         files.levels.entry(level).or_default().remove(&number);
                     }
                     7 => {
-                        let (level, number, _size) = (edit.varint()?, edit.varint()?, edit.varint()?);
+                        let (level, number, _size) =
+                            (edit.varint()?, edit.varint()?, edit.varint()?);
                         let (smallest, _largest) = (edit.prefixed()?, edit.prefixed()?);
-                        files.levels.entry(level).or_default().insert(number, smallest.to_vec());
+                        files
+                            .levels
+                            .entry(level)
+                            .or_default()
+                            .insert(number, smallest.to_vec());
                     }
                     _ => return Err(Damage("it has an edit of a kind that is not known")),
                 }

@@ -17,11 +17,23 @@ pub(super) fn read(database: &Database) -> Result<impl Iterator<Item = Result<Ve
     for (number, path) in logs(database)? {
         if number >= database.files.log || number == database.files.previous_log {
             let contents = read_file(&path)?;
-            let apply = |batches: Vec<Zeroizing<Vec<u8>>>| batches.iter().try_for_each(|batch| apply_batch(&mut newest, batch));
-            log::records(&contents).and_then(apply).map_err(|damage| damage.of(&path))?;
+            let apply = |batches: Vec<Zeroizing<Vec<u8>>>| {
+                batches
+                    .iter()
+                    .try_for_each(|batch| apply_batch(&mut newest, batch))
+            };
+            log::records(&contents)
+                .and_then(apply)
+                .map_err(|damage| damage.of(&path))?;
         }
     }
-    Ok(newest.into_iter().map(|(key, (sequence, value))| Ok(Version { key, sequence, value })))
+    Ok(newest.into_iter().map(|(key, (sequence, value))| {
+        Ok(Version {
+            key,
+            sequence,
+            value,
+        })
+    }))
 }
 
 type Newest = BTreeMap<Vec<u8>, (u64, Option<Zeroizing<Vec<u8>>>)>;
@@ -31,7 +43,9 @@ fn logs(database: &Database) -> Result<BTreeMap<u64, PathBuf>> {
     let mut logs = BTreeMap::new();
     for entry in fs::read_dir(&database.dir).context("list", &database.dir)? {
         let path = entry.context("list", &database.dir)?.path();
-        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".log")?.parse().ok());
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(".log")?.parse().ok());
         logs.extend(number.map(|number| (number, path)));
     }
     Ok(logs)
@@ -55,5 +69,9 @@ fn apply_batch(newest: &mut Newest, batch: &[u8]) -> Parsed<()> {
             newest.insert(key.to_vec(), (sequence, value));
         }
     }
-    if batch.is_empty() { Ok(()) } else { Err(Damage("a batch has more than it counts")) }
+    if batch.is_empty() {
+        Ok(())
+    } else {
+        Err(Damage("a batch has more than it counts"))
+    }
 }

@@ -20,7 +20,8 @@ pub(super) struct Version {
 
 type Source<'a> = Box<dyn Iterator<Item = Result<Version>> + Send + 'a>;
 
-/// The live records of a database, in key order, read as they are asked for. Values are wiped when dropped.
+/// The live records of a database, in key order, read as they are asked for. Values are wiped when
+/// dropped.
 pub struct Records<'a> {
     heap: BinaryHeap<Head<'a>>,
     last: Option<Vec<u8>>,
@@ -36,7 +37,11 @@ struct Head<'a> {
 impl Ord for Head<'_> {
     /// The greatest is the next: smaller keys first, newer versions first.
     fn cmp(&self, other: &Self) -> Ordering {
-        other.next.key.cmp(&self.next.key).then(self.next.sequence.cmp(&other.next.sequence))
+        other
+            .next
+            .key
+            .cmp(&self.next.key)
+            .then(self.next.sequence.cmp(&other.next.sequence))
     }
 }
 
@@ -60,12 +65,16 @@ impl<'a> Records<'a> {
         for (level, tables) in &database.files.levels {
             let mut tables: Vec<_> = tables.iter().collect();
             tables.sort_by_key(|(_, smallest)| *smallest);
-            let paths = tables.into_iter().map(|(number, _)| path(database, *number));
+            let paths = tables
+                .into_iter()
+                .map(|(number, _)| path(database, *number));
             if *level == 0 {
                 sources.extend(paths.map(|path| Box::new(opened(path)) as Source<'a>));
             } else {
                 // One after the other, so that few are open at a time.
-                sources.push(Box::new(paths.collect::<Vec<_>>().into_iter().flat_map(opened)));
+                sources.push(Box::new(
+                    paths.collect::<Vec<_>>().into_iter().flat_map(opened),
+                ));
             }
         }
         let mut heap = BinaryHeap::with_capacity(sources.len());
@@ -74,11 +83,17 @@ impl<'a> Records<'a> {
                 heap.push(Head { next, rest });
             }
         }
-        Ok(Self { heap, last: None, failed: false })
+        Ok(Self {
+            heap,
+            last: None,
+            failed: false,
+        })
     }
 
     fn next_version(&mut self) -> Result<Option<Version>> {
-        let Some(mut head) = self.heap.pop() else { return Ok(None) };
+        let Some(mut head) = self.heap.pop() else {
+            return Ok(None);
+        };
         let version = match head.rest.next().transpose()? {
             Some(next) => {
                 let version = std::mem::replace(&mut head.next, next);
@@ -105,7 +120,9 @@ fn opened(path: PathBuf) -> impl Iterator<Item = Result<Version>> {
         Ok(table) => (Some(table), None),
         Err(e) => (None, Some(Err(e))),
     };
-    iter::once(error).flatten().chain(table.into_iter().flatten())
+    iter::once(error)
+        .flatten()
+        .chain(table.into_iter().flatten())
 }
 
 impl Iterator for Records<'_> {
@@ -135,6 +152,8 @@ impl Iterator for Records<'_> {
 
 impl fmt::Debug for Records<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Records").field("sources", &self.heap.len()).finish_non_exhaustive()
+        f.debug_struct("Records")
+            .field("sources", &self.heap.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,11 @@
-//! A reader of LevelDB databases, as LevelDB's own documents describe them (`doc/log_format.md`, `doc/table_format.md`, `doc/impl.md`).
+//! A reader of LevelDB databases, as LevelDB's own documents describe them (`doc/log_format.md`,
+//! `doc/table_format.md`, `doc/impl.md`).
 //!
-//! It reads and changes nothing: opening a database with an engine rewrites its files. Nor does it make a copy, which for a database of keys would
-//! leave one of each on the disk; what it holds of values is wiped when dropped. [`Database::records`] merges tables and logs as it goes,
-//! with a block of each table in memory. Damage is an error, except for a torn record at the end of a log, which was never acknowledged.
+//! It reads and changes nothing: opening a database with an engine rewrites its files. Nor does it
+//! make a copy, which for a database of keys would leave one of each on the disk; what it holds of
+//! values is wiped when dropped. [`Database::records`] merges tables and logs as it goes, with a
+//! block of each table in memory. Damage is an error, except for a torn record at the end of a log,
+//! which was never acknowledged.
 //!
 //! ```no_run
 //! let database = storehouse_genericstore::leveldb::Database::open("data/allocation")?;
@@ -31,7 +34,8 @@ pub use error::LevelDbError;
 use error::{Damage, IoContext, Result};
 pub use merge::Records;
 
-/// The largest manifest or log that is read, in bytes (inclusive). Writers begin new ones after 4 MiB or so.
+/// The largest manifest or log that is read, in bytes (inclusive). Writers begin new ones after 4
+/// MiB or so.
 const MAX_LOG: u64 = 256 << 20;
 
 /// A database, open for reading, and closed to its owner meanwhile.
@@ -46,7 +50,8 @@ impl Database {
     /// Opens the database in `dir`. Blocks, as all of this does.
     ///
     /// # Errors
-    /// [`LevelDbError::NotADatabase`], [`LevelDbError::InUse`], [`LevelDbError::Damaged`], [`LevelDbError::Io`].
+    /// [`LevelDbError::NotADatabase`], [`LevelDbError::InUse`], [`LevelDbError::Damaged`],
+    /// [`LevelDbError::Io`].
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
         let current = dir.join("CURRENT");
@@ -55,11 +60,22 @@ impl Database {
         }
         let lock = lock(&dir)?;
         let manifest = read_file(&current)?;
-        let manifest = std::str::from_utf8(&manifest).ok().and_then(|text| text.strip_suffix('\n'));
+        let manifest = std::str::from_utf8(&manifest)
+            .ok()
+            .and_then(|text| text.strip_suffix('\n'));
         let manifest = manifest.filter(|name| name.starts_with("MANIFEST-") && !name.contains('/'));
-        let manifest = dir.join(manifest.ok_or(Damage("it does not name a manifest")).map_err(|damage| damage.of(&current))?);
-        let files = manifest::Files::parse(&read_file(&manifest)?).map_err(|damage| damage.of(&manifest))?;
-        Ok(Self { dir, files, _lock: lock })
+        let manifest = dir.join(
+            manifest
+                .ok_or(Damage("it does not name a manifest"))
+                .map_err(|damage| damage.of(&current))?,
+        );
+        let files = manifest::Files::parse(&read_file(&manifest)?)
+            .map_err(|damage| damage.of(&manifest))?;
+        Ok(Self {
+            dir,
+            files,
+            _lock: lock,
+        })
     }
 
     /// Its live records, in key order.
@@ -71,7 +87,8 @@ impl Database {
     }
 }
 
-/// Keeps the database's owner out while it is read, or finds that it is there. Locking does not change the file.
+/// Keeps the database's owner out while it is read, or finds that it is there. Locking does not
+/// change the file.
 fn lock(dir: &Path) -> Result<Option<File>> {
     let path = dir.join("LOCK");
     let file = match File::open(&path) {
@@ -81,7 +98,9 @@ fn lock(dir: &Path) -> Result<Option<File>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(LevelDbError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(LevelDbError::InUse {
+            path: dir.to_owned(),
+        }),
         Err(TryLockError::Error(e)) => Err(e).context("lock", &path),
     }
 }

@@ -13,7 +13,8 @@ use super::merge::Version;
 
 const FOOTER: u64 = 48;
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
-/// The most that a block may have, packed or not, in bytes (inclusive). Writers make them 4 KiB, or as large as one value.
+/// The most that a block may have, packed or not, in bytes (inclusive). Writers make them 4 KiB, or
+/// as large as one value.
 const MAX_BLOCK: usize = 64 << 20;
 /// The longest key that is read, in bytes (inclusive), with its sequence number: 8 bytes.
 const MAX_KEY: usize = 64 << 10;
@@ -40,10 +41,23 @@ impl Table {
     pub(super) fn open(path: PathBuf) -> Result<Self> {
         let file = File::open(&path).context("open", &path)?;
         let size = file.metadata().context("read", &path)?.len();
-        let mut table = Self { path, file, size, blocks: Vec::new(), block: None, last: None };
-        let at = size.checked_sub(FOOTER).ok_or(Damage("it is too short for a table")).map_err(|damage| damage.of(&table.path))?;
+        let mut table = Self {
+            path,
+            file,
+            size,
+            blocks: Vec::new(),
+            block: None,
+            last: None,
+        };
+        let at = size
+            .checked_sub(FOOTER)
+            .ok_or(Damage("it is too short for a table"))
+            .map_err(|damage| damage.of(&table.path))?;
         let mut footer = [0; FOOTER as usize];
-        table.file.read_exact_at(&mut footer, at).context("read", &table.path)?;
+        table
+            .file
+            .read_exact_at(&mut footer, at)
+            .context("read", &table.path)?;
         let index = table.in_file(index_handle(&footer))?;
         let mut index = table.read_entries(index)?;
         let mut blocks = Vec::new();
@@ -66,7 +80,9 @@ impl Table {
             return Err(Damage("a block lies past the end").of(&self.path));
         }
         let mut stored = Zeroizing::new(vec![0; size + TRAILER]);
-        self.file.read_exact_at(&mut stored, offset).context("read", &self.path)?;
+        self.file
+            .read_exact_at(&mut stored, offset)
+            .context("read", &self.path)?;
         self.in_file(unpack(stored))
     }
 
@@ -77,20 +93,31 @@ impl Table {
     /// The next version, once it is made sure that it comes after the last one.
     fn next_version(&mut self) -> Result<Option<Version>> {
         loop {
-            let next = self.block.as_mut().map_or(Ok(None), |block| Ok(block.next()?.map(|(key, value)| version(key, value))));
+            let next = self.block.as_mut().map_or(Ok(None), |block| {
+                Ok(block.next()?.map(|(key, value)| version(key, value)))
+            });
             if let Some(version) = self.in_file(next)? {
                 let version = self.in_file(version)?;
                 // Smaller keys first, and of one key newer versions first.
-                let in_order = self.last.as_ref().is_none_or(|(key, sequence)| match key.cmp(&version.key) {
-                    Ordering::Less => true,
-                    Ordering::Equal => *sequence > version.sequence,
-                    Ordering::Greater => false,
-                });
-                self.in_file(if in_order { Ok(()) } else { Err(Damage("its keys are not in order")) })?;
+                let in_order =
+                    self.last
+                        .as_ref()
+                        .is_none_or(|(key, sequence)| match key.cmp(&version.key) {
+                            Ordering::Less => true,
+                            Ordering::Equal => *sequence > version.sequence,
+                            Ordering::Greater => false,
+                        });
+                self.in_file(if in_order {
+                    Ok(())
+                } else {
+                    Err(Damage("its keys are not in order"))
+                })?;
                 self.last = Some((version.key.clone(), version.sequence));
                 return Ok(Some(version));
             }
-            let Some(handle) = self.blocks.pop() else { return Ok(None) };
+            let Some(handle) = self.blocks.pop() else {
+                return Ok(None);
+            };
             self.block = Some(self.read_entries(handle)?);
         }
     }
@@ -108,9 +135,12 @@ impl Iterator for Table {
     }
 }
 
-/// The handle of the index, in a footer: that of the metaindex, that of the index, padding, a magic number.
+/// The handle of the index, in a footer: that of the metaindex, that of the index, padding, a magic
+/// number.
 fn index_handle(footer: &[u8]) -> Parsed<Handle> {
-    let (handles, magic) = footer.split_last_chunk().ok_or(Damage("it is too short for a table"))?;
+    let (handles, magic) = footer
+        .split_last_chunk()
+        .ok_or(Damage("it is too short for a table"))?;
     if u64::from_le_bytes(*magic) != MAGIC {
         return Err(Damage("it does not end as a table does"));
     }
@@ -140,20 +170,25 @@ fn unpack(mut stored: Zeroizing<Vec<u8>>) -> Parsed<Zeroizing<Vec<u8>>> {
         1 => {
             let cannot = |_| Damage("a block cannot be unpacked");
             let size = snap::raw::decompress_len(data).map_err(cannot)?;
-            // No three bytes unpack to more than 64, so a size beyond that is a lie, for which no memory is set aside.
+            // No three bytes unpack to more than 64, so a size beyond that is a lie, for which no
+            // memory is set aside.
             if size > MAX_BLOCK || size / 32 > data.len() {
                 return Err(Damage("a block is too large"));
             }
             let mut unpacked = Zeroizing::new(vec![0; size]);
-            snap::raw::Decoder::new().decompress(data, &mut unpacked).map_err(cannot)?;
+            snap::raw::Decoder::new()
+                .decompress(data, &mut unpacked)
+                .map_err(cannot)?;
             Ok(unpacked)
         }
         _ => Err(Damage("a block is packed in a way that is not known")),
     }
 }
 
-/// The entries of a block, one after the other: shared, unshared and value length, the unshared end of the key, the value. Behind them are the restarts and
-/// their count, 4 bytes each. One key is in memory at a time: a block of many long ones that share almost all would unpack to far more than it has.
+/// The entries of a block, one after the other: shared, unshared and value length, the unshared end
+/// of the key, the value. Behind them are the restarts and their count, 4 bytes each. One key is in
+/// memory at a time: a block of many long ones that share almost all would unpack to far more than
+/// it has.
 struct Entries {
     block: Zeroizing<Vec<u8>>,
     at: usize,
@@ -165,9 +200,16 @@ impl Entries {
     fn of(block: Zeroizing<Vec<u8>>) -> Parsed<Self> {
         let short = Damage("a block is too short");
         let (rest, restarts) = block.split_last_chunk().ok_or(short)?;
-        let restarts = (u32::from_le_bytes(*restarts) as usize).checked_mul(4).and_then(|size| rest.len().checked_sub(size));
+        let restarts = (u32::from_le_bytes(*restarts) as usize)
+            .checked_mul(4)
+            .and_then(|size| rest.len().checked_sub(size));
         let end = restarts.ok_or(short)?;
-        Ok(Self { block, at: 0, end, key: Vec::new() })
+        Ok(Self {
+            block,
+            at: 0,
+            end,
+            key: Vec::new(),
+        })
     }
 
     /// Key and value of the next one.
@@ -193,12 +235,18 @@ impl Entries {
 
 /// A table's entry, whose key ends with sequence number and kind.
 fn version(key: &[u8], value: &[u8]) -> Parsed<Version> {
-    let (key, trailer) = key.split_last_chunk::<8>().ok_or(Damage("a key is too short"))?;
+    let (key, trailer) = key
+        .split_last_chunk::<8>()
+        .ok_or(Damage("a key is too short"))?;
     let trailer = u64::from_le_bytes(*trailer);
     let value = match trailer as u8 {
         0 => None,
         1 => Some(Zeroizing::new(value.to_vec())),
         _ => return Err(Damage("an entry is of a kind that is not known")),
     };
-    Ok(Version { key: key.to_vec(), sequence: trailer >> 8, value })
+    Ok(Version {
+        key: key.to_vec(),
+        sequence: trailer >> 8,
+        value,
+    })
 }

@@ -9,11 +9,12 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata, Object, ObjectStore,
-    ObjectStoreExt, Operation, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Memory,
+    Metadata, Object, ObjectStore, ObjectStoreExt, Operation, PutOptions, PutResult, Result,
 };
 
-/// Memory, as a store without batches: like a process that is killed, it does so many writes and then no more.
+/// Memory, as a store without batches: like a process that is killed, it does so many writes and
+/// then no more.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
     memory: Memory,
@@ -26,11 +27,20 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn new() -> Self {
-        Self { memory: Memory::new(), left: Arc::new(usize::MAX.into()), gets: Arc::default(), lists: Arc::default(), values: false }
+        Self {
+            memory: Memory::new(),
+            left: Arc::new(usize::MAX.into()),
+            gets: Arc::default(),
+            lists: Arc::default(),
+            values: false,
+        }
     }
 
     pub(crate) fn listing_values(self) -> Self {
-        Self { values: true, ..self }
+        Self {
+            values: true,
+            ..self
+        }
     }
 
     pub(crate) fn fail_after(&self, writes: usize) {
@@ -43,7 +53,10 @@ impl Plain {
 
     /// Gets and list requests since this was last asked.
     pub(crate) fn requests(&self) -> (usize, usize) {
-        (self.gets.swap(0, Ordering::SeqCst), self.lists.swap(0, Ordering::SeqCst))
+        (
+            self.gets.swap(0, Ordering::SeqCst),
+            self.lists.swap(0, Ordering::SeqCst),
+        )
     }
 
     pub(crate) async fn copy(&self) -> Self {
@@ -57,19 +70,33 @@ impl Plain {
     }
 
     fn write(&self, operation: Operation) -> Result<()> {
-        let less = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(1) };
-        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).map(drop).map_err(|_| Error::Backend {
-            operation,
-            key: None,
-            class: ErrorClass::Fatal,
-            message: "killed".into(),
-            source: None,
-        })
+        let less = |left: usize| {
+            if left == usize::MAX {
+                Some(left)
+            } else {
+                left.checked_sub(1)
+            }
+        };
+        self.left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .map(drop)
+            .map_err(|_| Error::Backend {
+                operation,
+                key: None,
+                class: ErrorClass::Fatal,
+                message: "killed".into(),
+                source: None,
+            })
     }
 }
 
 impl ObjectStore for Plain {
-    fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(async move {
             self.write(Operation::Put)?;
             self.memory.put(key, body, options).await
@@ -97,12 +124,16 @@ impl ObjectStore for Plain {
     }
 
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        keys.then(move |key| async move { self.delete(&key).await.map(|()| key) }).boxed()
+        keys.then(move |key| async move { self.delete(&key).await.map(|()| key) })
+            .boxed()
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
-        self.memory.list(ListOptions { values_up_to: options.values_up_to.filter(|_| self.values), ..options })
+        self.memory.list(ListOptions {
+            values_up_to: options.values_up_to.filter(|_| self.values),
+            ..options
+        })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -1,4 +1,5 @@
-//! A journal's directory: the open batch, the rotated ones and the acknowledgements. Everything here blocks.
+//! A journal's directory: the open batch, the rotated ones and the acknowledgements. Everything
+//! here blocks.
 
 use std::fs::{self, File};
 use std::io;
@@ -41,7 +42,8 @@ impl Directory {
             acknowledged,
             options,
             open: Some(open),
-            // The rename of a rotation may have been the last thing before a crash of the process alone.
+            // The rename of a rotation may have been the last thing before a crash of the process
+            // alone.
             unsynced_names: true,
             rotations: 0,
             background_error: None,
@@ -57,12 +59,16 @@ impl Directory {
             let (batch, _) = OpenBatch::open(&self.path)?;
             self.open = Some(batch);
         }
-        self.open.as_mut().ok_or(Error::Invalid { reason: "the journal has no open batch" })
+        self.open.as_mut().ok_or(Error::Invalid {
+            reason: "the journal has no open batch",
+        })
     }
 
     /// Whether the open batch has reached the size at which it rotates.
     pub(super) fn is_full(&self) -> bool {
-        self.open.as_ref().is_some_and(|batch| batch.frames() > 0 && batch.len() >= self.options.rotate_at)
+        self.open
+            .as_ref()
+            .is_some_and(|batch| batch.frames() > 0 && batch.len() >= self.options.rotate_at)
     }
 
     pub(super) fn options(&self) -> JournalOptions {
@@ -98,8 +104,8 @@ impl Directory {
         self.background_error = Some(error);
     }
 
-    /// Closes the open batch, if it has a frame. The crash steps are in `docs/local.md`; in short, whatever a step leaves is either the open batch as
-    /// it was or a rotated one that is pending.
+    /// Closes the open batch, if it has a frame. The crash steps are in `docs/local.md`; in short,
+    /// whatever a step leaves is either the open batch as it was or a rotated one that is pending.
     pub(super) fn rotate(&mut self) -> Result<Option<Cid>> {
         let batch = self.batch()?;
         if batch.frames() == 0 {
@@ -109,7 +115,8 @@ impl Directory {
         batch.stamp();
         let (cid, from) = (batch.cid(), batch.path().to_owned());
         let to = self.path.join(names::batch(&cid));
-        // The same receipts may have rotated before, into the same file: they are to be handed over again then.
+        // The same receipts may have rotated before, into the same file: they are to be handed over
+        // again then.
         self.forget_acknowledgement(&cid)?;
         fs::rename(&from, &to).context("rotate", &from)?;
         self.open = None;
@@ -137,11 +144,18 @@ impl Directory {
         let mut batches = Vec::new();
         for entry in fs::read_dir(&self.path).context("list", &self.path)? {
             let entry = entry.context("list", &self.path)?;
-            let Some(cid) = entry.file_name().to_str().and_then(names::parse_batch) else { continue };
+            let Some(cid) = entry.file_name().to_str().and_then(names::parse_batch) else {
+                continue;
+            };
             let metadata = entry.metadata().context("read", &entry.path())?;
             if metadata.is_file() {
                 let rotated = metadata.modified().context("read", &entry.path())?;
-                batches.push(BatchInfo { cid, size: metadata.len(), rotated, acknowledged: self.acknowledgement(&cid)? });
+                batches.push(BatchInfo {
+                    cid,
+                    size: metadata.len(),
+                    rotated,
+                    acknowledged: self.acknowledgement(&cid)?,
+                });
             }
         }
         batches.sort_by_key(|batch| (batch.rotated, batch.cid));
@@ -157,17 +171,29 @@ impl Directory {
         if self.acknowledgement(cid)?.is_some() {
             return Ok(());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        write_durably(&self.acknowledged, &cid.to_string(), format!("{now}\n").as_bytes())
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        write_durably(
+            &self.acknowledged,
+            &cid.to_string(),
+            format!("{now}\n").as_bytes(),
+        )
     }
 
-    /// When the batch was acknowledged. An unreadable time counts as now: it was acknowledged, and the later it is removed the safer.
+    /// When the batch was acknowledged. An unreadable time counts as now: it was acknowledged, and
+    /// the later it is removed the safer.
     fn acknowledgement(&self, cid: &Cid) -> Result<Option<SystemTime>> {
         let path = self.acknowledged.join(cid.to_string());
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let seconds = text.trim().parse().ok().map(Duration::from_secs);
-                Ok(Some(seconds.and_then(|since| UNIX_EPOCH.checked_add(since)).unwrap_or_else(SystemTime::now)))
+                Ok(Some(
+                    seconds
+                        .and_then(|since| UNIX_EPOCH.checked_add(since))
+                        .unwrap_or_else(SystemTime::now),
+                ))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(Some(SystemTime::now())),
@@ -182,12 +208,16 @@ impl Directory {
         Ok(())
     }
 
-    /// A crash between the two steps of a removal leaves the acknowledgement of a batch that is gone.
+    /// A crash between the two steps of a removal leaves the acknowledgement of a batch that is
+    /// gone.
     fn forget_acknowledgements_of_removed(&self) -> Result<()> {
         for entry in fs::read_dir(&self.acknowledged).context("list", &self.acknowledged)? {
             let entry = entry.context("list", &self.acknowledged)?;
             let name = entry.file_name();
-            let kept = name.to_str().and_then(names::parse_cid).is_some_and(|cid| self.batch_path(&cid).exists());
+            let kept = name
+                .to_str()
+                .and_then(names::parse_cid)
+                .is_some_and(|cid| self.batch_path(&cid).exists());
             if !kept && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 remove_if_there(&entry.path())?;
             }
@@ -195,7 +225,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes a batch: the file first, so that a crash in between cannot leave it there without its acknowledgement.
+    /// Removes a batch: the file first, so that a crash in between cannot leave it there without
+    /// its acknowledgement.
     pub(super) fn remove(&mut self, cid: &Cid) -> Result<()> {
         if names::is_car(cid) && remove_if_there(&self.batch_path(cid))? {
             self.unsynced_names = true;
@@ -216,7 +247,13 @@ impl Directory {
     pub(super) fn status(&mut self) -> Result<Status> {
         let background_error = self.background_error.clone();
         let batch = self.batch()?;
-        Ok(Status { size: batch.len(), frames: batch.frames(), unsynced: batch.unsynced(), since: batch.since(), background_error })
+        Ok(Status {
+            size: batch.len(),
+            frames: batch.frames(),
+            unsynced: batch.unsynced(),
+            since: batch.since(),
+            background_error,
+        })
     }
 
     /// Where a batch of this CID lies, if it is one.
@@ -226,10 +263,12 @@ impl Directory {
 }
 
 impl Drop for Directory {
-    /// A last try, so that a clean end loses nothing under any policy. Its error has nobody to go to: whoever needs to know calls `sync` before.
+    /// A last try, so that a clean end loses nothing under any policy. Its error has nobody to go
+    /// to: whoever needs to know calls `sync` before.
     fn drop(&mut self) {
         let _ = self.sync();
-        // Closing the file would release the lock too, but not while a process that another thread is just starting still shares it.
+        // Closing the file would release the lock too, but not while a process that another thread
+        // is just starting still shares it.
         let _ = self.lock.unlock();
     }
 }

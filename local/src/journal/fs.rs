@@ -11,16 +11,20 @@ use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::queue::Queue;
-use super::{Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status, names};
+use super::{
+    Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status, names,
+};
 use crate::error::IoContext;
 use crate::files::off_thread;
 use crate::{Error, Result};
 
 /// A [`Journal`] in a directory, in Piri's files. Clones are handles on the same journal.
 ///
-/// All work on files happens on blocking threads, with one exception: dropping the last handle syncs what is not synced yet, where it is dropped (call
-/// [`Journal::sync`] before, and there is nothing left to do). The directory is free then for the next to open it, or,
-/// under [`SyncPolicy::Interval`](super::SyncPolicy::Interval), as soon as a sync by the clock that is just going on is done.
+/// All work on files happens on blocking threads, with one exception: dropping the last handle
+/// syncs what is not synced yet, where it is dropped (call [`Journal::sync`] before, and there is
+/// nothing left to do). The directory is free then for the next to open it, or, under
+/// [`SyncPolicy::Interval`](super::SyncPolicy::Interval), as soon as a sync by the clock that is
+/// just going on is done.
 #[derive(Clone, Debug)]
 pub struct FsJournal {
     path: Arc<Path>,
@@ -31,8 +35,8 @@ pub struct FsJournal {
 impl FsJournal {
     /// Opens the journal in `path`; creates the directory if it is not there.
     ///
-    /// The open batch is read from its start: a torn tail is cut off, a damaged batch is set aside and a new one begun. [`FsJournal::recovery`]
-    /// says so; neither is an error.
+    /// The open batch is read from its start: a torn tail is cut off, a damaged batch is set aside
+    /// and a new one begun. [`FsJournal::recovery`] says so; neither is an error.
     ///
     /// # Errors
     /// [`Error::InUse`] if another process or handle has it open, [`Error::Io`].
@@ -40,7 +44,11 @@ impl FsJournal {
         let path = path.into();
         let dir: Arc<Path> = path.as_path().into();
         let (directory, recovery) = off_thread(move || Directory::open(&path, options)).await?;
-        Ok(Self { path: dir, queue: Queue::new(directory), recovery: Arc::new(recovery) })
+        Ok(Self {
+            path: dir,
+            queue: Queue::new(directory),
+            recovery: Arc::new(recovery),
+        })
     }
 
     /// What opening found wrong, and did about it.
@@ -61,7 +69,10 @@ impl FsJournal {
     /// Those of [`Journal::append`].
     pub async fn append(&self, archive: Bytes) -> Result<Appended> {
         if archive.is_empty() || archive.len() > MAX_ARCHIVE {
-            return Err(Error::FrameSize { size: archive.len(), limit: MAX_ARCHIVE });
+            return Err(Error::FrameSize {
+                size: archive.len(),
+                limit: MAX_ARCHIVE,
+            });
         }
         self.queue.append(archive).await
     }
@@ -78,7 +89,9 @@ impl FsJournal {
             Err(e) => Err(e).context("open", &source),
         })
         .await?;
-        Body::from_file(file).map_err(std::io::Error::other).context("open", &path)
+        Body::from_file(file)
+            .map_err(std::io::Error::other)
+            .context("open", &path)
     }
 }
 

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::{Appended, BatchInfo, Journal, MAX_ARCHIVE, Retention, Status, names};
 use crate::{Error, Result};
 
-/// A [`Journal`] in memory, for tests and for nodes that keep nothing: what is not handed over is lost with the process. Clones are handles on the
-/// same journal.
+/// A [`Journal`] in memory, for tests and for nodes that keep nothing: what is not handed over is
+/// lost with the process. Clones are handles on the same journal.
 #[derive(Clone, Debug)]
 pub struct MemoryJournal(Arc<Inner>);
 
@@ -35,11 +35,21 @@ struct State {
 }
 
 impl MemoryJournal {
-    /// An empty journal. An append that brings the open batch to `rotate_at` bytes or past it rotates it.
+    /// An empty journal. An append that brings the open batch to `rotate_at` bytes or past it
+    /// rotates it.
     #[must_use]
     pub fn new(rotate_at: u64) -> Self {
-        let state = State { open: names::HEADER.to_vec(), frames: 0, since: SystemTime::now(), batches: Vec::new() };
-        Self(Arc::new(Inner { state: Mutex::new(state), rotate_at, rotations: watch::Sender::new(0) }))
+        let state = State {
+            open: names::HEADER.to_vec(),
+            frames: 0,
+            since: SystemTime::now(),
+            batches: Vec::new(),
+        };
+        Self(Arc::new(Inner {
+            state: Mutex::new(state),
+            rotate_at,
+            rotations: watch::Sender::new(0),
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -48,15 +58,27 @@ impl MemoryJournal {
 
     fn append_now(&self, archive: &[u8]) -> Result<Appended> {
         if archive.is_empty() || archive.len() > MAX_ARCHIVE {
-            return Err(Error::FrameSize { size: archive.len(), limit: MAX_ARCHIVE });
+            return Err(Error::FrameSize {
+                size: archive.len(),
+                limit: MAX_ARCHIVE,
+            });
         }
         let sha256: [u8; 32] = Sha256::digest(archive).into();
         let mut state = self.lock();
         let offset = state.open.len() as u64;
         state.open.extend_from_slice(&names::frame(sha256, archive));
         state.frames += 1;
-        let rotated = if state.open.len() as u64 >= self.0.rotate_at { self.rotate(&mut state) } else { None };
-        Ok(Appended { archive: names::cid(sha256), offset, rotated, rotation_error: None })
+        let rotated = if state.open.len() as u64 >= self.0.rotate_at {
+            self.rotate(&mut state)
+        } else {
+            None
+        };
+        Ok(Appended {
+            archive: names::cid(sha256),
+            offset,
+            rotated,
+            rotation_error: None,
+        })
     }
 
     fn rotate(&self, state: &mut State) -> Option<Cid> {
@@ -67,7 +89,15 @@ impl MemoryJournal {
         let cid = names::cid(Sha256::digest(&bytes).into());
         (state.frames, state.since) = (0, SystemTime::now());
         state.batches.retain(|(batch, _)| batch.cid != cid);
-        state.batches.push((BatchInfo { cid, size: bytes.len() as u64, rotated: state.since, acknowledged: None }, bytes));
+        state.batches.push((
+            BatchInfo {
+                cid,
+                size: bytes.len() as u64,
+                rotated: state.since,
+                acknowledged: None,
+            },
+            bytes,
+        ));
         self.0.rotations.send_modify(|count| *count += 1);
         Some(cid)
     }
@@ -87,7 +117,14 @@ impl Journal for MemoryJournal {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
-        Box::pin(async { Ok(self.lock().batches.iter().map(|(batch, _)| batch.clone()).collect()) })
+        Box::pin(async {
+            Ok(self
+                .lock()
+                .batches
+                .iter()
+                .map(|(batch, _)| batch.clone())
+                .collect())
+        })
     }
 
     fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
@@ -102,14 +139,19 @@ impl Journal for MemoryJournal {
         Box::pin(async {
             let state = self.lock();
             let batch = state.batches.iter().find(|(batch, _)| batch.cid == *cid);
-            batch.map(|(_, bytes)| bytes.clone().into()).ok_or(Error::BatchNotFound { cid: *cid })
+            batch
+                .map(|(_, bytes)| bytes.clone().into())
+                .ok_or(Error::BatchNotFound { cid: *cid })
         })
     }
 
     fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
             let mut state = self.lock();
-            let batch = state.batches.iter_mut().find(|(batch, _)| batch.cid == *cid);
+            let batch = state
+                .batches
+                .iter_mut()
+                .find(|(batch, _)| batch.cid == *cid);
             let (batch, _) = batch.ok_or(Error::BatchNotFound { cid: *cid })?;
             batch.acknowledged.get_or_insert_with(SystemTime::now);
             Ok(())
@@ -126,7 +168,14 @@ impl Journal for MemoryJournal {
     fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
         Box::pin(async move {
             let mut state = self.lock();
-            let removed = retention.select(state.batches.iter().map(|(batch, _)| batch.clone()).collect(), SystemTime::now());
+            let removed = retention.select(
+                state
+                    .batches
+                    .iter()
+                    .map(|(batch, _)| batch.clone())
+                    .collect(),
+                SystemTime::now(),
+            );
             state.batches.retain(|(batch, _)| !removed.contains(batch));
             Ok(removed)
         })
@@ -136,7 +185,13 @@ impl Journal for MemoryJournal {
         Box::pin(async {
             let state = self.lock();
             let size = state.open.len() as u64;
-            Ok(Status { size, frames: state.frames, unsynced: 0, since: state.since, background_error: None })
+            Ok(Status {
+                size,
+                frames: state.frames,
+                unsynced: 0,
+                since: state.since,
+                background_error: None,
+            })
         })
     }
 

@@ -1,8 +1,11 @@
-//! The retrieval journal: receipt archives appended to an open batch, which rotates into files named by their hash.
+//! The retrieval journal: receipt archives appended to an open batch, which rotates into files
+//! named by their hash.
 //!
-//! A batch is a CAR without roots, with one block (a *frame*) a receipt: the receipt's own archive under its CID. [`FsJournal`] keeps batches in a
-//! directory as Piri does (`egress.car.wip`, `egress.{cid}.car`), and opens what Piri left there; [`MemoryJournal`] keeps them in memory.
-//! [`Rotator`] rotates, hands batches over and collects garbage by the clock; [`BatchReader`] reads a batch receipt by receipt.
+//! A batch is a CAR without roots, with one block (a *frame*) a receipt: the receipt's own archive
+//! under its CID. [`FsJournal`] keeps batches in a directory as Piri does (`egress.car.wip`,
+//! `egress.{cid}.car`), and opens what Piri left there; [`MemoryJournal`] keeps them in memory.
+//! [`Rotator`] rotates, hands batches over and collects garbage by the clock; [`BatchReader`] reads
+//! a batch receipt by receipt.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -64,21 +67,26 @@ pub use scan::{Recovery, SetAside};
 
 use crate::{Error, Result};
 
-/// The most that a frame's archive may hold, in bytes (inclusive): the block that a strict reader takes (32 MiB) less its CID.
+/// The most that a frame's archive may hold, in bytes (inclusive): the block that a strict reader
+/// takes (32 MiB) less its CID.
 pub const MAX_ARCHIVE: usize = (32 << 20) - names::FRAME_CID;
 
 /// A journal of retrieval receipts.
 ///
 /// The contract:
 ///
-/// 1. Frames lie in the batch in the order in which their appends were called, as far as those did not overlap.
-/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the frame is not in the journal (if the sync
-///    failed, a machine that crashes right then may bring it back). A dropped append may or may not be.
-/// 3. A batch that rotated is in `list` and, until it is acknowledged, in `pending`, after any crash. Acknowledge only what was handed over.
+/// 1. Frames lie in the batch in the order in which their appends were called, as far as those did
+///    not overlap.
+/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the
+///    frame is not in the journal (if the sync failed, a machine that crashes right then may bring
+///    it back). A dropped append may or may not be.
+/// 3. A batch that rotated is in `list` and, until it is acknowledged, in `pending`, after any
+///    crash. Acknowledge only what was handed over.
 /// 4. `gc` never removes a batch that is not acknowledged.
 /// 5. After any error the journal goes on as soon as its cause (a full disk) is gone.
 pub trait Journal: Debug + Send + Sync + 'static {
-    /// Appends one receipt archive as a frame. The bytes are taken as they are; [`BatchReader`] checks them when they are read.
+    /// Appends one receipt archive as a frame. The bytes are taken as they are; [`BatchReader`]
+    /// checks them when they are read.
     ///
     /// # Errors
     /// [`Error::FrameSize`], [`Error::Io`] (the disk is full, the sync failed), [`Error::Stopped`].
@@ -90,10 +98,12 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`Error::Io`], [`Error::Stopped`].
     fn sync(&self) -> BoxFuture<'_, Result<()>>;
 
-    /// Closes the open batch and begins another. `None` if the open batch has no frame: nothing is done then.
+    /// Closes the open batch and begins another. `None` if the open batch has no frame: nothing is
+    /// done then.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Stopped`]. The batch then stays open, or has rotated and is in `pending`.
+    /// [`Error::Io`], [`Error::Stopped`]. The batch then stays open, or has rotated and is in
+    /// `pending`.
     fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// The rotated batches, oldest first (ties in the order of their CIDs).
@@ -108,13 +118,15 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`Error::Io`], [`Error::Stopped`].
     fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
 
-    /// A rotated batch, as a stream of known size. Its hash is not checked on the way: its consumer, or [`BatchReader`], does.
+    /// A rotated batch, as a stream of known size. Its hash is not checked on the way: its
+    /// consumer, or [`BatchReader`], does.
     ///
     /// # Errors
     /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
     fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>>;
 
-    /// Says that the batch was handed over: it leaves `pending`, and `gc` may remove it. Durable when it returns; doing it again changes nothing.
+    /// Says that the batch was handed over: it leaves `pending`, and `gc` may remove it. Durable
+    /// when it returns; doing it again changes nothing.
     ///
     /// # Errors
     /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
@@ -138,7 +150,8 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`Error::Io`] if there is none and none can be created, [`Error::Stopped`].
     fn status(&self) -> BoxFuture<'_, Result<Status>>;
 
-    /// Counts rotations, by size and by force, since the journal was opened: wait for a change, then look at `pending`.
+    /// Counts rotations, by size and by force, since the journal was opened: wait for a change,
+    /// then look at `pending`.
     fn rotations(&self) -> watch::Receiver<u64>;
 }
 
@@ -194,7 +207,8 @@ pub struct Appended {
     pub offset: u64,
     /// The batch that this frame filled and closed, if it did.
     pub rotated: Option<Cid>,
-    /// Why the rotation that was due after this frame failed. The frame itself is in the journal, and the next append tries the rotation again.
+    /// Why the rotation that was due after this frame failed. The frame itself is in the journal,
+    /// and the next append tries the rotation again.
     pub rotation_error: Option<Error>,
 }
 
@@ -220,7 +234,8 @@ pub struct Status {
     pub frames: u64,
     /// How many of its bytes a crash of the machine might take.
     pub unsynced: u64,
-    /// When it was begun; for one found at opening the file's time of creation, or of its last change where the file system keeps no such time.
+    /// When it was begun; for one found at opening the file's time of creation, or of its last
+    /// change where the file system keeps no such time.
     pub since: SystemTime,
     /// The error of the last sync or rotation that nobody waited for, until one succeeds.
     pub background_error: Option<Error>,

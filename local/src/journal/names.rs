@@ -8,7 +8,8 @@ use crate::car::{CAR_CODEC, SHA2_256, car_cid, write_varint};
 /// The open batch.
 pub(super) const OPEN: &str = "egress.car.wip";
 
-/// The directory of acknowledgements: one file a batch, named by its CID, holding the time in seconds. Piri skips directories.
+/// The directory of acknowledgements: one file a batch, named by its CID, holding the time in
+/// seconds. Piri skips directories.
 pub(super) const ACKNOWLEDGED: &str = "acknowledged";
 
 /// The header of a batch, which has no roots: `varint(17)` and `{"roots": [], "version": 1}`.
@@ -20,7 +21,8 @@ pub(super) const FRAME_CID: usize = 37;
 /// How such a CID begins, before the 32 bytes of the hash.
 pub(super) const CID_START: [u8; 5] = [0x01, 0x82, 0x04, 0x12, 0x20];
 
-/// The name of the n-th damaged batch set aside: `egress.car.wip.damaged-1` and so on. Piri passes such names over.
+/// The name of the n-th damaged batch set aside: `egress.car.wip.damaged-1` and so on. Piri passes
+/// such names over.
 pub(super) fn set_aside(n: u32) -> String {
     format!("{OPEN}.damaged-{n}")
 }
@@ -29,8 +31,8 @@ pub(super) fn batch(cid: &Cid) -> String {
     format!("egress.{cid}.car")
 }
 
-/// The batch whose file has this name: only a CIDv1 0x0202 sha2-256 in the text form in which it is written. (Any other name would be a second
-/// name for the same batch, or no batch.)
+/// The batch whose file has this name: only a CIDv1 0x0202 sha2-256 in the text form in which it is
+/// written. (Any other name would be a second name for the same batch, or no batch.)
 pub(super) fn parse_batch(name: &str) -> Option<Cid> {
     parse_cid(name.strip_prefix("egress.")?.strip_suffix(".car")?)
 }
@@ -42,7 +44,10 @@ pub(super) fn parse_cid(text: &str) -> Option<Cid> {
 
 /// Whether this is a CIDv1 0x0202 sha2-256.
 pub(super) fn is_car(cid: &Cid) -> bool {
-    cid.version() == Version::V1 && cid.codec() == CAR_CODEC && cid.hash().code() == SHA2_256 && cid.hash().digest().len() == 32
+    cid.version() == Version::V1
+        && cid.codec() == CAR_CODEC
+        && cid.hash().code() == SHA2_256
+        && cid.hash().digest().len() == 32
 }
 
 /// A frame: `varint(37 + len)`, the archive's CID, the archive.
@@ -69,9 +74,16 @@ mod tests {
         let cid = cid([7; 32]);
         assert_eq!(parse_batch(&batch(&cid)), Some(cid));
         let upper = batch(&cid).to_uppercase();
-        for other in
-            [OPEN, &set_aside(1), "egress..car", "egress.car", "consolidation", "egress.bafy.car", &upper, &format!("{}.tmp", batch(&cid))]
-        {
+        for other in [
+            OPEN,
+            &set_aside(1),
+            "egress..car",
+            "egress.car",
+            "consolidation",
+            "egress.bafy.car",
+            &upper,
+            &format!("{}.tmp", batch(&cid)),
+        ] {
             assert_eq!(parse_batch(other), None, "{other}");
         }
         let not_a_car = Cid::new_v1(0x71, *cid.hash());

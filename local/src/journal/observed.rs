@@ -13,7 +13,8 @@ use tracing::{Instrument, Span, debug_span};
 use super::{Appended, BatchInfo, Journal, Retention, Status};
 use crate::Result;
 
-/// A journal whose operations are counted, timed and traced, under the label `store="journal"`. `docs/observability.md` lists the names.
+/// A journal whose operations are counted, timed and traced, under the label `store="journal"`.
+/// `docs/observability.md` lists the names.
 #[derive(Clone, Debug)]
 pub struct ObservedJournal<J> {
     inner: J,
@@ -46,7 +47,10 @@ impl<J: Journal> ObservedJournal<J> {
             read: meter("read"),
             sync: meter("sync"),
         };
-        Self { inner, meters: Arc::new(meters) }
+        Self {
+            inner,
+            meters: Arc::new(meters),
+        }
     }
 
     fn span(&self, operation: &Meter, batch: Option<&Cid>) -> Span {
@@ -54,7 +58,12 @@ impl<J: Journal> ObservedJournal<J> {
         debug_span!(target: TARGET, "journal", backend = operation.backend(), operation = operation.operation(), batch)
     }
 
-    async fn observe<T>(&self, meter: &Meter, batch: Option<&Cid>, call: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn observe<T>(
+        &self,
+        meter: &Meter,
+        batch: Option<&Cid>,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let span = self.span(meter, batch);
         let mut running = Running::start(meter, span.clone());
         let result = call.instrument(span).await;
@@ -62,9 +71,14 @@ impl<J: Journal> ObservedJournal<J> {
         result
     }
 
-    /// A rotation happens within an append as well as by force: it is counted as an operation of its own.
+    /// A rotation happens within an append as well as by force: it is counted as an operation of
+    /// its own.
     fn rotated(&self, batch: &Cid) {
-        Running::start(&self.meters.rotate, self.span(&self.meters.rotate, Some(batch))).succeeded();
+        Running::start(
+            &self.meters.rotate,
+            self.span(&self.meters.rotate, Some(batch)),
+        )
+        .succeeded();
     }
 }
 
@@ -80,7 +94,9 @@ impl<J: Journal> Journal for ObservedJournal<J> {
     fn append(&self, archive: Bytes) -> BoxFuture<'_, Result<Appended>> {
         let (meter, len) = (&self.meters.append, archive.len() as u64);
         Box::pin(async move {
-            let appended = self.observe(meter, None, self.inner.append(archive)).await?;
+            let appended = self
+                .observe(meter, None, self.inner.append(archive))
+                .await?;
             meter.bytes_in(len);
             if let Some(batch) = &appended.rotated {
                 self.rotated(batch);
@@ -114,7 +130,11 @@ impl<J: Journal> Journal for ObservedJournal<J> {
     }
 
     fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.observe(&self.meters.acknowledge, Some(cid), self.inner.acknowledge(cid)))
+        Box::pin(self.observe(
+            &self.meters.acknowledge,
+            Some(cid),
+            self.inner.acknowledge(cid),
+        ))
     }
 
     fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {

@@ -24,8 +24,9 @@ struct Extent {
     hash: Sha256,
 }
 
-/// The open batch. Its invariant: the file's first `extent.len` bytes are its header and whole frames, and `extent.hash` is over just these; what
-/// lies behind them, if anything does, is the rest of a failed write, and is cut off before the next one.
+/// The open batch. Its invariant: the file's first `extent.len` bytes are its header and whole
+/// frames, and `extent.hash` is over just these; what lies behind them, if anything does, is the
+/// rest of a failed write, and is cut off before the next one.
 #[derive(Debug)]
 pub(super) struct OpenBatch {
     file: File,
@@ -35,7 +36,8 @@ pub(super) struct OpenBatch {
     since: SystemTime,
     /// A write failed and what it left could not be cut off yet.
     ragged: bool,
-    /// A sync failed: the kernel may hold the unsynced bytes for clean, so they have to be written again.
+    /// A sync failed: the kernel may hold the unsynced bytes for clean, so they have to be written
+    /// again.
     rewrite: bool,
 }
 
@@ -46,15 +48,33 @@ impl OpenBatch {
         let mut recovery = Recovery::default();
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Self::create(dir, path)?, recovery)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Ok((Self::create(dir, path)?, recovery));
+            }
             Err(e) => return Err(e).context("open", &path),
         };
         match scan(&file, &path)? {
-            Scan::Whole { len, frames, hash, file_len } => {
+            Scan::Whole {
+                len,
+                frames,
+                hash,
+                file_len,
+            } => {
                 let metadata = file.metadata().context("read", &path)?;
-                let since = metadata.created().or_else(|_| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
+                let since = metadata
+                    .created()
+                    .or_else(|_| metadata.modified())
+                    .unwrap_or_else(|_| SystemTime::now());
                 let extent = Extent { len, frames, hash };
-                let mut batch = Self { file, path, synced: extent.clone(), extent, since, ragged: file_len > len, rewrite: false };
+                let mut batch = Self {
+                    file,
+                    path,
+                    synced: extent.clone(),
+                    extent,
+                    since,
+                    ragged: file_len > len,
+                    rewrite: false,
+                };
                 recovery.torn = file_len - len;
                 batch.cut_off()?;
                 if len == 0 {
@@ -65,18 +85,44 @@ impl OpenBatch {
                 batch.synced = batch.extent.clone();
                 Ok((batch, recovery))
             }
-            Scan::Damaged { offset, frames, reason } => {
+            Scan::Damaged {
+                offset,
+                frames,
+                reason,
+            } => {
                 let aside = set_aside(dir, &path)?;
-                recovery.set_aside = Some(SetAside { path: aside, frames, offset, reason });
+                recovery.set_aside = Some(SetAside {
+                    path: aside,
+                    frames,
+                    offset,
+                    reason,
+                });
                 Ok((Self::create(dir, path)?, recovery))
             }
         }
     }
 
     fn create(dir: &Path, path: PathBuf) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).context("create", &path)?;
-        let extent = Extent { len: 0, frames: 0, hash: Sha256::new() };
-        let mut batch = Self { file, path, synced: extent.clone(), extent, since: SystemTime::now(), ragged: false, rewrite: false };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .context("create", &path)?;
+        let extent = Extent {
+            len: 0,
+            frames: 0,
+            hash: Sha256::new(),
+        };
+        let mut batch = Self {
+            file,
+            path,
+            synced: extent.clone(),
+            extent,
+            since: SystemTime::now(),
+            ragged: false,
+            rewrite: false,
+        };
         batch.write_whole(&HEADER)?;
         batch.file.sync_all().context("sync", &batch.path)?;
         sync_dir(dir)?;
@@ -84,7 +130,8 @@ impl OpenBatch {
         Ok(batch)
     }
 
-    /// Writes a frame, with one call. After an error the batch is as it was before. Returns where the frame begins.
+    /// Writes a frame, with one call. After an error the batch is as it was before. Returns where
+    /// the frame begins.
     pub(super) fn append(&mut self, frame: &[u8]) -> Result<u64> {
         let offset = self.extent.len;
         self.write_whole(frame)?;
@@ -111,21 +158,24 @@ impl OpenBatch {
 
     fn cut_off(&mut self) -> Result<()> {
         if self.ragged {
-            self.file.set_len(self.extent.len).context("truncate", &self.path)?;
+            self.file
+                .set_len(self.extent.len)
+                .context("truncate", &self.path)?;
             self.ragged = false;
         }
         Ok(())
     }
 
-    /// Makes all frames durable. After an error none of the unsynced ones can be relied on; they are still there, and the next sync writes
-    /// them again.
+    /// Makes all frames durable. After an error none of the unsynced ones can be relied on; they
+    /// are still there, and the next sync writes them again.
     pub(super) fn sync(&mut self) -> Result<()> {
         if self.unsynced() == 0 {
             return Ok(());
         }
         self.cut_off()?;
         if self.rewrite {
-            self.write_unsynced_again().context("write again", &self.path)?;
+            self.write_unsynced_again()
+                .context("write again", &self.path)?;
         }
         self.rewrite = true;
         self.file.sync_data().context("sync", &self.path)?;
@@ -156,8 +206,9 @@ impl OpenBatch {
         }
     }
 
-    /// Gives the file the present as its time of modification, in full precision: by itself it gets that of the kernel's last tick, and batches that
-    /// rotate within one would have no order. Without it nothing is wrong but that.
+    /// Gives the file the present as its time of modification, in full precision: by itself it gets
+    /// that of the kernel's last tick, and batches that rotate within one would have no order.
+    /// Without it nothing is wrong but that.
     pub(super) fn stamp(&self) {
         let _ = self.file.set_modified(SystemTime::now());
     }
@@ -193,8 +244,8 @@ fn set_aside(dir: &Path, path: &Path) -> Result<PathBuf> {
     let mut n = 1;
     loop {
         let aside = dir.join(names::set_aside(n));
-        // A link fails where a rename would replace. A crash between the two calls leaves both names; the next opening makes one more link, so that
-        // nothing is lost.
+        // A link fails where a rename would replace. A crash between the two calls leaves both
+        // names; the next opening makes one more link, so that nothing is lost.
         match fs::hard_link(path, &aside) {
             Ok(()) => {
                 fs::remove_file(path).context("set aside", path)?;

@@ -16,7 +16,8 @@ pub enum SyncPolicy {
     /// Before `append` returns. Appends that wait together share one sync.
     #[default]
     EveryAppend,
-    /// As soon as this much is unsynced, or the oldest unsynced frame is this old. Needs a runtime with its timer enabled.
+    /// As soon as this much is unsynced, or the oldest unsynced frame is this old. Needs a runtime
+    /// with its timer enabled.
     Interval {
         /// Unsynced bytes (inclusive).
         bytes: u64,
@@ -30,7 +31,8 @@ pub enum SyncPolicy {
 /// How a journal is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalOptions {
-    /// An append that brings the open batch to this size or past it rotates it, in bytes. Default: 100 MiB.
+    /// An append that brings the open batch to this size or past it rotates it, in bytes. Default:
+    /// 100 MiB.
     pub rotate_at: u64,
     /// When frames are made durable. Default: before every append returns.
     pub sync: SyncPolicy,
@@ -38,16 +40,21 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { rotate_at: 100 << 20, sync: SyncPolicy::default() }
+        Self {
+            rotate_at: 100 << 20,
+            sync: SyncPolicy::default(),
+        }
     }
 }
 
-/// Which acknowledged batches `gc` removes. A batch that is not acknowledged stays, whatever its age and whatever the total.
+/// Which acknowledged batches `gc` removes. A batch that is not acknowledged stays, whatever its
+/// age and whatever the total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Retention {
     /// Remove what was acknowledged at least this long ago.
     pub older_than: Option<Duration>,
-    /// While the rotated batches, acknowledged or not, come to more than this many bytes, remove the oldest acknowledged one.
+    /// While the rotated batches, acknowledged or not, come to more than this many bytes, remove
+    /// the oldest acknowledged one.
     pub total_above: Option<u64>,
 }
 
@@ -57,9 +64,13 @@ impl Retention {
         let mut total: u64 = batches.iter().map(|batch| batch.size).sum();
         let mut removed = Vec::new();
         for batch in batches {
-            let Some(acknowledged) = batch.acknowledged else { continue };
+            let Some(acknowledged) = batch.acknowledged else {
+                continue;
+            };
             let age = now.duration_since(acknowledged).unwrap_or_default();
-            if self.older_than.is_some_and(|limit| age >= limit) || self.total_above.is_some_and(|limit| total > limit) {
+            if self.older_than.is_some_and(|limit| age >= limit)
+                || self.total_above.is_some_and(|limit| total > limit)
+            {
                 total -= batch.size;
                 removed.push(batch);
             }

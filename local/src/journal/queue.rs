@@ -1,4 +1,5 @@
-//! Appends that wait together: one blocking job writes their frames and makes them durable with one sync.
+//! Appends that wait together: one blocking job writes their frames and makes them durable with one
+//! sync.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,8 +13,9 @@ use super::directory::Directory;
 use super::{Appended, SyncPolicy, names};
 use crate::{Error, Result};
 
-/// An archive up to this size is hashed by its appender, so that appenders share that work among them; a larger one by the blocking job, since it
-/// would keep an async thread busy for too long (16 KiB take some 10 µs).
+/// An archive up to this size is hashed by its appender, so that appenders share that work among
+/// them; a larger one by the blocking job, since it would keep an async thread busy for too long
+/// (16 KiB take some 10 µs).
 const HASHED_BY_APPENDER: usize = 16 << 10;
 
 /// A journal's directory and what waits for it.
@@ -34,7 +36,11 @@ struct Waiting {
 }
 
 enum Request {
-    Append { archive: Bytes, sha256: Option<[u8; 32]>, done: oneshot::Sender<Result<Written, Box<Error>>> },
+    Append {
+        archive: Bytes,
+        sha256: Option<[u8; 32]>,
+        done: oneshot::Sender<Result<Written, Box<Error>>>,
+    },
     Run(Box<dyn FnOnce(&mut Directory) -> Answer + Send>),
 }
 
@@ -46,19 +52,33 @@ struct Written {
 }
 
 impl From<Written> for Appended {
-    fn from(Written { sha256, offset, rotation }: Written) -> Self {
+    fn from(
+        Written {
+            sha256,
+            offset,
+            rotation,
+        }: Written,
+    ) -> Self {
         let (rotated, rotation_error) = match rotation.map(|rotation| *rotation) {
             None => (None, None),
             Some(Ok(cid)) => (Some(cid), None),
             Some(Err(error)) => (None, Some(error)),
         };
-        Self { archive: names::cid(sha256), offset, rotated, rotation_error }
+        Self {
+            archive: names::cid(sha256),
+            offset,
+            rotated,
+            rotation_error,
+        }
     }
 }
 
 /// What a caller is told. A caller that is gone does not mind.
 enum Answer {
-    Appended(oneshot::Sender<Result<Written, Box<Error>>>, Result<Written, Box<Error>>),
+    Appended(
+        oneshot::Sender<Result<Written, Box<Error>>>,
+        Result<Written, Box<Error>>,
+    ),
     Ran(Box<dyn FnOnce() + Send>),
 }
 
@@ -82,7 +102,11 @@ impl std::fmt::Debug for Request {
 
 impl Queue {
     pub(super) fn new(directory: Directory) -> Arc<Self> {
-        Arc::new(Self { waiting: Mutex::default(), directory: Mutex::new(directory), rotations: watch::Sender::new(0) })
+        Arc::new(Self {
+            waiting: Mutex::default(),
+            directory: Mutex::new(directory),
+            rotations: watch::Sender::new(0),
+        })
     }
 
     pub(super) fn rotations(&self) -> watch::Receiver<u64> {
@@ -92,7 +116,11 @@ impl Queue {
     pub(super) async fn append(self: &Arc<Self>, archive: Bytes) -> Result<Appended> {
         let sha256 = (archive.len() <= HASHED_BY_APPENDER).then(|| Sha256::digest(&archive).into());
         let (done, result) = oneshot::channel();
-        self.push(Request::Append { archive, sha256, done });
+        self.push(Request::Append {
+            archive,
+            sha256,
+            done,
+        });
         match result.await {
             Ok(Ok(written)) => Ok(written.into()),
             Ok(Err(error)) => Err(*error),
@@ -118,7 +146,10 @@ impl Queue {
         waiting.requests.push(request);
         if !std::mem::replace(&mut waiting.served, true) {
             drop(waiting);
-            let job = Job { queue: self.clone(), ended: false };
+            let job = Job {
+                queue: self.clone(),
+                ended: false,
+            };
             tokio::task::spawn_blocking(move || job.serve());
         }
     }
@@ -143,7 +174,8 @@ impl Queue {
     }
 }
 
-/// The work of serving a queue. However it ends, by a panic or without having begun, the queue is free for the next one.
+/// The work of serving a queue. However it ends, by a panic or without having begun, the queue is
+/// free for the next one.
 struct Job {
     queue: Arc<Queue>,
     ended: bool,
@@ -176,7 +208,8 @@ impl Job {
                 answers.drain(..).for_each(Answer::send);
             }
         }
-        // The last callers are told once this job has let go of the journal: one that drops it then and opens it again finds it free.
+        // The last callers are told once this job has let go of the journal: one that drops it then
+        // and opens it again finds it free.
         drop(self);
         answers.into_iter().for_each(Answer::send);
     }
@@ -200,7 +233,11 @@ fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &m
     let mut group = Group::with_capacity(requests.len());
     for request in requests {
         match request {
-            Request::Append { archive, sha256, done } => {
+            Request::Append {
+                archive,
+                sha256,
+                done,
+            } => {
                 match write_frame(directory, &archive, sha256) {
                     Ok(written) => group.push((done, written)),
                     Err(error) => answers.push(Answer::Appended(done, Err(error.into()))),
@@ -218,10 +255,18 @@ fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &m
     settle(directory, &mut group, answers);
 }
 
-fn write_frame(directory: &mut Directory, archive: &[u8], sha256: Option<[u8; 32]>) -> Result<Written> {
+fn write_frame(
+    directory: &mut Directory,
+    archive: &[u8],
+    sha256: Option<[u8; 32]>,
+) -> Result<Written> {
     let sha256 = sha256.unwrap_or_else(|| Sha256::digest(archive).into());
     let offset = directory.batch()?.append(&names::frame(sha256, archive))?;
-    Ok(Written { sha256, offset, rotation: None })
+    Ok(Written {
+        sha256,
+        offset,
+        rotation: None,
+    })
 }
 
 /// The rotation that a full batch is due.
@@ -240,18 +285,31 @@ fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer
 fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
     let result = match directory.options().sync {
         SyncPolicy::EveryAppend if directory.unsynced() > 0 => directory.sync(),
-        SyncPolicy::Interval { bytes, .. } if directory.unsynced() > 0 && directory.unsynced() >= bytes => {
-            // These appends were promised no sync: the error waits in the status, and the sync is tried again.
-            directory.sync().unwrap_or_else(|error| directory.note(error));
+        SyncPolicy::Interval { bytes, .. }
+            if directory.unsynced() > 0 && directory.unsynced() >= bytes =>
+        {
+            // These appends were promised no sync: the error waits in the status, and the sync is
+            // tried again.
+            directory
+                .sync()
+                .unwrap_or_else(|error| directory.note(error));
             Ok(())
         }
         _ => Ok(()),
     };
     match result {
-        Ok(()) => answers.extend(group.drain(..).map(|(done, written)| Answer::Appended(done, Ok(written)))),
+        Ok(()) => answers.extend(
+            group
+                .drain(..)
+                .map(|(done, written)| Answer::Appended(done, Ok(written))),
+        ),
         Err(error) => {
             directory.forget_unsynced();
-            answers.extend(group.drain(..).map(|(done, _)| Answer::Appended(done, Err(error.clone().into()))));
+            answers.extend(
+                group
+                    .drain(..)
+                    .map(|(done, _)| Answer::Appended(done, Err(error.clone().into()))),
+            );
         }
     }
 }

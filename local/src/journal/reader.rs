@@ -11,8 +11,8 @@ use crate::{Error, Result, journal::names};
 
 /// The frames of a batch, each checked against its hash: an iterator of `Result<Frame>`.
 ///
-/// It reads rotated batches, open ones and damaged ones alike. A frame whose hash is wrong is one error, and the next frame comes after it; any other
-/// error, a torn tail too, is the last item.
+/// It reads rotated batches, open ones and damaged ones alike. A frame whose hash is wrong is one
+/// error, and the next frame comes after it; any other error, a torn tail too, is the last item.
 #[derive(Debug)]
 pub struct BatchReader<R> {
     frames: Option<CarReader<BufReader<Hashing<R>>>>,
@@ -51,17 +51,31 @@ impl<R: Read> BatchReader<R> {
     /// # Errors
     /// [`Error::Car`] if it is no CAR version 1 without roots.
     pub fn new(batch: R) -> Result<Self> {
-        let limits = CarLimits { blocks: usize::MAX, ..CarLimits::default() };
-        let batch = Hashing { reader: batch, hash: Sha256::new() };
-        let frames = CarReader::new(BufReader::with_capacity(256 << 10, batch), limits).map_err(|e| broken("the batch's header", e))?;
+        let limits = CarLimits {
+            blocks: usize::MAX,
+            ..CarLimits::default()
+        };
+        let batch = Hashing {
+            reader: batch,
+            hash: Sha256::new(),
+        };
+        let frames = CarReader::new(BufReader::with_capacity(256 << 10, batch), limits)
+            .map_err(|e| broken("the batch's header", e))?;
         if !frames.roots().is_empty() {
             let problem = CarProblem::Root("a batch has no roots");
-            return Err(broken("the batch's header", CarError { offset: 0, problem }));
+            return Err(broken(
+                "the batch's header",
+                CarError { offset: 0, problem },
+            ));
         }
-        Ok(Self { frames: Some(frames), cid: None })
+        Ok(Self {
+            frames: Some(frames),
+            cid: None,
+        })
     }
 
-    /// The CID of the batch as it was read, once the iteration has come to the end of the data: a rotated batch is named by it.
+    /// The CID of the batch as it was read, once the iteration has come to the end of the data: a
+    /// rotated batch is named by it.
     #[must_use]
     pub fn cid(&self) -> Option<Cid> {
         self.cid
@@ -75,15 +89,30 @@ impl<R: Read> Iterator for BatchReader<R> {
         let frames = self.frames.as_mut()?;
         let offset = frames.offset();
         match frames.next_block() {
-            Ok(Some(block)) if names::is_car(&block.cid) => Some(Ok(Frame { cid: block.cid, offset, archive: block.data })),
-            Ok(Some(_)) => Some(Err(broken("a frame", CarError { offset, problem: CarProblem::Cid }))),
+            Ok(Some(block)) if names::is_car(&block.cid) => Some(Ok(Frame {
+                cid: block.cid,
+                offset,
+                archive: block.data,
+            })),
+            Ok(Some(_)) => Some(Err(broken(
+                "a frame",
+                CarError {
+                    offset,
+                    problem: CarProblem::Cid,
+                },
+            ))),
             Ok(None) => {
-                self.cid = Some(names::cid(frames.get_ref().get_ref().hash.clone().finalize().into()));
+                self.cid = Some(names::cid(
+                    frames.get_ref().get_ref().hash.clone().finalize().into(),
+                ));
                 self.frames = None;
                 None
             }
             Err(e) => {
-                if !matches!(e.problem, CarProblem::Hash { .. } | CarProblem::HashFunction { .. }) {
+                if !matches!(
+                    e.problem,
+                    CarProblem::Hash { .. } | CarProblem::HashFunction { .. }
+                ) {
                     self.frames = None;
                 }
                 Some(Err(broken("a frame", e)))
@@ -93,7 +122,8 @@ impl<R: Read> Iterator for BatchReader<R> {
 }
 
 impl Frame {
-    /// The receipt in this frame, its archive checked: one root, which is there, and every block hashed. Signatures are not checked.
+    /// The receipt in this frame, its archive checked: one root, which is there, and every block
+    /// hashed. Signatures are not checked.
     ///
     /// # Errors
     /// [`Error::Car`] if the archive is broken, [`Error::Receipt`] if it holds no receipt.
@@ -103,5 +133,8 @@ impl Frame {
 }
 
 fn broken(context: &str, source: CarError) -> Error {
-    Error::Car { context: context.into(), source }
+    Error::Car {
+        context: context.into(),
+        source,
+    }
 }

@@ -53,43 +53,81 @@ impl Receipt {
     /// # Errors
     /// [`Error::Car`] if the archive is broken, [`Error::Receipt`] if it holds no receipt.
     pub fn from_archive(archive: &[u8]) -> Result<Self> {
-        let car = |source| Error::Car { context: "the receipt's archive".into(), source };
+        let car = |source| Error::Car {
+            context: "the receipt's archive".into(),
+            source,
+        };
         let mut reader = CarReader::new(archive, CarLimits::default()).map_err(car)?;
-        let root = |reason| car(CarError { offset: 0, problem: CarProblem::Root(reason) });
-        let &[root_cid] = reader.roots() else { return Err(root("a receipt's archive has exactly one root")) };
+        let root = |reason| {
+            car(CarError {
+                offset: 0,
+                problem: CarProblem::Root(reason),
+            })
+        };
+        let &[root_cid] = reader.roots() else {
+            return Err(root("a receipt's archive has exactly one root"));
+        };
         let mut blocks = BTreeMap::new();
         while let Some(block) = reader.next_block().map_err(car)? {
             // Of duplicates the first wins; they are the same bytes, having the same hash.
             blocks.entry(block.cid).or_insert(block.data);
         }
-        let root_block = blocks.get(&root_cid).ok_or_else(|| root("the root is not in the archive"))?;
-        let Ipld::Map(variant) = decode(root_block, "its root block")? else { return Err(not_a_receipt("its root block is no map")) };
-        let (Some(&Ipld::Link(cid)), 1) = (variant.get(TAG), variant.len()) else {
-            return Err(not_a_receipt(format!("its root block does not link to a receipt under {TAG:?} alone")));
+        let root_block = blocks
+            .get(&root_cid)
+            .ok_or_else(|| root("the root is not in the archive"))?;
+        let Ipld::Map(variant) = decode(root_block, "its root block")? else {
+            return Err(not_a_receipt("its root block is no map"));
         };
-        let block = blocks.get(&cid).ok_or_else(|| not_a_receipt("the receipt's block is not in the archive"))?;
+        let (Some(&Ipld::Link(cid)), 1) = (variant.get(TAG), variant.len()) else {
+            return Err(not_a_receipt(format!(
+                "its root block does not link to a receipt under {TAG:?} alone"
+            )));
+        };
+        let block = blocks
+            .get(&cid)
+            .ok_or_else(|| not_a_receipt("the receipt's block is not in the archive"))?;
         Self::from_block(cid, block)
     }
 
     fn from_block(cid: Cid, block: &[u8]) -> Result<Self> {
         let receipt = decode(block, "its block")?;
         let field = |path: &'static [&'static str]| {
-            path.iter().try_fold(&receipt, |at, name| if let Ipld::Map(map) = at { map.get(*name) } else { None })
+            path.iter().try_fold(&receipt, |at, name| {
+                if let Ipld::Map(map) = at {
+                    map.get(*name)
+                } else {
+                    None
+                }
+            })
         };
-        let missing = |name: &str| not_a_receipt(format!("its field {name:?} is missing or of another kind"));
-        let Some(&Ipld::Link(ran)) = field(&["ocm", "ran"]) else { return Err(missing("ran")) };
+        let missing =
+            |name: &str| not_a_receipt(format!("its field {name:?} is missing or of another kind"));
+        let Some(&Ipld::Link(ran)) = field(&["ocm", "ran"]) else {
+            return Err(missing("ran"));
+        };
         let issuer = match field(&["ocm", "iss"]) {
             None => None,
             Some(Ipld::String(did)) => Some(did.clone()),
             Some(_) => return Err(missing("iss")),
         };
-        let Some(Ipld::Bytes(signature)) = field(&["sig"]) else { return Err(missing("sig")) };
-        let outcome = match (field(&["ocm", "out", "ok"]), field(&["ocm", "out", "error"])) {
+        let Some(Ipld::Bytes(signature)) = field(&["sig"]) else {
+            return Err(missing("sig"));
+        };
+        let outcome = match (
+            field(&["ocm", "out", "ok"]),
+            field(&["ocm", "out", "error"]),
+        ) {
             (Some(value), None) => Outcome::Ok(value.clone()),
             (None, Some(value)) => Outcome::Error(value.clone()),
             _ => return Err(missing("out")),
         };
-        Ok(Self { cid, ran, issuer, outcome, signature: signature.clone() })
+        Ok(Self {
+            cid,
+            ran,
+            issuer,
+            outcome,
+            signature: signature.clone(),
+        })
     }
 }
 
@@ -102,15 +140,20 @@ impl fmt::Display for Receipt {
             "{} {outcome} ran={} issuer={}",
             self.cid,
             self.ran,
-            self.issuer.as_deref().map_or("-".into(), |did| did.escape_debug().to_string())
+            self.issuer
+                .as_deref()
+                .map_or("-".into(), |did| did.escape_debug().to_string())
         )
     }
 }
 
 fn decode(block: &[u8], what: &str) -> Result<Ipld> {
-    serde_ipld_dagcbor::from_slice(block).map_err(|_| not_a_receipt(format!("{what} is not dag-cbor")))
+    serde_ipld_dagcbor::from_slice(block)
+        .map_err(|_| not_a_receipt(format!("{what} is not dag-cbor")))
 }
 
 fn not_a_receipt(reason: impl Into<String>) -> Error {
-    Error::Receipt { reason: reason.into() }
+    Error::Receipt {
+        reason: reason.into(),
+    }
 }

@@ -24,7 +24,11 @@ pub struct RotatorOptions {
 impl Default for RotatorOptions {
     fn default() -> Self {
         let hour = Duration::from_secs(3600);
-        Self { rotate_every: hour, gc_every: hour, retention: Retention::default() }
+        Self {
+            rotate_every: hour,
+            gc_every: hour,
+            retention: Retention::default(),
+        }
     }
 }
 
@@ -33,14 +37,16 @@ impl Default for RotatorOptions {
 pub enum Handled {
     /// It is done with: acknowledge it.
     Acknowledge,
-    /// Not yet: it stays pending, and is handed over again after the next rotation by the clock, or after a restart.
+    /// Not yet: it stays pending, and is handed over again after the next rotation by the clock, or
+    /// after a restart.
     Later,
 }
 
 /// A task that rotates a journal, hands its batches over and collects garbage.
 ///
-/// Every pending batch is handed to the callback, oldest first: at the start those that a crash left, and then each one soon after its rotation,
-/// whatever caused it. Errors of the journal go to the second callback, and the task goes on.
+/// Every pending batch is handed to the callback, oldest first: at the start those that a crash
+/// left, and then each one soon after its rotation, whatever caused it. Errors of the journal go to
+/// the second callback, and the task goes on.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -74,7 +80,8 @@ pub struct Rotator {
 impl Rotator {
     /// Starts the task on the current runtime, whose timer must be enabled.
     ///
-    /// `on_batch` gets every pending batch; the next one waits for its answer. `on_error` gets what the journal fails with.
+    /// `on_batch` gets every pending batch; the next one waits for its answer. `on_error` gets what
+    /// the journal fails with.
     pub fn spawn(
         journal: impl Journal,
         options: RotatorOptions,
@@ -82,11 +89,21 @@ impl Rotator {
         on_error: impl FnMut(Error) + Send + 'static,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let task = Work { journal, on_batch, on_error, stopped, later: Vec::new() };
-        Self { stop, task: tokio::spawn(task.run(options)) }
+        let task = Work {
+            journal,
+            on_batch,
+            on_error,
+            stopped,
+            later: Vec::new(),
+        };
+        Self {
+            stop,
+            task: tokio::spawn(task.run(options)),
+        }
     }
 
-    /// Stops the task and waits for what it is at: a rotation, a batch being handed over, a collection. A panic of a callback goes on here.
+    /// Stops the task and waits for what it is at: a rotation, a batch being handed over, a
+    /// collection. A panic of a callback goes on here.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(e) = self.task.await
@@ -122,7 +139,8 @@ where
         rotations.mark_changed();
         let mut stopped = self.stopped.clone();
         loop {
-            // Each branch's work is done outside of the selection, so that nothing is dropped half way.
+            // Each branch's work is done outside of the selection, so that nothing is dropped half
+            // way.
             let due = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|&stopped| stopped) => return,
@@ -181,5 +199,8 @@ enum Due {
 
 /// A timer cannot tick all the time, nor after more time than there is.
 fn bounded(interval: Duration) -> Duration {
-    interval.clamp(Duration::from_millis(1), Duration::from_secs(10 * 365 * 24 * 3600))
+    interval.clamp(
+        Duration::from_millis(1),
+        Duration::from_secs(10 * 365 * 24 * 3600),
+    )
 }

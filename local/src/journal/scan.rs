@@ -12,10 +12,12 @@ use crate::Result;
 use crate::car::{CarError, CarLimits, CarProblem, CarReader};
 use crate::error::IoContext;
 
-/// What opening found wrong with the open batch, and did about it. A whole one gives [`Recovery::default`].
+/// What opening found wrong with the open batch, and did about it. A whole one gives
+/// [`Recovery::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// The bytes cut off after the last whole frame: a frame that a crash kept from being written whole.
+    /// The bytes cut off after the last whole frame: a frame that a crash kept from being written
+    /// whole.
     pub torn: u64,
     /// The damaged batch that was set aside; a new one was begun then.
     pub set_aside: Option<SetAside>,
@@ -37,9 +39,18 @@ pub struct SetAside {
 /// What a scan found.
 pub(super) enum Scan {
     /// Whole frames up to `len`, then at most a torn one.
-    Whole { len: u64, frames: u64, hash: Sha256, file_len: u64 },
+    Whole {
+        len: u64,
+        frames: u64,
+        hash: Sha256,
+        file_len: u64,
+    },
     /// Something that no torn write explains.
-    Damaged { offset: u64, frames: u64, reason: String },
+    Damaged {
+        offset: u64,
+        frames: u64,
+        reason: String,
+    },
 }
 
 /// Reads an open batch from its start, in constant memory (one frame).
@@ -48,21 +59,52 @@ pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
     let mut start: &File = file;
     start.seek(SeekFrom::Start(0)).context("read", path)?;
     let mut hash = Sha256::new();
-    let mut reader =
-        match CarReader::new(BufReader::with_capacity(256 << 10, file), CarLimits { blocks: usize::MAX, ..CarLimits::default() }) {
-            Ok(reader) if reader.roots().is_empty() => reader,
-            Ok(_) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: "the header names roots".into() }),
-            Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
-            Err(_) if is_torn_header(file, file_len).context("read", path)? => {
-                return Ok(Scan::Whole { len: 0, frames: 0, hash, file_len });
-            }
-            Err(e) => return Ok(Scan::Damaged { offset: 0, frames: 0, reason: e.problem.to_string() }),
-        };
+    let mut reader = match CarReader::new(
+        BufReader::with_capacity(256 << 10, file),
+        CarLimits {
+            blocks: usize::MAX,
+            ..CarLimits::default()
+        },
+    ) {
+        Ok(reader) if reader.roots().is_empty() => reader,
+        Ok(_) => {
+            return Ok(Scan::Damaged {
+                offset: 0,
+                frames: 0,
+                reason: "the header names roots".into(),
+            });
+        }
+        Err(CarError {
+            problem: CarProblem::Io(e),
+            ..
+        }) => return Err(from_shared(e)).context("read", path),
+        Err(_) if is_torn_header(file, file_len).context("read", path)? => {
+            return Ok(Scan::Whole {
+                len: 0,
+                frames: 0,
+                hash,
+                file_len,
+            });
+        }
+        Err(e) => {
+            return Ok(Scan::Damaged {
+                offset: 0,
+                frames: 0,
+                reason: e.problem.to_string(),
+            });
+        }
+    };
     hash.update(HEADER);
     let mut frames = 0;
     loop {
         let offset = reader.offset();
-        let damaged = |reason: String| Ok(Scan::Damaged { offset, frames, reason });
+        let damaged = |reason: String| {
+            Ok(Scan::Damaged {
+                offset,
+                frames,
+                reason,
+            })
+        };
         match reader.next_block() {
             Ok(Some(block)) if names::is_car(&block.cid) => {
                 let mut sha256 = [0; 32];
@@ -70,18 +112,45 @@ pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
                 hash.update(names::frame(sha256, &block.data));
                 frames += 1;
             }
-            Ok(Some(_)) => return damaged("the frame's CID is not that of a CAR with a sha2-256".into()),
-            Ok(None) => return Ok(Scan::Whole { len: offset, frames, hash, file_len }),
-            Err(CarError { problem: CarProblem::Truncated, .. }) => {
+            Ok(Some(_)) => {
+                return damaged("the frame's CID is not that of a CAR with a sha2-256".into());
+            }
+            Ok(None) => {
+                return Ok(Scan::Whole {
+                    len: offset,
+                    frames,
+                    hash,
+                    file_len,
+                });
+            }
+            Err(CarError {
+                problem: CarProblem::Truncated,
+                ..
+            }) => {
                 return match whole_frame_after(file, offset, file_len).context("read", path)? {
-                    None => Ok(Scan::Whole { len: offset, frames, hash, file_len }),
-                    Some(at) => damaged(format!("the frame's length reaches past the end, but a whole frame lies at byte {at}")),
+                    None => Ok(Scan::Whole {
+                        len: offset,
+                        frames,
+                        hash,
+                        file_len,
+                    }),
+                    Some(at) => damaged(format!(
+                        "the frame's length reaches past the end, but a whole frame lies at byte {at}"
+                    )),
                 };
             }
-            Err(CarError { problem: CarProblem::Io(e), .. }) => return Err(from_shared(e)).context("read", path),
+            Err(CarError {
+                problem: CarProblem::Io(e),
+                ..
+            }) => return Err(from_shared(e)).context("read", path),
             Err(e) => {
                 if never_arrived(file, offset, file_len).context("read", path)? {
-                    return Ok(Scan::Whole { len: offset, frames, hash, file_len });
+                    return Ok(Scan::Whole {
+                        len: offset,
+                        frames,
+                        hash,
+                        file_len,
+                    });
                 }
                 return damaged(e.problem.to_string());
             }
@@ -98,17 +167,33 @@ fn is_torn_header(file: &File, len: u64) -> io::Result<bool> {
 
 /// Where, in what looks like a torn frame, the data of a whole one begins with its CID.
 ///
-/// A damaged length in the middle of the file reads like a torn tail: it reaches past the end. But a torn write is the beginning of one frame and
-/// nothing after it, so any CID in there whose data is whole (up to where its length says, or up to the end) says that it was not the write that failed.
+/// A damaged length in the middle of the file reads like a torn tail: it reaches past the end. But
+/// a torn write is the beginning of one frame and nothing after it, so any CID in there whose data
+/// is whole (up to where its length says, or up to the end) says that it was not the write that
+/// failed.
 fn whole_frame_after(file: &File, offset: u64, end: u64) -> io::Result<Option<u64>> {
     // Truncated means that less than one largest frame is left.
     let mut tail = vec![0; (end - offset) as usize];
     file.read_exact_at(&mut tail, offset)?;
-    // What may be hashed: an archive made of nothing but CIDs must not take for ever. Past it, setting the file aside is the safe answer.
+    // What may be hashed: an archive made of nothing but CIDs must not take for ever. Past it,
+    // setting the file aside is the safe answer.
     let mut budget = 4 * tail.len() + (1 << 20);
-    for at in tail.windows(CID_START.len()).enumerate().filter(|(_, window)| *window == CID_START).map(|(at, _)| at) {
-        let Some((digest, data)) = tail.get(at + CID_START.len()..).and_then(|rest| rest.split_at_checked(32)) else { break };
-        for size in sizes_before(&tail[..at]).filter(|&size| size <= data.len()).chain([data.len()]) {
+    for at in tail
+        .windows(CID_START.len())
+        .enumerate()
+        .filter(|(_, window)| *window == CID_START)
+        .map(|(at, _)| at)
+    {
+        let Some((digest, data)) = tail
+            .get(at + CID_START.len()..)
+            .and_then(|rest| rest.split_at_checked(32))
+        else {
+            break;
+        };
+        for size in sizes_before(&tail[..at])
+            .filter(|&size| size <= data.len())
+            .chain([data.len()])
+        {
             budget = match budget.checked_sub(size) {
                 Some(left) => left,
                 None => return Ok(Some(offset + at as u64)),
@@ -121,17 +206,25 @@ fn whole_frame_after(file: &File, offset: u64, end: u64) -> io::Result<Option<u6
     Ok(None)
 }
 
-/// The sizes of archives that a varint at the end of `before` may announce: where it begins is not known.
+/// The sizes of archives that a varint at the end of `before` may announce: where it begins is not
+/// known.
 fn sizes_before(before: &[u8]) -> impl Iterator<Item = usize> {
     (1..=before.len().min(4)).filter_map(|width| {
         let (last, more) = before[before.len() - width..].split_last()?;
         let varint = last & 0x80 == 0 && more.iter().all(|byte| byte & 0x80 != 0);
-        let size = more.iter().rev().fold(usize::from(*last), |size, byte| size << 7 | usize::from(byte & 0x7f));
-        if varint { size.checked_sub(FRAME_CID) } else { None }
+        let size = more.iter().rev().fold(usize::from(*last), |size, byte| {
+            size << 7 | usize::from(byte & 0x7f)
+        });
+        if varint {
+            size.checked_sub(FRAME_CID)
+        } else {
+            None
+        }
     })
 }
 
-/// Whether from `offset` on the file holds nothing but zeros: after a power failure a file may have its new length without its new bytes.
+/// Whether from `offset` on the file holds nothing but zeros: after a power failure a file may have
+/// its new length without its new bytes.
 fn never_arrived(file: &File, mut offset: u64, end: u64) -> io::Result<bool> {
     let mut piece = vec![0; 64 << 10];
     while offset < end {

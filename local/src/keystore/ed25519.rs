@@ -32,7 +32,8 @@ impl Ed25519Key {
         Ok(Self(SigningKey::from_bytes(&seed)))
     }
 
-    /// Loads a key from its 32-byte seed, or from seed and public key in 64 bytes, which is how Go keeps one.
+    /// Loads a key from its 32-byte seed, or from seed and public key in 64 bytes, which is how Go
+    /// keeps one.
     ///
     /// # Errors
     /// [`Error::InvalidKey`] if it has another length, or the public key is not that of the seed.
@@ -43,7 +44,9 @@ impl Ed25519Key {
         match public.len() {
             0 => Ok(key),
             32 if public == key.0.verifying_key().as_bytes() => Ok(key),
-            32 => Err(Error::InvalidKey { reason: "its second half is not the public key of its first" }),
+            32 => Err(Error::InvalidKey {
+                reason: "its second half is not the public key of its first",
+            }),
             _ => Err(WRONG_LENGTH),
         }
     }
@@ -61,15 +64,21 @@ impl Ed25519Key {
     pub fn from_pem(pem: &Secret) -> Result<Self> {
         let text = std::str::from_utf8(pem.expose()).map_err(|_| NOT_PEM)?;
         // White space around it comes with copying.
-        SigningKey::from_pkcs8_pem(text.trim()).map(Self).map_err(|_| NOT_PEM)
+        SigningKey::from_pkcs8_pem(text.trim())
+            .map(Self)
+            .map_err(|_| NOT_PEM)
     }
 
-    /// The key as PEM: PKCS#8 version 1 (without the public key), which is what OpenSSL and Go write and read.
+    /// The key as PEM: PKCS#8 version 1 (without the public key), which is what OpenSSL and Go
+    /// write and read.
     ///
     /// # Errors
     /// [`Error::InvalidKey`] should the encoder refuse, which it has no reason to.
     pub fn to_pem(&self) -> Result<Secret> {
-        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
+        let bytes = KeypairBytes {
+            secret_key: self.0.to_bytes(),
+            public_key: None,
+        };
         let pem = bytes.to_pkcs8_pem(LineEnding::LF).map_err(|_| NOT_PEM)?;
         Ok(pem.as_str().into())
     }
@@ -93,8 +102,12 @@ impl Ed25519Key {
     }
 }
 
-const WRONG_LENGTH: Error = Error::InvalidKey { reason: "an Ed25519 key has 32 bytes, or 64 with its public key" };
-const NOT_PEM: Error = Error::InvalidKey { reason: "it is not the PEM of an Ed25519 private key (PKCS#8)" };
+const WRONG_LENGTH: Error = Error::InvalidKey {
+    reason: "an Ed25519 key has 32 bytes, or 64 with its public key",
+};
+const NOT_PEM: Error = Error::InvalidKey {
+    reason: "it is not the PEM of an Ed25519 private key (PKCS#8)",
+};
 
 impl fmt::Debug for Ed25519Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,7 +121,11 @@ impl Ed25519Public {
     /// # Errors
     /// [`Error::InvalidKey`] if they are no point on the curve.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self> {
-        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| Error::InvalidKey { reason: "it is no point on the curve" })
+        VerifyingKey::from_bytes(bytes)
+            .map(Self)
+            .map_err(|_| Error::InvalidKey {
+                reason: "it is no point on the curve",
+            })
     }
 
     /// The 32 bytes.
@@ -117,16 +134,25 @@ impl Ed25519Public {
         self.0.to_bytes()
     }
 
-    /// Whether `signature` is this key's of `message`. Strict: weak keys and signatures in a second form are refused.
+    /// Whether `signature` is this key's of `message`. Strict: weak keys and signatures in a second
+    /// form are refused.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        self.0
+            .verify_strict(message, &Signature::from_bytes(signature))
+            .is_ok()
     }
 
     /// The DID: `did:key:` and the base58btc of `ed 01` and the key.
     #[must_use]
     pub fn did(&self) -> String {
-        format!("did:key:{}", encode(Base::Base58Btc, [ED25519_PUB.as_slice(), self.0.as_bytes()].concat()))
+        format!(
+            "did:key:{}",
+            encode(
+                Base::Base58Btc,
+                [ED25519_PUB.as_slice(), self.0.as_bytes()].concat()
+            )
+        )
     }
 }
 

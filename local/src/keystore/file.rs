@@ -25,17 +25,19 @@ const TEMPORARY: &str = ".new-";
 /// How a store of key files is opened.
 #[derive(Clone, Debug, Default)]
 pub struct FileKeyStoreOptions {
-    /// Seals what is put and opens what is sealed. Without one, keys are put as they are, and sealed ones cannot be read. Keys that lie there
-    /// unsealed are read either way.
+    /// Seals what is put and opens what is sealed. Without one, keys are put as they are, and
+    /// sealed ones cannot be read. Keys that lie there unsealed are read either way.
     pub passphrase: Option<Secret>,
     /// What sealing costs. Opening costs what the file says.
     pub cost: SealCost,
 }
 
-/// A [`KeyStore`] in a directory: one file a key, `{name}.key`, mode 0600 in a directory of mode 0700.
+/// A [`KeyStore`] in a directory: one file a key, `{name}.key`, mode 0600 in a directory of mode
+/// 0700.
 ///
-/// A directory or file that others than its owner may use is refused, with the command that mends it. Clones are handles on the same store. Several
-/// processes may share a directory: every change is atomic, and changes are made one at a time, under a lock on the directory.
+/// A directory or file that others than its owner may use is refused, with the command that mends
+/// it. Clones are handles on the same store. Several processes may share a directory: every change
+/// is atomic, and changes are made one at a time, under a lock on the directory.
 #[derive(Clone, Debug)]
 pub struct FileKeyStore(Arc<Inner>);
 
@@ -46,16 +48,23 @@ struct Inner {
 }
 
 impl FileKeyStore {
-    /// Opens the store in `dir`; creates the directory if it is not there. Temporary files that a crash left are removed.
+    /// Opens the store in `dir`; creates the directory if it is not there. Temporary files that a
+    /// crash left are removed.
     ///
     /// # Errors
-    /// [`Error::Exposed`], [`Error::Invalid`] (the cost is out of its bounds, the passphrase is empty), [`Error::Io`], [`Error::Stopped`].
+    /// [`Error::Exposed`], [`Error::Invalid`] (the cost is out of its bounds, the passphrase is
+    /// empty), [`Error::Io`], [`Error::Stopped`].
     pub async fn open(dir: impl Into<PathBuf>, options: FileKeyStoreOptions) -> Result<Self> {
         options.cost.check()?;
         if options.passphrase.as_ref().is_some_and(Secret::is_empty) {
-            return Err(Error::Invalid { reason: "the passphrase is empty" });
+            return Err(Error::Invalid {
+                reason: "the passphrase is empty",
+            });
         }
-        let inner = Arc::new(Inner { dir: dir.into(), options });
+        let inner = Arc::new(Inner {
+            dir: dir.into(),
+            options,
+        });
         let store = Self(inner.clone());
         off_thread(move || inner.prepare()).await?;
         Ok(store)
@@ -67,14 +76,22 @@ impl FileKeyStore {
         &self.0.dir
     }
 
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let inner = self.0.clone();
         off_thread(move || work(&inner)).await
     }
 }
 
 impl KeyStore for FileKeyStore {
-    fn put<'a>(&'a self, name: &'a KeyName, key: &'a Secret, mode: PutKey) -> BoxFuture<'a, Result<()>> {
+    fn put<'a>(
+        &'a self,
+        name: &'a KeyName,
+        key: &'a Secret,
+        mode: PutKey,
+    ) -> BoxFuture<'a, Result<()>> {
         let (name, key) = (name.clone(), key.clone());
         Box::pin(self.blocking(move |inner| inner.put(&name, &key, mode)))
     }
@@ -101,12 +118,17 @@ impl KeyStore for FileKeyStore {
 
 impl Inner {
     fn prepare(&self) -> Result<()> {
-        let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = self
+            .dir
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         create_dirs(parent)?;
         match DirBuilder::new().mode(DIR_MODE).create(&self.dir) {
             // A umask can only have taken bits away; the owner needs them all.
             Ok(()) => {
-                fs::set_permissions(&self.dir, Permissions::from_mode(DIR_MODE)).context("set the mode of", &self.dir)?;
+                fs::set_permissions(&self.dir, Permissions::from_mode(DIR_MODE))
+                    .context("set the mode of", &self.dir)?;
                 sync_dir(parent)?;
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -115,7 +137,11 @@ impl Inner {
         let _lock = self.lock()?;
         for entry in fs::read_dir(&self.dir).context("list", &self.dir)? {
             let entry = entry.context("list", &self.dir)?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(TEMPORARY))
+            {
                 fs::remove_file(entry.path()).context("remove", &entry.path())?;
             }
         }
@@ -131,20 +157,28 @@ impl Inner {
         let _lock = self.lock()?;
         let path = self.path(name);
         if mode == PutKey::Create && self.has(name)? {
-            return Err(Error::KeyExists { name: name.to_string() });
+            return Err(Error::KeyExists {
+                name: name.to_string(),
+            });
         }
-        let temporary = self.dir.join(format!("{TEMPORARY}{:016x}", u64::from_le_bytes(random()?)));
+        let temporary = self
+            .dir
+            .join(format!("{TEMPORARY}{:016x}", u64::from_le_bytes(random()?)));
         let placed = write_private(&temporary, contents.expose()).and_then(|()| match mode {
             PutKey::Replace => fs::rename(&temporary, &path),
             // Unlike a rename, a link never replaces.
-            PutKey::Create => fs::hard_link(&temporary, &path).and_then(|()| fs::remove_file(&temporary)),
+            PutKey::Create => {
+                fs::hard_link(&temporary, &path).and_then(|()| fs::remove_file(&temporary))
+            }
         });
         match placed {
             Ok(()) => sync_dir(&self.dir),
             Err(e) => {
                 let _ = fs::remove_file(&temporary);
                 if mode == PutKey::Create && e.kind() == io::ErrorKind::AlreadyExists {
-                    return Err(Error::KeyExists { name: name.to_string() });
+                    return Err(Error::KeyExists {
+                        name: name.to_string(),
+                    });
                 }
                 Err(e).context("write", &path)
             }
@@ -156,7 +190,11 @@ impl Inner {
         let path = self.path(name);
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::KeyNotFound { name: name.to_string() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::KeyNotFound {
+                    name: name.to_string(),
+                });
+            }
             Err(e) => return Err(e).context("open", &path),
         };
         let metadata = file.metadata().context("read", &path)?;
@@ -166,12 +204,20 @@ impl Inner {
         check_mode(&path, metadata.permissions().mode(), FILE_MODE)?;
         let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
         if size > MAX_FILE {
-            return Err(Error::damaged(&path, "it is larger than the file of any key"));
+            return Err(Error::damaged(
+                &path,
+                "it is larger than the file of any key",
+            ));
         }
         // Filled in place: a buffer that grows would leave copies behind.
         let mut contents = zeroize::Zeroizing::new(vec![0; size]);
         file.read_exact(&mut contents).context("read", &path)?;
-        format::open(name, &contents.into(), self.options.passphrase.as_ref(), &path)
+        format::open(
+            name,
+            &contents.into(),
+            self.options.passphrase.as_ref(),
+            &path,
+        )
     }
 
     fn has(&self, name: &KeyName) -> Result<bool> {
@@ -190,7 +236,10 @@ impl Inner {
         for entry in fs::read_dir(&self.dir).context("list", &self.dir)? {
             let name = entry.context("list", &self.dir)?.file_name();
             // What the store cannot have written is not a key.
-            names.extend(name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok()));
+            names.extend(
+                name.to_str()
+                    .and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok()),
+            );
         }
         names.sort_unstable();
         Ok(names)
@@ -229,7 +278,11 @@ fn check_mode(path: &Path, mode: u32, right: u32) -> Result<()> {
         return Ok(());
     }
     let fix = format!("chmod {right:o} {}", quoted(path));
-    Err(Error::Exposed { path: path.to_owned(), mode: mode & 0o7777, fix })
+    Err(Error::Exposed {
+        path: path.to_owned(),
+        mode: mode & 0o7777,
+        fix,
+    })
 }
 
 /// The path as a shell takes it.
@@ -237,9 +290,14 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
 }
 
-/// Creates the file with its final mode: there is no moment at which others may open it, whatever the umask.
+/// Creates the file with its final mode: there is no moment at which others may open it, whatever
+/// the umask.
 fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
 }
 
 fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
@@ -254,7 +312,8 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Run under umask 0 by `tests/keystore`, where nothing but the mode given at creation keeps others out.
+    /// Run under umask 0 by `tests/keystore`, where nothing but the mode given at creation keeps
+    /// others out.
     #[test]
     fn files_are_created_private() {
         let dir = tempfile::tempdir().unwrap();

@@ -32,16 +32,22 @@ pub struct ImportReport {
     pub others: usize,
 }
 
-/// Imports the keys of the LevelDB database in `wallet` (`/keystore/{name}` → bytes), which is only read: no file of it is changed or created, and
-/// no copy of it is made.
+/// Imports the keys of the LevelDB database in `wallet` (`/keystore/{name}` → bytes), which is only
+/// read: no file of it is changed or created, and no copy of it is made.
 ///
-/// All of it is checked before the first key is put, and an import can be repeated: what is there already, byte for byte, stays.
+/// All of it is checked before the first key is put, and an import can be repeated: what is there
+/// already, byte for byte, stays.
 ///
 /// # Errors
-/// [`Error::InUse`] if Piri has the database open, [`Error::Damaged`] or [`Error::Io`] if it cannot be read, [`Error::InvalidName`] or
-/// [`Error::InvalidKey`] if a key does not fit the store, [`Error::ImportConflict`] if the store has another key of the same name; those of
+/// [`Error::InUse`] if Piri has the database open, [`Error::Damaged`] or [`Error::Io`] if it cannot
+/// be read, [`Error::InvalidName`] or [`Error::InvalidKey`] if a key does not fit the store,
+/// [`Error::ImportConflict`] if the store has another key of the same name; those of
 /// [`KeyStore::put`].
-pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore, options: ImportOptions) -> Result<ImportReport> {
+pub async fn import_piri_wallet(
+    wallet: impl Into<PathBuf>,
+    store: &dyn KeyStore,
+    options: ImportOptions,
+) -> Result<ImportReport> {
     let wallet = wallet.into();
     let records = off_thread(move || read(&wallet)).await?;
     let mut report = ImportReport::default();
@@ -58,7 +64,9 @@ pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore
         } else if store.get(&name).await?.expose() == value.expose() {
             report.present.push(name);
         } else {
-            return Err(Error::ImportConflict { name: name.to_string() });
+            return Err(Error::ImportConflict {
+                name: name.to_string(),
+            });
         }
     }
     for (name, key) in new {
@@ -70,7 +78,8 @@ pub async fn import_piri_wallet(wallet: impl Into<PathBuf>, store: &dyn KeyStore
     Ok(report)
 }
 
-/// All live records of the database. Values stay secret on their way: the reader wipes what it held of them.
+/// All live records of the database. Values stay secret on their way: the reader wipes what it held
+/// of them.
 fn read(wallet: &Path) -> Result<BTreeMap<Vec<u8>, Secret>> {
     let database = Database::open(wallet)?;
     let mut records = BTreeMap::new();
@@ -86,10 +95,20 @@ impl From<LevelDbError> for Error {
         match error {
             LevelDbError::InUse { path } => Self::InUse { path },
             LevelDbError::Damaged { path, reason } => Self::damaged(&path, reason),
-            LevelDbError::Io { operation, path, source } => Self::Io { operation, path, source: Arc::new(source) },
-            LevelDbError::NotADatabase { path } => {
-                Self::Io { operation: "open", path: path.join("CURRENT"), source: Arc::new(io::ErrorKind::NotFound.into()) }
-            }
+            LevelDbError::Io {
+                operation,
+                path,
+                source,
+            } => Self::Io {
+                operation,
+                path,
+                source: Arc::new(source),
+            },
+            LevelDbError::NotADatabase { path } => Self::Io {
+                operation: "open",
+                path: path.join("CURRENT"),
+                source: Arc::new(io::ErrorKind::NotFound.into()),
+            },
             // Kinds that are yet to come name their files in their texts.
             other => Self::damaged(Path::new("wallet"), other.to_string()),
         }

@@ -25,12 +25,19 @@ impl MemoryKeyStore {
 }
 
 impl KeyStore for MemoryKeyStore {
-    fn put<'a>(&'a self, name: &'a KeyName, key: &'a Secret, mode: PutKey) -> BoxFuture<'a, Result<()>> {
+    fn put<'a>(
+        &'a self,
+        name: &'a KeyName,
+        key: &'a Secret,
+        mode: PutKey,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             check_size(key)?;
             let mut keys = self.lock();
             if mode == PutKey::Create && keys.contains_key(name) {
-                return Err(Error::KeyExists { name: name.to_string() });
+                return Err(Error::KeyExists {
+                    name: name.to_string(),
+                });
             }
             keys.insert(name.clone(), key.clone());
             Ok(())
@@ -38,7 +45,14 @@ impl KeyStore for MemoryKeyStore {
     }
 
     fn get<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<Secret>> {
-        Box::pin(async { self.lock().get(name).cloned().ok_or_else(|| Error::KeyNotFound { name: name.to_string() }) })
+        Box::pin(async {
+            self.lock()
+                .get(name)
+                .cloned()
+                .ok_or_else(|| Error::KeyNotFound {
+                    name: name.to_string(),
+                })
+        })
     }
 
     fn has<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<bool>> {

@@ -1,7 +1,8 @@
 //! Keys under names.
 //!
-//! [`FileKeyStore`] keeps one file a key, which nobody but its owner may read, and which a passphrase may seal; [`MemoryKeyStore`] keeps them in
-//! memory. A key is bytes; [`Ed25519Key`] is what most of them are.
+//! [`FileKeyStore`] keeps one file a key, which nobody but its owner may read, and which a
+//! passphrase may seal; [`MemoryKeyStore`] keeps them in memory. A key is bytes; [`Ed25519Key`] is
+//! what most of them are.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -65,14 +66,20 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
     /// Stores a key of 1 to [`MAX_KEY`] bytes, atomically, and durably when it returns.
     ///
     /// # Errors
-    /// [`Error::KeyExists`], [`Error::InvalidKey`] (no bytes, or too many), [`Error::Exposed`], [`Error::Io`], [`Error::Random`], [`Error::Stopped`].
-    fn put<'a>(&'a self, name: &'a KeyName, key: &'a Secret, mode: PutKey) -> BoxFuture<'a, Result<()>>;
+    /// [`Error::KeyExists`], [`Error::InvalidKey`] (no bytes, or too many), [`Error::Exposed`],
+    /// [`Error::Io`], [`Error::Random`], [`Error::Stopped`].
+    fn put<'a>(
+        &'a self,
+        name: &'a KeyName,
+        key: &'a Secret,
+        mode: PutKey,
+    ) -> BoxFuture<'a, Result<()>>;
 
     /// The key of that name.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`], [`Error::Exposed`], [`Error::PassphraseNeeded`], [`Error::WrongPassphrase`], [`Error::Damaged`], [`Error::Io`],
-    /// [`Error::Stopped`].
+    /// [`Error::KeyNotFound`], [`Error::Exposed`], [`Error::PassphraseNeeded`],
+    /// [`Error::WrongPassphrase`], [`Error::Damaged`], [`Error::Io`], [`Error::Stopped`].
     fn get<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<Secret>>;
 
     /// Whether there is a key of that name, readable or not.
@@ -87,7 +94,8 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
     /// [`Error::Exposed`] (the directory), [`Error::Io`], [`Error::Stopped`].
     fn list(&self) -> BoxFuture<'_, Result<Vec<KeyName>>>;
 
-    /// Removes a key. A missing one is ok. (The disk may keep its bytes until it uses the space again.)
+    /// Removes a key. A missing one is ok. (The disk may keep its bytes until it uses the space
+    /// again.)
     ///
     /// # Errors
     /// [`Error::Exposed`] (the directory), [`Error::Io`], [`Error::Stopped`].
@@ -121,8 +129,12 @@ forward!(Arc, Box);
 
 fn check_size(key: &Secret) -> Result<()> {
     match key.len() {
-        0 => Err(Error::InvalidKey { reason: "it has no bytes" }),
+        0 => Err(Error::InvalidKey {
+            reason: "it has no bytes",
+        }),
         1..=MAX_KEY => Ok(()),
-        _ => Err(Error::InvalidKey { reason: "it has more than 65536 bytes" }),
+        _ => Err(Error::InvalidKey {
+            reason: "it has more than 65536 bytes",
+        }),
     }
 }

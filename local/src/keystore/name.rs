@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// The most characters that a name may have (inclusive): with what the store adds, a file name anywhere.
+/// The most characters that a name may have (inclusive): with what the store adds, a file name
+/// anywhere.
 const MAX_NAME: usize = 128;
 
-/// A key's name: 1 to 128 ASCII letters, digits, `-`, `_`, `.`, `:`, `@`, `+` and `=`, the first of them a letter, digit or `_`.
+/// A key's name: 1 to 128 ASCII letters, digits, `-`, `_`, `.`, `:`, `@`, `+` and `=`, the first of
+/// them a letter, digit or `_`.
 ///
-/// So a name is one path segment, never hidden, never an option on a command line, and needs no quoting in a shell. Piri names its keys by wallet
-/// address, or freely; those names fit.
+/// So a name is one path segment, never hidden, never an option on a command line, and needs no
+/// quoting in a shell. Piri names its keys by wallet address, or freely; those names fit.
 ///
 /// ```
 /// use storehouse_local::keystore::KeyName;
@@ -34,15 +36,24 @@ impl FromStr for KeyName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let invalid = |reason| Error::InvalidName { name: name.chars().take(64).collect(), reason };
+        let invalid = |reason| Error::InvalidName {
+            name: name.chars().take(64).collect(),
+            reason,
+        };
         match name.as_bytes() {
             [] => Err(invalid("it is empty")),
             bytes if bytes.len() > MAX_NAME => Err(invalid("it has more than 128 bytes")),
-            [first, ..] if !(first.is_ascii_alphanumeric() || *first == b'_') => {
-                Err(invalid("it must begin with an ASCII letter, a digit or an underscore"))
-            }
-            bytes if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:@+=".contains(b)) => {
-                Err(invalid("it may hold ASCII letters, digits and -_.:@+= only"))
+            [first, ..] if !(first.is_ascii_alphanumeric() || *first == b'_') => Err(invalid(
+                "it must begin with an ASCII letter, a digit or an underscore",
+            )),
+            bytes
+                if !bytes
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:@+=".contains(b)) =>
+            {
+                Err(invalid(
+                    "it may hold ASCII letters, digits and -_.:@+= only",
+                ))
             }
             _ => Ok(Self(name.to_owned())),
         }

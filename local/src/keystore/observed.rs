@@ -8,8 +8,9 @@ use super::{KeyName, KeyStore, PutKey};
 use crate::journal::note;
 use crate::{Result, Secret};
 
-/// A keystore whose operations are counted, timed and traced, under the label `store="keystore"`. `docs/observability.md` lists the names. Of a key, its name
-/// alone is ever recorded, and that only in spans.
+/// A keystore whose operations are counted, timed and traced, under the label `store="keystore"`.
+/// `docs/observability.md` lists the names. Of a key, its name alone is ever recorded, and that
+/// only in spans.
 #[derive(Clone, Debug)]
 pub struct ObservedKeyStore<K> {
     inner: K,
@@ -24,11 +25,22 @@ impl<K: KeyStore> ObservedKeyStore<K> {
     /// `inner`, counted under the label `backend` (such as `files`).
     pub fn new(inner: K, backend: &'static str) -> Self {
         let meter = |operation| Meter::new("keystore", backend, operation);
-        Self { inner, put: meter("put"), get: meter("get"), has: meter("has"), list: meter("list"), delete: meter("delete") }
+        Self {
+            inner,
+            put: meter("put"),
+            get: meter("get"),
+            has: meter("has"),
+            list: meter("list"),
+            delete: meter("delete"),
+        }
     }
 }
 
-async fn observe<T>(meter: &Meter, name: Option<&KeyName>, call: impl Future<Output = Result<T>>) -> Result<T> {
+async fn observe<T>(
+    meter: &Meter,
+    name: Option<&KeyName>,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let key = name.map(tracing::field::display);
     let span = debug_span!(target: TARGET, "keystore", backend = meter.backend(), operation = meter.operation(), key);
     let mut running = Running::start(meter, span.clone());
@@ -39,8 +51,17 @@ async fn observe<T>(meter: &Meter, name: Option<&KeyName>, call: impl Future<Out
 
 #[deny(clippy::missing_trait_methods)]
 impl<K: KeyStore> KeyStore for ObservedKeyStore<K> {
-    fn put<'a>(&'a self, name: &'a KeyName, key: &'a Secret, mode: PutKey) -> BoxFuture<'a, Result<()>> {
-        Box::pin(observe(&self.put, Some(name), self.inner.put(name, key, mode)))
+    fn put<'a>(
+        &'a self,
+        name: &'a KeyName,
+        key: &'a Secret,
+        mode: PutKey,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(observe(
+            &self.put,
+            Some(name),
+            self.inner.put(name, key, mode),
+        ))
     }
 
     fn get<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<Secret>> {

@@ -26,9 +26,16 @@ async fn a_batch_with_any_byte_changed_is_set_aside_whole() {
             fs::write(dir.path().join(OPEN), &damaged).unwrap();
             let journal = open(dir.path()).await;
             let recovery = journal.recovery();
-            let aside = recovery.set_aside.as_ref().unwrap_or_else(|| panic!("byte {at} ^ {flip:#x}: {recovery:?}"));
+            let aside = recovery
+                .set_aside
+                .as_ref()
+                .unwrap_or_else(|| panic!("byte {at} ^ {flip:#x}: {recovery:?}"));
             assert_eq!(recovery.torn, 0);
-            assert_eq!(fs::read(&aside.path).unwrap(), damaged, "byte {at} ^ {flip:#x}");
+            assert_eq!(
+                fs::read(&aside.path).unwrap(),
+                damaged,
+                "byte {at} ^ {flip:#x}"
+            );
             assert!(aside.offset <= at as u64);
             assert_eq!(fs::metadata(dir.path().join(OPEN)).unwrap().len(), 18);
             assert!(journal.list().await.unwrap().is_empty());
@@ -47,22 +54,38 @@ async fn appending_goes_on_and_what_is_whole_can_be_read_and_appended_again() {
         }
         drop(journal);
         let mut file = fs::read(&path).unwrap();
-        let third = file.windows(8).position(|window| window == 2_u64.to_le_bytes()).unwrap();
+        let third = file
+            .windows(8)
+            .position(|window| window == 2_u64.to_le_bytes())
+            .unwrap();
         file[third] ^= 1;
         fs::write(&path, &file).unwrap();
 
         let journal = open(dir.path()).await;
         let aside = journal.recovery().set_aside.clone().unwrap();
         assert_eq!(aside.frames, 2);
-        assert!(aside.path.ends_with(format!("egress.car.wip.damaged-{round}")), "{aside:?}");
+        assert!(
+            aside
+                .path
+                .ends_with(format!("egress.car.wip.damaged-{round}")),
+            "{aside:?}"
+        );
 
-        let frames: Vec<_> = BatchReader::new(fs::File::open(&aside.path).unwrap()).unwrap().collect();
-        assert_eq!(frames.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true, true]);
+        let frames: Vec<_> = BatchReader::new(fs::File::open(&aside.path).unwrap())
+            .unwrap()
+            .collect();
+        assert_eq!(
+            frames.iter().map(Result::is_ok).collect::<Vec<_>>(),
+            [true, true, false, true, true]
+        );
         for frame in frames.into_iter().flatten() {
             journal.append(frame.archive.into()).await.unwrap();
         }
         let batch = journal.force_rotate().await.unwrap().unwrap();
-        assert_eq!(batch_frames(&journal, &batch).await, [0, 1, 3, 4].map(archive));
+        assert_eq!(
+            batch_frames(&journal, &batch).await,
+            [0, 1, 3, 4].map(archive)
+        );
         drop(journal);
         assert_eq!(open(dir.path()).await.recovery(), &Default::default());
     }

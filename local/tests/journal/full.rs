@@ -1,16 +1,26 @@
-//! A disk that is full in the middle of an append and of a rotation, and then has space again. The disk's part is played by a file-size limit of a
-//! child process, which needs no privilege; the error is another, the place is the same.
+//! A disk that is full in the middle of an append and of a rotation, and then has space again. The
+//! disk's part is played by a file-size limit of a child process, which needs no privilege; the
+//! error is another, the place is the same.
 
 use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use storehouse_local::journal::{FsJournal, Journal, SyncPolicy};
 
-use crate::support::{OPEN, archive, batch_frames, child, child_dir, open_frames, rotating_at, tempdir};
+use crate::support::{
+    OPEN, archive, batch_frames, child, child_dir, open_frames, rotating_at, tempdir,
+};
 
 fn limit_files_to(bytes: Option<u64>) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
-    setrlimit(Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+    setrlimit(
+        Resource::Fsize,
+        Rlimit {
+            current: bytes.or(maximum),
+            maximum,
+        },
+    )
+    .unwrap();
 }
 
 #[test]
@@ -19,7 +29,11 @@ fn a_full_disk() {
     for part in ["full::while_appending", "full::while_rotating"] {
         let output = child(part, &dir.path().join(part)).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
@@ -28,7 +42,9 @@ fn a_full_disk() {
 async fn while_appending() {
     for policy in [SyncPolicy::EveryAppend, SyncPolicy::OnRotation] {
         let dir = child_dir().join(format!("{policy:?}"));
-        let journal = FsJournal::open(&dir, rotating_at(1 << 20, policy)).await.unwrap();
+        let journal = FsJournal::open(&dir, rotating_at(1 << 20, policy))
+            .await
+            .unwrap();
         let mut written = Vec::new();
         limit_files_to(Some(10_000));
         let error = loop {
@@ -42,15 +58,26 @@ async fn while_appending() {
         assert_eq!(written.len(), (10_000 - 18) / 739);
         // Still full: the same. The file holds whole frames only, every time.
         for _ in 0..3 {
-            assert!(journal.append(vec![9; 700].into()).await.unwrap_err().is_full());
+            assert!(
+                journal
+                    .append(vec![9; 700].into())
+                    .await
+                    .unwrap_err()
+                    .is_full()
+            );
             assert_eq!(open_frames(&dir), written);
-            assert_eq!(journal.status().await.unwrap().size, fs::metadata(dir.join(OPEN)).unwrap().len());
+            assert_eq!(
+                journal.status().await.unwrap().size,
+                fs::metadata(dir.join(OPEN)).unwrap().len()
+            );
         }
         // A smaller one fits still.
         journal.append(archive(1).into()).await.unwrap();
         written.push(archive(1));
         // Many at once: each is told for itself.
-        let fit = futures_util::future::join_all((0..20).map(|n| journal.append(vec![n; 100].into()))).await;
+        let fit =
+            futures_util::future::join_all((0..20).map(|n| journal.append(vec![n; 100].into())))
+                .await;
         for (n, result) in fit.into_iter().enumerate() {
             if result.is_ok() {
                 written.push(vec![n as u8; 100]);
@@ -70,14 +97,22 @@ async fn while_appending() {
 #[ignore = "the part of a child process"]
 async fn while_rotating() {
     let dir = child_dir();
-    let journal = FsJournal::open(&dir, rotating_at(1 << 20, SyncPolicy::EveryAppend)).await.unwrap();
+    let journal = FsJournal::open(&dir, rotating_at(1 << 20, SyncPolicy::EveryAppend))
+        .await
+        .unwrap();
     journal.append(archive(1).into()).await.unwrap();
 
     // The batch is renamed; the next one's header finds no space.
     limit_files_to(Some(7));
     let first = journal.force_rotate().await.unwrap().unwrap();
     assert_eq!(batch_frames(&journal, &first).await, [archive(1)]);
-    assert!(journal.append(archive(2).into()).await.unwrap_err().is_full());
+    assert!(
+        journal
+            .append(archive(2).into())
+            .await
+            .unwrap_err()
+            .is_full()
+    );
     assert!(journal.status().await.unwrap_err().is_full());
     assert!(journal.acknowledge(&first).await.unwrap_err().is_full());
     assert_eq!(journal.pending().await.unwrap().len(), 1);
@@ -87,7 +122,16 @@ async fn while_rotating() {
     let second = journal.force_rotate().await.unwrap().unwrap();
     assert_eq!(batch_frames(&journal, &second).await, [archive(3)]);
     journal.acknowledge(&first).await.unwrap();
-    assert_eq!(journal.pending().await.unwrap().iter().map(|batch| batch.cid).collect::<Vec<_>>(), [second]);
+    assert_eq!(
+        journal
+            .pending()
+            .await
+            .unwrap()
+            .iter()
+            .map(|batch| batch.cid)
+            .collect::<Vec<_>>(),
+        [second]
+    );
     assert!(journal.status().await.unwrap().background_error.is_none());
 
     // The process ends while the disk is full: the next one goes on all the same.
@@ -95,7 +139,9 @@ async fn while_rotating() {
     journal.append(archive(4).into()).await.unwrap_err();
     drop(journal);
     limit_files_to(None);
-    let journal = FsJournal::open(&dir, rotating_at(1 << 20, SyncPolicy::EveryAppend)).await.unwrap();
+    let journal = FsJournal::open(&dir, rotating_at(1 << 20, SyncPolicy::EveryAppend))
+        .await
+        .unwrap();
     journal.append(archive(5).into()).await.unwrap();
     assert_eq!(open_frames(&dir), [archive(5)]);
 }

@@ -20,7 +20,11 @@ struct Model {
 impl Model {
     fn size(&self) -> u64 {
         // Every frame is of 91 to 16,347 bytes with its CID, so its length takes 1 or 2.
-        18 + self.open.iter().map(|frame| frame.len() as u64 + 37 + if frame.len() + 37 < 128 { 1 } else { 2 }).sum::<u64>()
+        18 + self
+            .open
+            .iter()
+            .map(|frame| frame.len() as u64 + 37 + if frame.len() + 37 < 128 { 1 } else { 2 })
+            .sum::<u64>()
     }
 
     fn rotated(&mut self, cid: Cid) {
@@ -30,23 +34,57 @@ impl Model {
     }
 
     async fn check(&self, journal: &dyn Journal) {
-        let listed: Vec<_> = journal.list().await.unwrap().into_iter().map(|batch| (batch.cid, batch.acknowledged.is_some())).collect();
-        let expected: Vec<_> = self.batches.iter().map(|(cid, _, acknowledged)| (*cid, *acknowledged)).collect();
+        let listed: Vec<_> = journal
+            .list()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|batch| (batch.cid, batch.acknowledged.is_some()))
+            .collect();
+        let expected: Vec<_> = self
+            .batches
+            .iter()
+            .map(|(cid, _, acknowledged)| (*cid, *acknowledged))
+            .collect();
         assert_eq!(listed, expected);
-        let pending: Vec<_> = journal.pending().await.unwrap().into_iter().map(|batch| batch.cid).collect();
-        assert_eq!(pending, expected.iter().filter(|(_, acknowledged)| !acknowledged).map(|(cid, _)| *cid).collect::<Vec<_>>());
+        let pending: Vec<_> = journal
+            .pending()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|batch| batch.cid)
+            .collect();
+        assert_eq!(
+            pending,
+            expected
+                .iter()
+                .filter(|(_, acknowledged)| !acknowledged)
+                .map(|(cid, _)| *cid)
+                .collect::<Vec<_>>()
+        );
         let status = journal.status().await.unwrap();
-        assert_eq!((status.size, status.frames), (self.size(), self.open.len() as u64));
+        assert_eq!(
+            (status.size, status.frames),
+            (self.size(), self.open.len() as u64)
+        );
     }
 }
 
 #[tokio::test]
 async fn random_operations() {
-    for policy in [None, Some(SyncPolicy::EveryAppend), Some(SyncPolicy::OnRotation)] {
+    for policy in [
+        None,
+        Some(SyncPolicy::EveryAppend),
+        Some(SyncPolicy::OnRotation),
+    ] {
         let dir = tempdir();
         let open = async || match policy {
             None => Arc::new(MemoryJournal::new(ROTATE_AT)) as Arc<dyn Journal>,
-            Some(policy) => Arc::new(FsJournal::open(dir.path(), rotating_at(ROTATE_AT, policy)).await.unwrap()),
+            Some(policy) => Arc::new(
+                FsJournal::open(dir.path(), rotating_at(ROTATE_AT, policy))
+                    .await
+                    .unwrap(),
+            ),
         };
         let mut journal = open().await;
         let (mut model, mut random) = (Model::default(), Random(99));
@@ -72,14 +110,26 @@ async fn random_operations() {
                 }
                 15 if !model.batches.is_empty() => {
                     let at = random.below(model.batches.len() as u64) as usize;
-                    assert_eq!(batch_frames(&*journal, &model.batches[at].0).await, model.batches[at].1);
+                    assert_eq!(
+                        batch_frames(&*journal, &model.batches[at].0).await,
+                        model.batches[at].1
+                    );
                     if random.below(4) == 0 {
                         journal.remove(&model.batches.remove(at).0).await.unwrap();
                     }
                 }
                 16 => {
-                    let removed = journal.gc(Retention { older_than: Some(Default::default()), total_above: None }).await.unwrap();
-                    assert_eq!(removed.len(), model.batches.iter().filter(|batch| batch.2).count());
+                    let removed = journal
+                        .gc(Retention {
+                            older_than: Some(Default::default()),
+                            total_above: None,
+                        })
+                        .await
+                        .unwrap();
+                    assert_eq!(
+                        removed.len(),
+                        model.batches.iter().filter(|batch| batch.2).count()
+                    );
                     model.batches.retain(|batch| !batch.2);
                 }
                 17 if policy.is_some() => {
@@ -98,13 +148,18 @@ async fn random_operations() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_at_once() {
     let dir = tempdir();
-    let journal = FsJournal::open(dir.path(), rotating_at(20_000, SyncPolicy::EveryAppend)).await.unwrap();
+    let journal = FsJournal::open(dir.path(), rotating_at(20_000, SyncPolicy::EveryAppend))
+        .await
+        .unwrap();
     let writers: Vec<_> = (0..16_u64)
         .map(|writer| {
             let journal = journal.clone();
             tokio::spawn(async move {
                 for number in 0..50_u64 {
-                    journal.append([writer.to_le_bytes(), number.to_le_bytes()].concat().into()).await.unwrap();
+                    journal
+                        .append([writer.to_le_bytes(), number.to_le_bytes()].concat().into())
+                        .await
+                        .unwrap();
                 }
             })
         })
@@ -120,7 +175,10 @@ async fn writers_at_once() {
         let mut last = [None; 16];
         for frame in batch_frames(&journal, &batch.cid).await {
             let (writer, number) = (usize::from(frame[0]), frame[8]);
-            assert!(last[writer].replace(number) < Some(number), "writer {writer}: {number} in the wrong place");
+            assert!(
+                last[writer].replace(number) < Some(number),
+                "writer {writer}: {number} in the wrong place"
+            );
             assert!(seen.insert((writer, number)));
         }
     }

@@ -14,23 +14,36 @@ async fn the_append_that_reaches_the_limit_rotates() {
     let dir = tempdir();
     // A header of 18 bytes and frames of 1 + 37 + 10.
     for (limit, per_batch) in [(18 + 48 * 3, 3), (18 + 48 * 3 + 1, 4), (1, 1)] {
-        let journal = FsJournal::open(dir.path().join(limit.to_string()), rotating_at(limit, SyncPolicy::EveryAppend)).await.unwrap();
+        let journal = FsJournal::open(
+            dir.path().join(limit.to_string()),
+            rotating_at(limit, SyncPolicy::EveryAppend),
+        )
+        .await
+        .unwrap();
         let rotations = journal.rotations();
         for n in 0..12_u64 {
             let mut archive = n.to_le_bytes().to_vec();
             archive.resize(10, 0);
             let appended = journal.append(archive.into()).await.unwrap();
-            assert_eq!(appended.rotated.is_some(), (n + 1) % per_batch == 0, "limit {limit}, append {n}");
+            assert_eq!(
+                appended.rotated.is_some(),
+                (n + 1) % per_batch == 0,
+                "limit {limit}, append {n}"
+            );
             if let Some(batch) = appended.rotated {
                 assert_eq!(batch_frames(&journal, &batch).await.len() as u64, per_batch);
             }
         }
         assert_eq!(*rotations.borrow(), 12 / per_batch);
-        assert_eq!(journal.pending().await.unwrap().len() as u64, 12 / per_batch);
+        assert_eq!(
+            journal.pending().await.unwrap().len() as u64,
+            12 / per_batch
+        );
     }
 }
 
-/// What each step of a rotation leaves if it is the last one before a crash. The batch is in the open file or pending, never gone, never both.
+/// What each step of a rotation leaves if it is the last one before a crash. The batch is in the
+/// open file or pending, never gone, never both.
 #[tokio::test]
 async fn a_crash_at_any_step_of_a_rotation() {
     let source = tempdir();
@@ -50,7 +63,17 @@ async fn a_crash_at_any_step_of_a_rotation() {
         }
         let journal = open(dir.path()).await;
         assert_eq!(journal.recovery().set_aside, None);
-        assert_eq!(journal.pending().await.unwrap().iter().map(|batch| batch.cid).collect::<Vec<_>>(), [cid], "{header:?}");
+        assert_eq!(
+            journal
+                .pending()
+                .await
+                .unwrap()
+                .iter()
+                .map(|batch| batch.cid)
+                .collect::<Vec<_>>(),
+            [cid],
+            "{header:?}"
+        );
         journal.append(archive(3).into()).await.unwrap();
         assert_eq!(open_frames(dir.path()), [archive(3)]);
     }
@@ -64,18 +87,28 @@ async fn a_crash_at_any_step_of_a_rotation() {
     drop(journal);
 
     // Acknowledged half way: the temporary file of the acknowledgement does not count.
-    fs::write(dir.path().join("acknowledged").join(format!(".{cid}.tmp")), b"17").unwrap();
+    fs::write(
+        dir.path().join("acknowledged").join(format!(".{cid}.tmp")),
+        b"17",
+    )
+    .unwrap();
     let journal = open(dir.path()).await;
     assert_eq!(journal.pending().await.unwrap().len(), 1);
     journal.acknowledge(&cid).await.unwrap();
     drop(journal);
     assert!(open(dir.path()).await.pending().await.unwrap().is_empty());
 
-    // Removed half way: the batch is gone, its acknowledgement is not. Rotated again, the same batch is pending again.
+    // Removed half way: the batch is gone, its acknowledgement is not. Rotated again, the same
+    // batch is pending again.
     fs::remove_file(dir.path().join(format!("egress.{cid}.car"))).unwrap();
     fs::write(dir.path().join(OPEN), &batch).unwrap();
     let journal = open(dir.path()).await;
-    assert_eq!(fs::read_dir(dir.path().join("acknowledged")).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(dir.path().join("acknowledged"))
+            .unwrap()
+            .count(),
+        0
+    );
     assert_eq!(journal.force_rotate().await.unwrap(), Some(cid));
     assert_eq!(journal.pending().await.unwrap().len(), 1);
 }
@@ -99,16 +132,30 @@ async fn the_same_receipts_again_are_pending_again() {
 #[tokio::test]
 async fn a_rotation_that_fails_leaves_the_journal_usable() {
     let dir = tempdir();
-    let journal = FsJournal::open(dir.path(), rotating_at(100, SyncPolicy::EveryAppend)).await.unwrap();
+    let journal = FsJournal::open(dir.path(), rotating_at(100, SyncPolicy::EveryAppend))
+        .await
+        .unwrap();
     journal.append(archive(1).into()).await.unwrap();
     let in_the_way = |bytes: &[u8]| {
-        let path = dir.path().join(format!("egress.{}.car", car_cid(Sha256::digest(bytes).into())));
+        let path = dir.path().join(format!(
+            "egress.{}.car",
+            car_cid(Sha256::digest(bytes).into())
+        ));
         fs::create_dir(&path).unwrap();
         fs::write(path.join("file"), b"").unwrap();
     };
     in_the_way(&fs::read(dir.path().join(OPEN)).unwrap());
     let error = journal.force_rotate().await.unwrap_err();
-    assert!(matches!(error, Error::Io { operation: "rotate", .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            Error::Io {
+                operation: "rotate",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 
     // A rotation that was due after an append: the append stands, and the next one tries again.
     let mut next = fs::read(dir.path().join(OPEN)).unwrap();
@@ -118,11 +165,22 @@ async fn a_rotation_that_fails_leaves_the_journal_usable() {
     next.extend(&long);
     in_the_way(&next);
     let appended = journal.append(long.clone().into()).await.unwrap();
-    assert!(appended.rotated.is_none() && appended.rotation_error.is_some(), "{appended:?}");
+    assert!(
+        appended.rotated.is_none() && appended.rotation_error.is_some(),
+        "{appended:?}"
+    );
     assert_eq!(fs::read(dir.path().join(OPEN)).unwrap(), next);
 
-    let batch = journal.append(archive(3).into()).await.unwrap().rotated.unwrap();
-    assert_eq!(batch_frames(&journal, &batch).await, [archive(1), long, archive(3)]);
+    let batch = journal
+        .append(archive(3).into())
+        .await
+        .unwrap()
+        .rotated
+        .unwrap();
+    assert_eq!(
+        batch_frames(&journal, &batch).await,
+        [archive(1), long, archive(3)]
+    );
     assert_eq!(journal.list().await.unwrap().len(), 1);
 }
 
@@ -137,7 +195,10 @@ async fn sizes_that_do_not_fit_are_refused() {
     journal.append(vec![1; MAX_ARCHIVE].into()).await.unwrap();
     drop(journal);
     let journal = open(dir.path()).await;
-    assert_eq!((journal.recovery(), journal.status().await.unwrap().frames), (&Default::default(), 1));
+    assert_eq!(
+        (journal.recovery(), journal.status().await.unwrap().frames),
+        (&Default::default(), 1)
+    );
 }
 
 #[tokio::test]
@@ -152,24 +213,56 @@ async fn only_what_is_acknowledged_is_collected() {
     for acknowledged in [1, 3, 4] {
         journal.acknowledge(&batches[acknowledged]).await.unwrap();
     }
-    let listed = |batches: &[storehouse_local::journal::BatchInfo]| batches.iter().map(|batch| batch.cid).collect::<Vec<_>>();
+    let listed = |batches: &[storehouse_local::journal::BatchInfo]| {
+        batches.iter().map(|batch| batch.cid).collect::<Vec<_>>()
+    };
     let size = journal.list().await.unwrap()[0].size;
 
     assert_eq!(journal.gc(Retention::default()).await.unwrap(), []);
-    let old = Retention { older_than: Some(std::time::Duration::from_secs(3600)), total_above: None };
+    let old = Retention {
+        older_than: Some(std::time::Duration::from_secs(3600)),
+        total_above: None,
+    };
     assert_eq!(journal.gc(old).await.unwrap(), []);
     // Room for five: the oldest acknowledged one goes.
-    let removed = journal.gc(Retention { older_than: None, total_above: Some(5 * size) }).await.unwrap();
+    let removed = journal
+        .gc(Retention {
+            older_than: None,
+            total_above: Some(5 * size),
+        })
+        .await
+        .unwrap();
     assert_eq!(listed(&removed), [batches[1]]);
     // No room at all: everything acknowledged goes, and nothing else.
-    let removed = journal.gc(Retention { older_than: Some(Default::default()), total_above: Some(0) }).await.unwrap();
+    let removed = journal
+        .gc(Retention {
+            older_than: Some(Default::default()),
+            total_above: Some(0),
+        })
+        .await
+        .unwrap();
     assert_eq!(listed(&removed), [batches[3], batches[4]]);
-    assert_eq!(listed(&journal.pending().await.unwrap()), [batches[0], batches[2], batches[5]]);
+    assert_eq!(
+        listed(&journal.pending().await.unwrap()),
+        [batches[0], batches[2], batches[5]]
+    );
 
     journal.remove(&batches[0]).await.unwrap();
     journal.remove(&batches[0]).await.unwrap();
-    assert!(journal.get_batch(&batches[0]).await.unwrap_err().is_not_found());
-    assert!(journal.acknowledge(&batches[0]).await.unwrap_err().is_not_found());
+    assert!(
+        journal
+            .get_batch(&batches[0])
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        journal
+            .acknowledge(&batches[0])
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
 }
 
 /// Policies that sync less do sync when they say so.
@@ -177,14 +270,24 @@ async fn only_what_is_acknowledged_is_collected() {
 async fn sync_policies() {
     let dir = tempdir();
     let unsynced = async |journal: &FsJournal| journal.status().await.unwrap().unsynced;
-    let journal = FsJournal::open(dir.path().join("a"), rotating_at(1 << 20, SyncPolicy::OnRotation)).await.unwrap();
+    let journal = FsJournal::open(
+        dir.path().join("a"),
+        rotating_at(1 << 20, SyncPolicy::OnRotation),
+    )
+    .await
+    .unwrap();
     journal.append(vec![1; 1000].into()).await.unwrap();
     assert!(unsynced(&journal).await > 1000);
     journal.sync().await.unwrap();
     assert_eq!(unsynced(&journal).await, 0);
 
-    let policy = SyncPolicy::Interval { bytes: 3000, time: std::time::Duration::from_millis(50) };
-    let journal = FsJournal::open(dir.path().join("b"), rotating_at(1 << 20, policy)).await.unwrap();
+    let policy = SyncPolicy::Interval {
+        bytes: 3000,
+        time: std::time::Duration::from_millis(50),
+    };
+    let journal = FsJournal::open(dir.path().join("b"), rotating_at(1 << 20, policy))
+        .await
+        .unwrap();
     journal.append(vec![1; 1000].into()).await.unwrap();
     journal.append(vec![2; 1000].into()).await.unwrap();
     journal.append(vec![3; 1000].into()).await.unwrap();

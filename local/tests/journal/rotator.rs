@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use storehouse_local::journal::{FsJournal, Handled, Journal, Retention, Rotator, RotatorOptions, SyncPolicy};
+use storehouse_local::journal::{
+    FsJournal, Handled, Journal, Retention, Rotator, RotatorOptions, SyncPolicy,
+};
 use tokio::sync::mpsc;
 
 use crate::support::{archive, batch_frames, open, rotating_at, tempdir};
 
 fn every(rotate: Duration) -> RotatorOptions {
-    RotatorOptions { rotate_every: rotate, gc_every: Duration::from_secs(3600), retention: Retention::default() }
+    RotatorOptions {
+        rotate_every: rotate,
+        gc_every: Duration::from_secs(3600),
+        retention: Retention::default(),
+    }
 }
 
 fn unexpected(error: storehouse_local::Error) {
@@ -20,7 +26,9 @@ fn unexpected(error: storehouse_local::Error) {
 #[tokio::test]
 async fn batches_are_handed_over_and_acknowledged() {
     let dir = tempdir();
-    let journal = FsJournal::open(dir.path(), rotating_at(1000, SyncPolicy::EveryAppend)).await.unwrap();
+    let journal = FsJournal::open(dir.path(), rotating_at(1000, SyncPolicy::EveryAppend))
+        .await
+        .unwrap();
     // Left by the run before.
     journal.append(archive(1).into()).await.unwrap();
     let left = journal.force_rotate().await.unwrap().unwrap();
@@ -30,10 +38,20 @@ async fn batches_are_handed_over_and_acknowledged() {
         sender.send(batch).unwrap();
         Box::pin(async { Handled::Acknowledge }) as _
     };
-    let rotator = Rotator::spawn(journal.clone(), every(Duration::from_secs(3600)), hand_over, unexpected);
+    let rotator = Rotator::spawn(
+        journal.clone(),
+        every(Duration::from_secs(3600)),
+        hand_over,
+        unexpected,
+    );
     assert_eq!(batches.recv().await.unwrap().cid, left);
     // By size: handed over at once, though the clock is far off.
-    let by_size = journal.append(vec![1; 2000].into()).await.unwrap().rotated.unwrap();
+    let by_size = journal
+        .append(vec![1; 2000].into())
+        .await
+        .unwrap()
+        .rotated
+        .unwrap();
     assert_eq!(batches.recv().await.unwrap().cid, by_size);
     rotator.stop().await;
     assert!(journal.pending().await.unwrap().is_empty());
@@ -46,7 +64,11 @@ async fn intervals_without_end() {
     let dir = tempdir();
     let journal = open(dir.path()).await;
     journal.append(archive(1).into()).await.unwrap();
-    let options = RotatorOptions { rotate_every: Duration::MAX, gc_every: Duration::MAX, ..every(Duration::MAX) };
+    let options = RotatorOptions {
+        rotate_every: Duration::MAX,
+        gc_every: Duration::MAX,
+        ..every(Duration::MAX)
+    };
     let (sender, mut batches) = mpsc::unbounded_channel();
     let hand_over = move |batch| {
         sender.send(batch).unwrap();
@@ -67,11 +89,20 @@ async fn the_clock_rotates_and_offers_again_what_was_put_off() {
     let mut offered = 0;
     let hand_over = move |batch: storehouse_local::journal::BatchInfo| {
         offered += 1;
-        let handled = if offered < 3 { Handled::Later } else { Handled::Acknowledge };
+        let handled = if offered < 3 {
+            Handled::Later
+        } else {
+            Handled::Acknowledge
+        };
         sender.send((batch.cid, handled)).unwrap();
         Box::pin(async move { handled }) as _
     };
-    let rotator = Rotator::spawn(journal.clone(), every(Duration::from_millis(20)), hand_over, unexpected);
+    let rotator = Rotator::spawn(
+        journal.clone(),
+        every(Duration::from_millis(20)),
+        hand_over,
+        unexpected,
+    );
     journal.append(archive(7).into()).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
@@ -104,7 +135,12 @@ async fn stop_waits_for_what_is_in_flight() {
             }) as _
         }
     };
-    let rotator = Rotator::spawn(journal.clone(), every(Duration::from_millis(5)), hand_over, unexpected);
+    let rotator = Rotator::spawn(
+        journal.clone(),
+        every(Duration::from_millis(5)),
+        hand_over,
+        unexpected,
+    );
     for n in 0..2 {
         journal.append(archive(n).into()).await.unwrap();
         journal.force_rotate().await.unwrap();
@@ -126,11 +162,18 @@ async fn garbage_is_collected_by_the_clock() {
     let options = RotatorOptions {
         rotate_every: Duration::from_secs(3600),
         gc_every: Duration::from_millis(10),
-        retention: Retention { older_than: Some(Duration::ZERO), total_above: None },
+        retention: Retention {
+            older_than: Some(Duration::ZERO),
+            total_above: None,
+        },
     };
     let mut first = true;
     let hand_over = move |_| {
-        let handled = if std::mem::take(&mut first) { Handled::Acknowledge } else { Handled::Later };
+        let handled = if std::mem::take(&mut first) {
+            Handled::Acknowledge
+        } else {
+            Handled::Later
+        };
         Box::pin(async move { handled }) as _
     };
     let rotator = Rotator::spawn(journal.clone(), options, hand_over, unexpected);

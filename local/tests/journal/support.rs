@@ -18,7 +18,9 @@ pub(crate) fn vectors() -> PathBuf {
 
 /// A directory in memory where there is one: thousands of openings there need no disk.
 pub(crate) fn tempdir() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// A copy of a journal of the vectors.
@@ -32,7 +34,9 @@ pub(crate) fn copy_of(name: &str) -> TempDir {
 }
 
 pub(crate) async fn open(dir: &Path) -> FsJournal {
-    FsJournal::open(dir, JournalOptions::default()).await.unwrap()
+    FsJournal::open(dir, JournalOptions::default())
+        .await
+        .unwrap()
 }
 
 pub(crate) fn rotating_at(rotate_at: u64, sync: SyncPolicy) -> JournalOptions {
@@ -53,7 +57,13 @@ pub(crate) fn strict_frames(batch: &[u8]) -> Vec<Vec<u8>> {
 
 /// The archives of a rotated batch, whose CID must be the hash of its file.
 pub(crate) async fn batch_frames(journal: &dyn Journal, cid: &Cid) -> Vec<Vec<u8>> {
-    let bytes = journal.get_batch(cid).await.unwrap().collect(1 << 30).await.unwrap();
+    let bytes = journal
+        .get_batch(cid)
+        .await
+        .unwrap()
+        .collect(1 << 30)
+        .await
+        .unwrap();
     assert_eq!(*cid, car_cid(Sha256::digest(&bytes).into()));
     strict_frames(&bytes)
 }
@@ -75,19 +85,35 @@ pub(crate) struct Random(pub(crate) u64);
 impl Random {
     /// 0 to `bound` (exclusive).
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
 
-/// This binary, running the one test that is a child process's part. SIGXFSZ is ignored in it, so that a file-size limit is an error of the write.
+/// This binary, running the one test that is a child process's part. SIGXFSZ is ignored in it, so
+/// that a file-size limit is an error of the write.
 pub(crate) fn child(test: &str, dir: &Path) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]).env("STOREHOUSE_TEST_DIR", dir);
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            test,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env("STOREHOUSE_TEST_DIR", dir);
     command
 }
 
 pub(crate) fn child_dir() -> PathBuf {
-    std::env::var_os("STOREHOUSE_TEST_DIR").expect("this test is the part of a child process").into()
+    std::env::var_os("STOREHOUSE_TEST_DIR")
+        .expect("this test is the part of a child process")
+        .into()
 }

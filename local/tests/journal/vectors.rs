@@ -12,7 +12,12 @@ fn index() -> Value {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -23,13 +28,22 @@ async fn a_journal_of_go_is_opened_in_place() {
     let journal = open(dir.path()).await;
     assert_eq!(journal.recovery(), &Default::default());
 
-    let mut listed: Vec<_> = journal.list().await.unwrap().iter().map(|batch| batch.cid.to_string()).collect();
+    let mut listed: Vec<_> = journal
+        .list()
+        .await
+        .unwrap()
+        .iter()
+        .map(|batch| batch.cid.to_string())
+        .collect();
     let mut expected = strings(&index()["journal_batches"]);
     listed.sort();
     expected.sort();
     assert_eq!(listed, expected);
     // Go keeps no acknowledgements, so all of it is to be handed over.
-    assert_eq!(journal.pending().await.unwrap(), journal.list().await.unwrap());
+    assert_eq!(
+        journal.pending().await.unwrap(),
+        journal.list().await.unwrap()
+    );
     for batch in journal.list().await.unwrap() {
         assert!(batch_frames(&journal, &batch.cid).await.len() > 1);
     }
@@ -41,15 +55,23 @@ async fn a_journal_of_go_is_opened_in_place() {
     let after = fs::read(dir.path().join(OPEN)).unwrap();
     assert!(after.starts_with(&before));
     let batch = journal.force_rotate().await.unwrap().unwrap();
-    assert_eq!(batch_frames(&journal, &batch).await, [frames, vec![b"one more".to_vec()]].concat());
+    assert_eq!(
+        batch_frames(&journal, &batch).await,
+        [frames, vec![b"one more".to_vec()]].concat()
+    );
 }
 
 /// What Go appended, appended here: the same bytes under the same name.
 #[tokio::test]
 async fn the_files_are_those_that_go_writes() {
     let index = index();
-    let batches = strings(&index["journal_batches"]).into_iter().map(|cid| ("journal", cid));
-    let forced = [("journal-forced", index["journal_forced_batch"].as_str().unwrap().to_owned())];
+    let batches = strings(&index["journal_batches"])
+        .into_iter()
+        .map(|cid| ("journal", cid));
+    let forced = [(
+        "journal-forced",
+        index["journal_forced_batch"].as_str().unwrap().to_owned(),
+    )];
     for (folder, cid) in batches.chain(forced) {
         let file = fs::read(vectors().join(folder).join(format!("egress.{cid}.car"))).unwrap();
         let dir = tempdir();
@@ -57,8 +79,14 @@ async fn the_files_are_those_that_go_writes() {
         for frame in BatchReader::new(&file[..]).unwrap() {
             journal.append(frame.unwrap().archive.into()).await.unwrap();
         }
-        assert_eq!(journal.force_rotate().await.unwrap().unwrap().to_string(), cid);
-        assert_eq!(fs::read(dir.path().join(format!("egress.{cid}.car"))).unwrap(), file);
+        assert_eq!(
+            journal.force_rotate().await.unwrap().unwrap().to_string(),
+            cid
+        );
+        assert_eq!(
+            fs::read(dir.path().join(format!("egress.{cid}.car"))).unwrap(),
+            file
+        );
         // A forced rotation of a header alone does nothing, and the header is Go's.
         assert_eq!(journal.force_rotate().await.unwrap(), None);
         let header = fs::read(vectors().join("journal-forced").join(OPEN)).unwrap();
@@ -76,22 +104,43 @@ fn receipts_read_as_go_reads_them() {
         let receipt = Receipt::from_archive(&fs::read(vectors().join(file)).unwrap()).unwrap();
         assert_eq!(receipt.cid.to_string(), expected["cid"], "{file}");
         assert_eq!(receipt.ran.to_string(), expected["ran"], "{file}");
-        assert_eq!(receipt.issuer.as_deref(), expected["issuer"].as_str(), "{file}");
-        assert_eq!(matches!(receipt.outcome, Outcome::Ok(_)), expected["out"] == "ok", "{file}");
-        let signature: String = receipt.signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            receipt.issuer.as_deref(),
+            expected["issuer"].as_str(),
+            "{file}"
+        );
+        assert_eq!(
+            matches!(receipt.outcome, Outcome::Ok(_)),
+            expected["out"] == "ok",
+            "{file}"
+        );
+        let signature: String = receipt
+            .signature
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(signature, expected["signature"], "{file}");
         let line = receipt.to_string();
-        assert!(line.contains(expected["cid"].as_str().unwrap()) && !line.contains('\n'), "{line}");
+        assert!(
+            line.contains(expected["cid"].as_str().unwrap()) && !line.contains('\n'),
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn every_receipt_in_the_batches_is_one_of_gos() {
     let index = index();
-    let known: Vec<_> = index["receipts"].as_array().unwrap().iter().map(|receipt| receipt["cid"].as_str().unwrap().to_owned()).collect();
+    let known: Vec<_> = index["receipts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|receipt| receipt["cid"].as_str().unwrap().to_owned())
+        .collect();
     let mut seen = 0;
     for cid in strings(&index["journal_batches"]) {
-        let batch = fs::File::open(vectors().join("journal").join(format!("egress.{cid}.car"))).unwrap();
+        let batch =
+            fs::File::open(vectors().join("journal").join(format!("egress.{cid}.car"))).unwrap();
         let mut frames = BatchReader::new(batch).unwrap();
         for frame in &mut frames {
             assert!(known.contains(&frame.unwrap().receipt().unwrap().cid.to_string()));
@@ -102,8 +151,9 @@ fn every_receipt_in_the_batches_is_one_of_gos() {
     assert!(seen > 5, "{seen}");
 }
 
-/// Cut short, or with any byte changed, an archive is an error. Only the codec in a CID is not covered by a hash: changed in that of a block which the
-/// receipt does not need, it makes another CID of the same bytes.
+/// Cut short, or with any byte changed, an archive is an error. Only the codec in a CID is not
+/// covered by a hash: changed in that of a block which the receipt does not need, it makes another
+/// CID of the same bytes.
 #[test]
 fn a_damaged_receipt_is_an_error() {
     let whole = fs::read(vectors().join("receipt-archive/003.car")).unwrap();
@@ -114,7 +164,11 @@ fn a_damaged_receipt_is_an_error() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
         if let Ok(receipt) = Receipt::from_archive(&damaged) {
-            assert_eq!((receipt, &damaged[at - 1..=at]), (good.clone(), &[0x01, 0x71 ^ 0x10][..]), "byte {at}");
+            assert_eq!(
+                (receipt, &damaged[at - 1..=at]),
+                (good.clone(), &[0x01, 0x71 ^ 0x10][..]),
+                "byte {at}"
+            );
             taken += 1;
         }
     }

@@ -6,7 +6,10 @@ use storehouse_local::{Error, Secret};
 use crate::support::{key, show};
 
 fn unhex(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 /// RFC 8032, section 7.1, tests 1 to 3.
@@ -40,7 +43,9 @@ fn signatures_are_those_of_the_rfc() {
         assert!(key.public().verify(&message, &signature));
         let mut wrong = signature;
         wrong[3] ^= 1;
-        assert!(!key.public().verify(&message, &wrong) && !key.public().verify(b"another", &signature));
+        assert!(
+            !key.public().verify(&message, &wrong) && !key.public().verify(b"another", &signature)
+        );
         let public = Ed25519Public::from_bytes(&key.public().to_bytes()).unwrap();
         assert_eq!(public, key.public());
     }
@@ -49,9 +54,19 @@ fn signatures_are_those_of_the_rfc() {
 /// The DID of RFC 8032's first key, as `did:key` has it.
 #[test]
 fn dids() {
-    let key = Ed25519Key::from_secret(&unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").into()).unwrap();
-    assert!(key.did().starts_with("did:key:z6Mk") && key.did().len() == 56, "{}", key.did());
-    assert_eq!(format!("{key:?}"), format!("Ed25519Key({}, [redacted])", key.did()));
+    let key = Ed25519Key::from_secret(
+        &unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").into(),
+    )
+    .unwrap();
+    assert!(
+        key.did().starts_with("did:key:z6Mk") && key.did().len() == 56,
+        "{}",
+        key.did()
+    );
+    assert_eq!(
+        format!("{key:?}"),
+        format!("Ed25519Key({}, [redacted])", key.did())
+    );
     assert_eq!(key.public().to_string(), key.did());
 }
 
@@ -61,32 +76,53 @@ fn seeds_and_seeds_with_their_public_key() {
     let loaded = Ed25519Key::from_secret(&short).unwrap();
     assert_eq!(loaded.to_secret().expose(), short.expose());
     let long = [short.expose(), &loaded.public().to_bytes()].concat();
-    assert_eq!(Ed25519Key::from_secret(&long.clone().into()).unwrap().did(), loaded.did());
+    assert_eq!(
+        Ed25519Key::from_secret(&long.clone().into()).unwrap().did(),
+        loaded.did()
+    );
     let mut wrong = long.clone();
     wrong[40] ^= 1;
-    for bad in [wrong, long[..63].to_vec(), long[..31].to_vec(), Vec::new(), [&long[..], &[0]].concat()] {
+    for bad in [
+        wrong,
+        long[..63].to_vec(),
+        long[..31].to_vec(),
+        Vec::new(),
+        [&long[..], &[0]].concat(),
+    ] {
         let error = Ed25519Key::from_secret(&bad.into()).unwrap_err();
         assert!(matches!(error, Error::InvalidKey { .. }), "{error:?}");
         show(&error);
     }
-    assert_ne!(Ed25519Key::generate().unwrap().did(), Ed25519Key::generate().unwrap().did());
+    assert_ne!(
+        Ed25519Key::generate().unwrap().did(),
+        Ed25519Key::generate().unwrap().did()
+    );
 }
 
 /// RFC 8410, section 10.3: OpenSSL's form of a private key, without and with its public one.
 #[test]
 fn pem() {
-    let plain =
-        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    let plain = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
     let key = Ed25519Key::from_pem(&plain.into()).unwrap();
-    assert_eq!(key.public().to_bytes().as_slice(), unhex("19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"));
+    assert_eq!(
+        key.public().to_bytes().as_slice(),
+        unhex("19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1")
+    );
     assert_eq!(key.to_pem().unwrap().expose(), plain.as_bytes());
     let with_spaces: Secret = format!("\n  {plain}\n\n").into();
     assert_eq!(Ed25519Key::from_pem(&with_spaces).unwrap().did(), key.did());
 
     let new = Ed25519Key::generate().unwrap();
-    assert_eq!(Ed25519Key::from_pem(&new.to_pem().unwrap()).unwrap().did(), new.did());
+    assert_eq!(
+        Ed25519Key::from_pem(&new.to_pem().unwrap()).unwrap().did(),
+        new.did()
+    );
     for at in (0..plain.len()).step_by(3) {
-        for bad in [plain[..at].to_owned(), plain.replace("PRIVATE", "PUBLIC"), format!("{}\u{e4}{}", &plain[..at], &plain[at..])] {
+        for bad in [
+            plain[..at].to_owned(),
+            plain.replace("PRIVATE", "PUBLIC"),
+            format!("{}\u{e4}{}", &plain[..at], &plain[at..]),
+        ] {
             if let Err(error) = Ed25519Key::from_pem(&bad.into()) {
                 assert!(matches!(error, Error::InvalidKey { .. }), "{error:?}");
                 show(&error);

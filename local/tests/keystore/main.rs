@@ -1,4 +1,5 @@
-//! The keystore: files that stay private, names, sealing, damage, import, and secrets that never get out.
+//! The keystore: files that stay private, names, sealing, damage, import, and secrets that never
+//! get out.
 
 mod ed25519;
 mod files;

@@ -20,9 +20,17 @@ async fn what_others_may_use_is_refused_with_the_command_that_mends_it() {
         set_mode(&file, wrong);
         let error = keys.get(&name("a")).await.unwrap_err();
         show(&error);
-        let Error::Exposed { fix, .. } = &error else { panic!("{error:?}") };
+        let Error::Exposed { fix, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert!(error.to_string().contains(fix));
-        assert!(Command::new("sh").args(["-c", fix]).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", fix])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(mode(&file), 0o600);
         keys.get(&name("a")).await.unwrap();
     }
@@ -30,17 +38,29 @@ async fn what_others_may_use_is_refused_with_the_command_that_mends_it() {
         set_mode(keys.path(), wrong);
         let errors = [
             keys.get(&name("a")).await.unwrap_err(),
-            keys.put(&name("b"), &key(1), PutKey::Create).await.unwrap_err(),
+            keys.put(&name("b"), &key(1), PutKey::Create)
+                .await
+                .unwrap_err(),
             keys.list().await.unwrap_err(),
             keys.has(&name("a")).await.unwrap_err(),
             keys.delete(&name("a")).await.unwrap_err(),
-            FileKeyStore::open(keys.path(), Default::default()).await.unwrap_err(),
+            FileKeyStore::open(keys.path(), Default::default())
+                .await
+                .unwrap_err(),
         ];
         for error in &errors {
             assert!(matches!(error, Error::Exposed { .. }), "{error:?}");
         }
-        let Error::Exposed { fix, .. } = &errors[0] else { unreachable!() };
-        assert!(Command::new("sh").args(["-c", fix]).status().unwrap().success());
+        let Error::Exposed { fix, .. } = &errors[0] else {
+            unreachable!()
+        };
+        assert!(
+            Command::new("sh")
+                .args(["-c", fix])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(mode(keys.path()), 0o700);
     }
     assert_eq!(keys.list().await.unwrap(), [name("a")]);
@@ -49,20 +69,36 @@ async fn what_others_may_use_is_refused_with_the_command_that_mends_it() {
 /// This binary, or the crate's own tests, with a umask.
 fn under_umask(umask: &str, test: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
+    command
+        .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"])
+        .arg(std::env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        test,
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     command
 }
 
-/// Under umask 0 a file has the mode that it was created with and no less, so whatever is seen is what the creating call asked for. Another thread
-/// looks at every file all the time, and the kernel is asked about each put's file too.
+/// Under umask 0 a file has the mode that it was created with and no less, so whatever is seen is
+/// what the creating call asked for. Another thread looks at every file all the time, and the
+/// kernel is asked about each put's file too.
 #[test]
 fn no_file_is_ever_open_to_others() {
     for umask in ["000", "022", "077", "777"] {
         let dir = tempfile::tempdir().unwrap();
-        let output = under_umask(umask, "modes::putting").env("STOREHOUSE_TEST_DIR", dir.path()).output().unwrap();
+        let output = under_umask(umask, "modes::putting")
+            .env("STOREHOUSE_TEST_DIR", dir.path())
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{umask}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{umask}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let keys = dir.path().join("a/b/keystore");
         assert_eq!(mode(&keys), 0o700, "umask {umask}");
         for entry in fs::read_dir(&keys).unwrap() {
@@ -74,7 +110,9 @@ fn no_file_is_ever_open_to_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the part of a child process"]
 async fn putting() {
-    let root = std::path::PathBuf::from(std::env::var_os("STOREHOUSE_TEST_DIR").expect("this test is the part of a child process"));
+    let root = std::path::PathBuf::from(
+        std::env::var_os("STOREHOUSE_TEST_DIR").expect("this test is the part of a child process"),
+    );
     // The parents are the caller's affair, and under umask 777 could not be entered.
     fs::create_dir_all(root.join("a")).unwrap();
     set_mode(&root.join("a"), 0o755);
@@ -91,7 +129,12 @@ async fn putting() {
         while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
             for entry in fs::read_dir(&watched).unwrap().flatten() {
                 if let Ok(metadata) = entry.metadata() {
-                    assert_eq!(metadata.permissions().mode() & 0o077, 0, "{:?}", entry.path());
+                    assert_eq!(
+                        metadata.permissions().mode() & 0o077,
+                        0,
+                        "{:?}",
+                        entry.path()
+                    );
                     seen += 1;
                 }
             }
@@ -107,14 +150,20 @@ async fn putting() {
     assert!(watcher.join().unwrap() > 20);
 }
 
-/// The system calls themselves: every file of a key is created with mode 0600 and `O_EXCL`, and none is ever given a wider mode.
+/// The system calls themselves: every file of a key is created with mode 0600 and `O_EXCL`, and
+/// none is ever given a wider mode.
 #[test]
 #[ignore = "needs strace; the continuous integration runs it"]
 fn traced() {
     let dir = tempfile::tempdir().unwrap();
     let trace = dir.path().join("trace");
     let output = Command::new("strace")
-        .args(["-f", "-e", "trace=open,openat,creat,chmod,fchmod,fchmodat,mkdir,mkdirat", "-o"])
+        .args([
+            "-f",
+            "-e",
+            "trace=open,openat,creat,chmod,fchmod,fchmodat,mkdir,mkdirat",
+            "-o",
+        ])
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "modes::putting", "--ignored", "--test-threads=1"])
@@ -124,13 +173,20 @@ fn traced() {
         .expect("strace is there");
     assert!(output.status.success());
     let trace = fs::read_to_string(&trace).unwrap();
-    let created: Vec<_> = trace.lines().filter(|line| line.contains("O_CREAT") && line.contains("O_EXCL")).collect();
+    let created: Vec<_> = trace
+        .lines()
+        .filter(|line| line.contains("O_CREAT") && line.contains("O_EXCL"))
+        .collect();
     assert!(created.len() == 40, "{}", created.len());
     for line in created {
         assert!(line.contains("O_CLOEXEC, 0600"), "{line}");
     }
-    let in_keystore = |line: &&str| line.contains("chmod(") && !line.contains("/a\"") && !line.contains("/a/b\"");
+    let in_keystore =
+        |line: &&str| line.contains("chmod(") && !line.contains("/a\"") && !line.contains("/a/b\"");
     for line in trace.lines().filter(in_keystore) {
-        assert!(line.contains(", 0600") || line.contains("keystore\", 0700"), "{line}");
+        assert!(
+            line.contains(", 0600") || line.contains("keystore\", 0700"),
+            "{line}"
+        );
     }
 }

@@ -10,44 +10,99 @@ use crate::support::{MARK, cheap, key, name, passphrase, sealing, show, store};
 #[tokio::test]
 async fn a_sealed_key_opens_with_its_passphrase_alone() {
     let (_dir, plain) = store().await;
-    let sealed = FileKeyStore::open(plain.path(), sealing(passphrase(1))).await.unwrap();
-    sealed.put(&name("a"), &key(1), PutKey::Create).await.unwrap();
+    let sealed = FileKeyStore::open(plain.path(), sealing(passphrase(1)))
+        .await
+        .unwrap();
+    sealed
+        .put(&name("a"), &key(1), PutKey::Create)
+        .await
+        .unwrap();
     let file = fs::read(plain.path().join("a.key")).unwrap();
-    assert!(!file.windows(MARK.len()).any(|window| window == MARK.as_bytes()));
+    assert!(
+        !file
+            .windows(MARK.len())
+            .any(|window| window == MARK.as_bytes())
+    );
 
-    assert_eq!(sealed.get(&name("a")).await.unwrap().expose(), key(1).expose());
+    assert_eq!(
+        sealed.get(&name("a")).await.unwrap().expose(),
+        key(1).expose()
+    );
     let error = plain.get(&name("a")).await.unwrap_err();
     assert!(matches!(error, Error::PassphraseNeeded { .. }), "{error:?}");
     show(&error);
-    let wrong = FileKeyStore::open(plain.path(), sealing(passphrase(2))).await.unwrap();
+    let wrong = FileKeyStore::open(plain.path(), sealing(passphrase(2)))
+        .await
+        .unwrap();
     let error = wrong.get(&name("a")).await.unwrap_err();
     assert!(matches!(error, Error::WrongPassphrase { .. }), "{error:?}");
     show(&error);
 
-    // Parameters are the file's, so another default opens it too; and keys that lie there unsealed are read.
-    plain.put(&name("p"), &key(2), PutKey::Create).await.unwrap();
-    let dearer = FileKeyStoreOptions { passphrase: Some(passphrase(1)), cost: SealCost { memory: 128, passes: 2, lanes: 2 } };
+    // Parameters are the file's, so another default opens it too; and keys that lie there unsealed
+    // are read.
+    plain
+        .put(&name("p"), &key(2), PutKey::Create)
+        .await
+        .unwrap();
+    let dearer = FileKeyStoreOptions {
+        passphrase: Some(passphrase(1)),
+        cost: SealCost {
+            memory: 128,
+            passes: 2,
+            lanes: 2,
+        },
+    };
     let dearer = FileKeyStore::open(plain.path(), dearer).await.unwrap();
-    assert_eq!(dearer.get(&name("a")).await.unwrap().expose(), key(1).expose());
-    assert_eq!(dearer.get(&name("p")).await.unwrap().expose(), key(2).expose());
-    dearer.put(&name("a"), &key(3), PutKey::Replace).await.unwrap();
-    assert_eq!(sealed.get(&name("a")).await.unwrap().expose(), key(3).expose());
+    assert_eq!(
+        dearer.get(&name("a")).await.unwrap().expose(),
+        key(1).expose()
+    );
+    assert_eq!(
+        dearer.get(&name("p")).await.unwrap().expose(),
+        key(2).expose()
+    );
+    dearer
+        .put(&name("a"), &key(3), PutKey::Replace)
+        .await
+        .unwrap();
+    assert_eq!(
+        sealed.get(&name("a")).await.unwrap().expose(),
+        key(3).expose()
+    );
 
     // Two sealings of one key have nothing in common but what is public.
-    sealed.put(&name("c"), &key(1), PutKey::Create).await.unwrap();
-    sealed.put(&name("d"), &key(1), PutKey::Create).await.unwrap();
+    sealed
+        .put(&name("c"), &key(1), PutKey::Create)
+        .await
+        .unwrap();
+    sealed
+        .put(&name("d"), &key(1), PutKey::Create)
+        .await
+        .unwrap();
     let [c, d] = ["c", "d"].map(|name| fs::read(plain.path().join(format!("{name}.key"))).unwrap());
     assert_eq!(c[..30], d[..30]);
-    assert!(c[30..].windows(8).all(|window| !d[30..].windows(8).any(|other| other == window)));
+    assert!(
+        c[30..]
+            .windows(8)
+            .all(|window| !d[30..].windows(8).any(|other| other == window))
+    );
 }
 
-/// A changed byte anywhere is damage, whatever the passphrase. A file whose checksum was made to fit is told by what it is.
+/// A changed byte anywhere is damage, whatever the passphrase. A file whose checksum was made to
+/// fit is told by what it is.
 #[tokio::test]
 async fn damage_is_not_taken_for_a_wrong_passphrase() {
     let (_dir, plain) = store().await;
-    let right = FileKeyStore::open(plain.path(), sealing(passphrase(1))).await.unwrap();
-    let wrong = FileKeyStore::open(plain.path(), sealing(passphrase(2))).await.unwrap();
-    right.put(&name("a"), &key(1), PutKey::Create).await.unwrap();
+    let right = FileKeyStore::open(plain.path(), sealing(passphrase(1)))
+        .await
+        .unwrap();
+    let wrong = FileKeyStore::open(plain.path(), sealing(passphrase(2)))
+        .await
+        .unwrap();
+    right
+        .put(&name("a"), &key(1), PutKey::Create)
+        .await
+        .unwrap();
     let path = plain.path().join("a.key");
     let whole = fs::read(&path).unwrap();
     for at in 0..whole.len() {
@@ -56,10 +111,16 @@ async fn damage_is_not_taken_for_a_wrong_passphrase() {
         fs::write(&path, &file).unwrap();
         for keys in [&right, &wrong] {
             let error = keys.get(&name("a")).await.unwrap_err();
-            assert!(matches!(error, Error::Damaged { .. }), "byte {at}: {error:?}");
+            assert!(
+                matches!(error, Error::Damaged { .. }),
+                "byte {at}: {error:?}"
+            );
         }
         fs::write(&path, &whole[..at]).unwrap();
-        assert!(matches!(right.get(&name("a")).await, Err(Error::Damaged { .. })), "cut at {at}");
+        assert!(
+            matches!(right.get(&name("a")).await, Err(Error::Damaged { .. })),
+            "cut at {at}"
+        );
     }
 
     let with_sum = |mut file: Vec<u8>| {
@@ -76,10 +137,17 @@ async fn damage_is_not_taken_for_a_wrong_passphrase() {
         fs::write(&path, with_sum(file)).unwrap();
         let error = right.get(&name("a")).await.unwrap_err();
         match at {
-            // Cost (unless it is out of bounds), salt and check: another key is derived, or another one expected.
-            18..62 => assert!(matches!(error, Error::WrongPassphrase { .. } | Error::Damaged { .. }), "byte {at}: {error:?}"),
+            // Cost (unless it is out of bounds), salt and check: another key is derived, or another
+            // one expected.
+            18..62 => assert!(
+                matches!(error, Error::WrongPassphrase { .. } | Error::Damaged { .. }),
+                "byte {at}: {error:?}"
+            ),
             // The nonce, the ciphertext and the tag: the passphrase is known to be right.
-            _ => assert!(matches!(error, Error::Damaged { .. }), "byte {at}: {error:?}"),
+            _ => assert!(
+                matches!(error, Error::Damaged { .. }),
+                "byte {at}: {error:?}"
+            ),
         }
         show(&error);
     }
@@ -88,19 +156,33 @@ async fn damage_is_not_taken_for_a_wrong_passphrase() {
     // One key's file cannot stand in for another's.
     fs::write(&path, &whole).unwrap();
     fs::copy(&path, plain.path().join("b.key")).unwrap();
-    assert!(matches!(right.get(&name("b")).await, Err(Error::Damaged { .. })));
+    assert!(matches!(
+        right.get(&name("b")).await,
+        Err(Error::Damaged { .. })
+    ));
 }
 
 /// What a file asks for is bounded before any memory is taken.
 #[tokio::test]
 async fn absurd_costs_are_refused() {
     let (dir, plain) = store().await;
-    let keys = FileKeyStore::open(plain.path(), sealing(passphrase(1))).await.unwrap();
+    let keys = FileKeyStore::open(plain.path(), sealing(passphrase(1)))
+        .await
+        .unwrap();
     keys.put(&name("a"), &key(1), PutKey::Create).await.unwrap();
     let path = plain.path().join("a.key");
     let whole = fs::read(&path).unwrap();
-    for (at, value) in [(18, u32::MAX), (18, 7), (18, (1 << 20) + 1), (22, 65), (22, 0), (26, 65), (26, 0), (22, u32::MAX), (26, u32::MAX)]
-    {
+    for (at, value) in [
+        (18, u32::MAX),
+        (18, 7),
+        (18, (1 << 20) + 1),
+        (22, 65),
+        (22, 0),
+        (26, 65),
+        (26, 0),
+        (22, u32::MAX),
+        (26, u32::MAX),
+    ] {
         let mut file = whole.clone();
         file[at..at + 4].copy_from_slice(&value.to_le_bytes());
         use sha2::Digest;
@@ -109,9 +191,24 @@ async fn absurd_costs_are_refused() {
         file[body..].copy_from_slice(&sum);
         fs::write(&path, file).unwrap();
         let error = keys.get(&name("a")).await.unwrap_err();
-        assert!(matches!(error, Error::Damaged { .. }), "{at} {value}: {error:?}");
+        assert!(
+            matches!(error, Error::Damaged { .. }),
+            "{at} {value}: {error:?}"
+        );
     }
-    let bad = FileKeyStoreOptions { passphrase: Some(passphrase(1)), cost: SealCost { memory: 7, ..cheap() } };
-    assert!(matches!(FileKeyStore::open(dir.path().join("x"), bad).await, Err(Error::Invalid { .. })));
-    assert!(matches!(FileKeyStore::open(dir.path().join("x"), sealing(Vec::new().into())).await, Err(Error::Invalid { .. })));
+    let bad = FileKeyStoreOptions {
+        passphrase: Some(passphrase(1)),
+        cost: SealCost {
+            memory: 7,
+            ..cheap()
+        },
+    };
+    assert!(matches!(
+        FileKeyStore::open(dir.path().join("x"), bad).await,
+        Err(Error::Invalid { .. })
+    ));
+    assert!(matches!(
+        FileKeyStore::open(dir.path().join("x"), sealing(Vec::new().into())).await,
+        Err(Error::Invalid { .. })
+    ));
 }

@@ -1,4 +1,5 @@
-//! No secret in any output: all other tests of this binary run once more, with nothing captured, and what they print is searched.
+//! No secret in any output: all other tests of this binary run once more, with nothing captured,
+//! and what they print is searched.
 
 use std::fs;
 use std::process::Command;
@@ -21,8 +22,16 @@ fn forms(secret: &[u8]) -> Vec<String> {
         hex(&reversed),
         list[1..list.len() - 1].to_owned(),
         list[1..list.len() - 1].replace(", ", ",\n"),
-        secret.iter().map(|byte| format!("{byte:X}")).collect::<Vec<_>>().join(", "),
-        secret.iter().map(|byte| format!("{byte:x}")).collect::<Vec<_>>().join(", "),
+        secret
+            .iter()
+            .map(|byte| format!("{byte:X}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        secret
+            .iter()
+            .map(|byte| format!("{byte:x}"))
+            .collect::<Vec<_>>()
+            .join(", "),
         secret.escape_ascii().to_string(),
     ]
 }
@@ -30,7 +39,13 @@ fn forms(secret: &[u8]) -> Vec<String> {
 #[test]
 fn no_secret_is_ever_printed() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--nocapture", "--skip", "no_secret_is_ever_printed", "--skip", "the_search_finds"])
+        .args([
+            "--nocapture",
+            "--skip",
+            "no_secret_is_ever_printed",
+            "--skip",
+            "the_search_finds",
+        ])
         .env("RUST_BACKTRACE", "full")
         .env("RUST_LOG", "trace")
         .output()
@@ -39,22 +54,36 @@ fn no_secret_is_ever_printed() {
     assert!(output.status.success(), "{text}");
     // The errors did print.
     assert!(
-        text.contains("is sealed under another passphrase") && text.contains("WrongPassphrase") && text.contains("is damaged"),
+        text.contains("is sealed under another passphrase")
+            && text.contains("WrongPassphrase")
+            && text.contains("is damaged"),
         "{text}"
     );
 
-    let index: serde_json::Value =
-        serde_json::from_slice(&fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/index.json")).unwrap()).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(
+        &fs::read(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/vectors/index.json"
+        ))
+        .unwrap(),
+    )
+    .unwrap();
     let mut secrets = forms(MARK.as_bytes());
     for key in index["keystore"].as_array().unwrap() {
         let bytes = key["bytes"].as_str().unwrap();
-        let bytes: Vec<u8> = (0..bytes.len()).step_by(2).map(|at| u8::from_str_radix(&bytes[at..at + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..bytes.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&bytes[at..at + 2], 16).unwrap())
+            .collect();
         // A part gives a secret away too.
         secrets.extend(forms(&bytes[..8]));
     }
     secrets.push("MC4CAQAwBQYDK2VwBCIEI".into());
     for secret in secrets {
-        assert!(!text.contains(&secret), "a secret was printed, as {secret:?}");
+        assert!(
+            !text.contains(&secret),
+            "a secret was printed, as {secret:?}"
+        );
     }
 }
 
@@ -70,6 +99,9 @@ fn the_search_finds_what_it_looks_for() {
         MARK.to_owned(),
         hex(secret),
     ] {
-        assert!(forms(secret).iter().any(|form| printed.contains(form)), "{printed}");
+        assert!(
+            forms(secret).iter().any(|form| printed.contains(form)),
+            "{printed}"
+        );
     }
 }

@@ -7,7 +7,8 @@ use storehouse_local::Secret;
 use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyName, SealCost};
 use tempfile::TempDir;
 
-/// Every secret of the tests holds this text, so that it can be searched for: here by `secrets`, in the output of all tests by `.ci/no-secrets`.
+/// Every secret of the tests holds this text, so that it can be searched for: here by `secrets`, in
+/// the output of all tests by `.ci/no-secrets`.
 pub(crate) const MARK: &str = "mArKoFaSeCrEt";
 
 /// A 32-byte key that no other `n` gives.
@@ -26,16 +27,25 @@ pub(crate) fn name(name: &str) -> KeyName {
 }
 
 pub(crate) fn cheap() -> SealCost {
-    SealCost { memory: 64, passes: 1, lanes: 1 }
+    SealCost {
+        memory: 64,
+        passes: 1,
+        lanes: 1,
+    }
 }
 
 pub(crate) fn sealing(passphrase: Secret) -> FileKeyStoreOptions {
-    FileKeyStoreOptions { passphrase: Some(passphrase), cost: cheap() }
+    FileKeyStoreOptions {
+        passphrase: Some(passphrase),
+        cost: cheap(),
+    }
 }
 
 pub(crate) async fn store() -> (TempDir, FileKeyStore) {
     let dir = tempfile::tempdir().unwrap();
-    let store = FileKeyStore::open(dir.path().join("keystore"), Default::default()).await.unwrap();
+    let store = FileKeyStore::open(dir.path().join("keystore"), Default::default())
+        .await
+        .unwrap();
     (dir, store)
 }
 

@@ -1,6 +1,7 @@
 //! Blocks: the records of a table, some 4 KiB together, in order.
 //!
-//! A payload is the entries one behind the other, then the offset of each (u32), then their number (u32), little endian.
+//! A payload is the entries one behind the other, then the offset of each (u32), then their number
+//! (u32), little endian.
 
 use std::cmp::Ordering;
 
@@ -21,19 +22,25 @@ const TRAILER: usize = 8;
 
 /// Records of a block that was checked.
 ///
-/// In memory there is more behind the payload: of each entry the *head*, the first 8 bytes of its key behind what all keys share, then how many bytes those are (u32) and the number of
-/// entries (u32). Heads and offsets lie side by side, and near the entries, so that little has to be fetched from memory to find one among them.
+/// In memory there is more behind the payload: of each entry the *head*, the first 8 bytes of its
+/// key behind what all keys share, then how many bytes those are (u32) and the number of entries
+/// (u32). Heads and offsets lie side by side, and near the entries, so that little has to be
+/// fetched from memory to find one among them.
 #[derive(Clone, Debug)]
 pub(super) struct Block(Bytes);
 
 impl Block {
-    /// The block whose payload is what `bytes` has from `start` on; `None` if these are no records in order.
+    /// The block whose payload is what `bytes` has from `start` on; `None` if these are no records
+    /// in order.
     pub(super) fn parse(mut bytes: Vec<u8>, start: usize) -> Option<Self> {
         let payload = bytes.get(start..)?;
         let count = u32_at(payload.last_chunk::<4>()?, 0) as usize;
-        let entries = payload.len().checked_sub(count.checked_mul(4)?.checked_add(4)?)?;
+        let entries = payload
+            .len()
+            .checked_sub(count.checked_mul(4)?.checked_add(4)?)?;
         let offset = |i: usize| u32_at(payload, entries + 4 * i) as usize;
-        let (mut at, mut first, mut before): (usize, Option<&[u8]>, Option<&[u8]>) = (0, None, None);
+        let (mut at, mut first, mut before): (usize, Option<&[u8]>, Option<&[u8]>) =
+            (0, None, None);
         for i in 0..count {
             if offset(i) != at {
                 return None;
@@ -119,16 +126,28 @@ impl Block {
         let (mut low, mut high) = (0, self.len());
         while high - low > SIDE_BY_SIDE {
             let middle = low + (high - low) / 2;
-            if u64_at(heads, HEAD * middle) < wanted { low = middle + 1 } else { high = middle }
+            if u64_at(heads, HEAD * middle) < wanted {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
-        low += heads[HEAD * low..HEAD * high].chunks_exact(HEAD).map(|head| usize::from(u64_at(head, 0) < wanted)).sum::<usize>();
-        // Any key will do to see whether this one begins as all do; that at hand is most often the one.
+        low += heads[HEAD * low..HEAD * high]
+            .chunks_exact(HEAD)
+            .map(|head| usize::from(u64_at(head, 0) < wanted))
+            .sum::<usize>();
+        // Any key will do to see whether this one begins as all do; that at hand is most often the
+        // one.
         let any = self.key(low).unwrap_or_else(|| self.first_key());
         let begins = &any[..shared];
         if !key.starts_with(begins) {
             return (if key < begins { 0 } else { self.len() }, false);
         }
-        high = low + heads[HEAD * low..].chunks_exact(HEAD).take_while(|head| u64_at(head, 0) == wanted).count();
+        high = low
+            + heads[HEAD * low..]
+                .chunks_exact(HEAD)
+                .take_while(|head| u64_at(head, 0) == wanted)
+                .count();
         while low < high {
             let middle = low + (high - low) / 2;
             match self.key(middle).unwrap_or_default().cmp(key) {
@@ -160,7 +179,8 @@ impl BlockBuilder {
     }
 
     pub(super) fn push(&mut self, entry: EntryRef<'_>) {
-        self.offsets.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
+        self.offsets
+            .extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
         self.entries.extend_from_slice(entry.raw());
         self.count += 1;
     }

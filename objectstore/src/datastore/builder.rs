@@ -14,7 +14,8 @@ use super::table::{TableId, file_name};
 /// How much is written at once, in bytes.
 const WRITE: usize = 256 * 1024;
 
-/// How much may be written before it is synced, in bytes: less than would hold up the log's own syncs for long.
+/// How much may be written before it is synced, in bytes: less than would hold up the log's own
+/// syncs for long.
 const SYNC: u64 = 8 * 1024 * 1024;
 
 /// A table that is being written.
@@ -37,7 +38,10 @@ impl TableBuilder {
     pub(super) fn create(disk: &dyn Disk, store: u64, number: u64) -> io::Result<Self> {
         Ok(Self {
             file: disk.create(&file_name(number))?,
-            origin: Origin { store, file: number },
+            origin: Origin {
+                store,
+                file: number,
+            },
             block: BlockBuilder::default(),
             first: Vec::new(),
             last: Vec::new(),
@@ -74,11 +78,17 @@ impl TableBuilder {
         let index_at = self.frame(Kind::Index, &payload)?.0;
         let filter_at = self.frame(Kind::Filter, &Filter::build(&self.hashes))?.0;
         let entries = self.hashes.len() as u64;
-        let footer = [index_at, filter_at, entries].map(u64::to_le_bytes).concat();
+        let footer = [index_at, filter_at, entries]
+            .map(u64::to_le_bytes)
+            .concat();
         self.frame(Kind::Footer, &footer)?;
         self.write()?;
         self.file.sync()?;
-        Ok(TableId { number: self.origin.file, len: self.written, entries })
+        Ok(TableId {
+            number: self.origin.file,
+            len: self.written,
+            entries,
+        })
     }
 
     fn finish_block(&mut self) -> io::Result<()> {
@@ -86,7 +96,11 @@ impl TableBuilder {
         self.block.finish(&mut payload);
         let (at, len) = self.frame(Kind::Block, &payload)?;
         // The first block also has what is before its first key.
-        let separator = if self.index.is_empty() { &[] } else { &self.first[..] };
+        let separator = if self.index.is_empty() {
+            &[]
+        } else {
+            &self.first[..]
+        };
         self.index.push(separator, BlockAt { at, len });
         Ok(())
     }

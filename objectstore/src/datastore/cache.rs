@@ -17,7 +17,8 @@ type Place = (u64, u32);
 
 /// Up to so many bytes of blocks. What was not used since the hand last passed goes first.
 ///
-/// A table keeps for each of its blocks where it was put in here last (a [`Known`]), so that finding it takes no search. Whether it is still there the slot tells.
+/// A table keeps for each of its blocks where it was put in here last (a [`Known`]), so that
+/// finding it takes no search. Whether it is still there the slot tells.
 pub(super) struct Cache {
     chunks: Box<[OnceLock<Chunk>]>,
     limit: usize,
@@ -54,11 +55,21 @@ struct Clock {
 impl Cache {
     pub(super) fn new(bytes: usize) -> Self {
         let chunks = bytes.div_ceil(LEAST).div_ceil(CHUNK);
-        Self { chunks: std::iter::repeat_with(OnceLock::new).take(chunks).collect(), limit: bytes, clock: Mutex::default() }
+        Self {
+            chunks: std::iter::repeat_with(OnceLock::new).take(chunks).collect(),
+            limit: bytes,
+            clock: Mutex::default(),
+        }
     }
 
-    /// What `look` makes of the block at `place`, if that is here. Other readers are not held up meanwhile.
-    pub(super) fn with<R>(&self, known: &Known, place: Place, look: impl FnOnce(&Block) -> R) -> Option<R> {
+    /// What `look` makes of the block at `place`, if that is here. Other readers are not held up
+    /// meanwhile.
+    pub(super) fn with<R>(
+        &self,
+        known: &Known,
+        place: Place,
+        look: impl FnOnce(&Block) -> R,
+    ) -> Option<R> {
         let (slot, used) = self.slot((known.0.load(Ordering::Acquire) as usize).checked_sub(1)?)?;
         let held = slot.0.read().unwrap_or_else(PoisonError::into_inner);
         let (_, block) = held.as_ref().filter(|(found, _)| *found == place)?;
@@ -79,8 +90,12 @@ impl Cache {
             // Another reader was faster.
             return;
         }
-        let Some(number) = self.make_room(&mut clock, size) else { return };
-        let Some((slot, used)) = self.slot(number as usize) else { return };
+        let Some(number) = self.make_room(&mut clock, size) else {
+            return;
+        };
+        let Some((slot, used)) = self.slot(number as usize) else {
+            return;
+        };
         used.store(false, Ordering::Relaxed);
         *slot.0.write().unwrap_or_else(PoisonError::into_inner) = Some((place, block));
         clock.bytes += size;
@@ -89,7 +104,9 @@ impl Cache {
 
     /// An empty slot, with room for so many bytes.
     fn make_room(&self, clock: &mut Clock, size: usize) -> Option<u32> {
-        while clock.bytes + size > self.limit || (clock.empty.is_empty() && clock.reached == self.chunks.len() * CHUNK) {
+        while clock.bytes + size > self.limit
+            || (clock.empty.is_empty() && clock.reached == self.chunks.len() * CHUNK)
+        {
             if clock.bytes == 0 {
                 return None;
             }
@@ -98,7 +115,11 @@ impl Cache {
             if used.swap(false, Ordering::Relaxed) {
                 continue;
             }
-            let gone = slot.0.write().unwrap_or_else(PoisonError::into_inner).take();
+            let gone = slot
+                .0
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some((_, block)) = gone {
                 clock.bytes -= block.size();
                 clock.empty.push(clock.hand as u32);
@@ -112,7 +133,10 @@ impl Cache {
 
     fn slot(&self, number: usize) -> Option<(&Slot, &AtomicBool)> {
         let chunk = self.chunks.get(number / CHUNK)?.get_or_init(Chunk::default);
-        Some((chunk.slots.get(number % CHUNK)?, chunk.used.get(number % CHUNK)?))
+        Some((
+            chunk.slots.get(number % CHUNK)?,
+            chunk.used.get(number % CHUNK)?,
+        ))
     }
 }
 
@@ -121,13 +145,18 @@ impl Default for Chunk {
         fn make<T: Default>() -> Box<[T]> {
             std::iter::repeat_with(T::default).take(CHUNK).collect()
         }
-        Self { slots: make(), used: make() }
+        Self {
+            slots: make(),
+            used: make(),
+        }
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Cache")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,8 +181,18 @@ mod tests {
     }
 
     fn held(cache: &Cache) -> impl Iterator<Item = usize> {
-        let slots = cache.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| &chunk.slots);
-        slots.filter_map(|slot| slot.0.read().unwrap().as_ref().map(|(_, block)| block.size()))
+        let slots = cache
+            .chunks
+            .iter()
+            .filter_map(OnceLock::get)
+            .flat_map(|chunk| &chunk.slots);
+        slots.filter_map(|slot| {
+            slot.0
+                .read()
+                .unwrap()
+                .as_ref()
+                .map(|(_, block)| block.size())
+        })
     }
 
     #[test]
@@ -162,20 +201,33 @@ mod tests {
         let others: Vec<Known> = std::iter::repeat_with(Known::default).take(1000).collect();
         cache.insert(&used, (1, 8), block(4000));
         for (at, other) in others.iter().enumerate() {
-            assert!(has(&cache, &used, (1, 8)), "what was used all the time is gone after {at}");
+            assert!(
+                has(&cache, &used, (1, 8)),
+                "what was used all the time is gone after {at}"
+            );
             cache.insert(other, (2, at as u32), block(4000));
         }
         let clock = cache.clock.lock().unwrap();
         assert_eq!(clock.bytes, held(&cache).sum::<usize>());
         assert!(clock.bytes <= 320_000 && clock.bytes > 300_000);
         assert_eq!(clock.reached, held(&cache).count() + clock.empty.len());
-        assert_eq!(others.iter().enumerate().filter(|(at, other)| has(&cache, other, (2, *at as u32))).count() + 1, held(&cache).count());
+        assert_eq!(
+            others
+                .iter()
+                .enumerate()
+                .filter(|(at, other)| has(&cache, other, (2, *at as u32)))
+                .count()
+                + 1,
+            held(&cache).count()
+        );
     }
 
     #[test]
     fn many_small_blocks_take_no_more_slots_than_there_are() {
         let cache = Cache::new(CHUNK * LEAST);
-        let known: Vec<Known> = std::iter::repeat_with(Known::default).take(3 * CHUNK).collect();
+        let known: Vec<Known> = std::iter::repeat_with(Known::default)
+            .take(3 * CHUNK)
+            .collect();
         for (at, known) in known.iter().enumerate() {
             cache.insert(known, (1, at as u32), block(1));
         }
@@ -186,7 +238,9 @@ mod tests {
     fn what_took_its_slot_is_not_taken_for_it() {
         let (cache, first, second) = (Cache::new(64 * 4100), Known::default(), Known::default());
         cache.insert(&first, (1, 8), block(4000));
-        second.0.store(first.0.load(Ordering::Relaxed), Ordering::Relaxed);
+        second
+            .0
+            .store(first.0.load(Ordering::Relaxed), Ordering::Relaxed);
         assert!(has(&cache, &first, (1, 8)) && !has(&cache, &second, (1, 16)));
     }
 

@@ -18,7 +18,8 @@ pub struct CheckReport {
     pub entries: u64,
     /// Tables that were read.
     pub tables: usize,
-    /// Places that do not hold what was written, up to 1,000 of them. What lies elsewhere can be read.
+    /// Places that do not hold what was written, up to 1,000 of them. What lies elsewhere can be
+    /// read.
     pub damage: Vec<Damage>,
 }
 
@@ -34,7 +35,8 @@ impl CheckReport {
 pub(super) fn check(core: &Core) -> Result<CheckReport, Fault> {
     let mut report = CheckReport::default();
     let mut found = core.salvaged.clone();
-    // While the manifest is held, neither it nor the set of tables changes; the files themselves never do.
+    // While the manifest is held, neither it nor the set of tables changes; the files themselves
+    // never do.
     let (tables, first_log, log) = {
         let manifest = core.manifest();
         match Manifest::read(core.disk.as_ref()) {
@@ -42,7 +44,11 @@ pub(super) fn check(core: &Core) -> Result<CheckReport, Fault> {
             Err(Fault::Damaged(damage)) => found.push(damage),
             Err(other) => return Err(other),
         }
-        (Arc::clone(&core.memory().tables), manifest.first_log, core.log_end())
+        (
+            Arc::clone(&core.memory().tables),
+            manifest.first_log,
+            core.log_end(),
+        )
     };
     let mut name = |damage| {
         if found.len() < NAMED {
@@ -61,12 +67,28 @@ pub(super) fn check(core: &Core) -> Result<CheckReport, Fault> {
         report.entries += entries;
     }
     for number in first_log..=log.0 {
-        let origin = |file| Origin { store: core.id, file };
+        let origin = |file| Origin {
+            store: core.id,
+            file,
+        };
         // Where a log ends stands in the next one.
-        let end = if number == log.0 { Ok(Some(log.1)) } else { log::begun(core.disk.as_ref(), origin(number + 1)) };
-        match end.and_then(|end| log::check(core.disk.as_ref(), origin(number), end.unwrap_or(0), &mut name)) {
+        let end = if number == log.0 {
+            Ok(Some(log.1))
+        } else {
+            log::begun(core.disk.as_ref(), origin(number + 1))
+        };
+        match end.and_then(|end| {
+            log::check(
+                core.disk.as_ref(),
+                origin(number),
+                end.unwrap_or(0),
+                &mut name,
+            )
+        }) {
             // Flushed and taken away meanwhile.
-            Err(Fault::Io(_, e)) if e.kind() == std::io::ErrorKind::NotFound && core.manifest().first_log > number => {}
+            Err(Fault::Io(_, e))
+                if e.kind() == std::io::ErrorKind::NotFound
+                    && core.manifest().first_log > number => {}
             checked => checked?,
         }
     }

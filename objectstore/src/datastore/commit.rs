@@ -45,7 +45,12 @@ struct Prepared {
 
 impl Committer {
     pub(super) fn new(core: Arc<Core>, log: Log, sequence: u64) -> Self {
-        Self { core, log, sequence, since: None }
+        Self {
+            core,
+            log,
+            sequence,
+            since: None,
+        }
     }
 
     /// Commits until the store is closed, and then lets what is left go into a table.
@@ -70,14 +75,23 @@ impl Committer {
                     }
                     Work::Freeze(reply) => {
                         self.commit(std::mem::take(&mut group));
-                        let frozen = if self.since.is_some() { self.freeze() } else { Ok(()) };
+                        let frozen = if self.since.is_some() {
+                            self.freeze()
+                        } else {
+                            Ok(())
+                        };
                         let _ = reply.send(frozen);
                     }
                 }
             }
             self.commit(group);
         }
-        self.core.flusher.close(&self.core, self.log.number, self.sequence, self.since.is_some());
+        self.core.flusher.close(
+            &self.core,
+            self.log.number,
+            self.sequence,
+            self.since.is_some(),
+        );
     }
 
     /// Commits a group: writes it to the log, syncs, shows it to readers and tells those who wait.
@@ -96,13 +110,20 @@ impl Committer {
         if frame.len() > frame::HEADER {
             let written = self.log.append(&mut frame).and_then(|()| self.log.sync());
             if let Err(fault) = written.map_err(Fault::io("the log cannot be written")) {
-                return prepared.into_iter().for_each(|prepared| prepared.write.fail(&fault));
+                return prepared
+                    .into_iter()
+                    .for_each(|prepared| prepared.write.fail(&fault));
             }
             self.core.synced(&self.log);
             self.since.get_or_insert_with(Instant::now);
         }
         let frame = Bytes::from(frame);
-        for Prepared { write, outcome, entries } in prepared {
+        for Prepared {
+            write,
+            outcome,
+            entries,
+        } in prepared
+        {
             if !entries.is_empty() {
                 // A lock for each write: readers wait for one at most, and see it whole.
                 let mut memory = self.core.memory_mut();
@@ -119,7 +140,10 @@ impl Committer {
 
     /// Judges conditions and appends the entries of those that hold.
     fn prepare(&mut self, group: Vec<Write>, frame: &mut Vec<u8>) -> Vec<Prepared> {
-        let conditions = group.iter().flat_map(|write| &write.ops).any(is_conditional);
+        let conditions = group
+            .iter()
+            .flat_map(|write| &write.ops)
+            .any(is_conditional);
         // What the group leaves, as far as somebody asks.
         let mut changes = conditions.then(HashMap::<Key, Option<Tag>>::new);
         let modified = now();
@@ -129,12 +153,22 @@ impl Committer {
             if outcome.is_err() {
                 frame.truncate(start);
             }
-            Prepared { write, outcome, entries: start..frame.len() }
+            Prepared {
+                write,
+                outcome,
+                entries: start..frame.len(),
+            }
         };
         group.into_iter().map(prepare).collect()
     }
 
-    fn encode(&mut self, ops: &[BatchOp], modified: u64, changes: Option<&mut HashMap<Key, Option<Tag>>>, frame: &mut Vec<u8>) -> Outcome {
+    fn encode(
+        &mut self,
+        ops: &[BatchOp],
+        modified: u64,
+        changes: Option<&mut HashMap<Key, Option<Tag>>>,
+        frame: &mut Vec<u8>,
+    ) -> Outcome {
         let mut tags = Vec::with_capacity(ops.len());
         // What this write leaves, should all of it happen.
         let mut own: HashMap<&Key, Option<Tag>> = HashMap::new();
@@ -143,16 +177,27 @@ impl Committer {
             if is_conditional(op) {
                 let there = match own.get(key).or_else(|| changes.as_ref()?.get(key)) {
                     Some(there) => *there,
-                    None => self.core.find(key.as_str().as_bytes(), Wait::Allowed).map_err(WriteFault::Failed)?.map(|entry| entry.tag()),
+                    None => self
+                        .core
+                        .find(key.as_str().as_bytes(), Wait::Allowed)
+                        .map_err(WriteFault::Failed)?
+                        .map(|entry| entry.tag()),
                 };
-                op.check_condition(there.map(Tag::etag).as_ref()).map_err(WriteFault::Refused)?;
+                op.check_condition(there.map(Tag::etag).as_ref())
+                    .map_err(WriteFault::Refused)?;
             }
             self.sequence += 1;
             let value = match op {
                 BatchOp::Put { bytes, .. } => Some(&bytes[..]),
                 BatchOp::Delete { .. } => None,
             };
-            let tag = Entry::encode(frame, self.sequence, modified, key.as_str().as_bytes(), value);
+            let tag = Entry::encode(
+                frame,
+                self.sequence,
+                modified,
+                key.as_str().as_bytes(),
+                value,
+            );
             tags.push(value.map(|_| tag));
             if changes.is_some() {
                 own.insert(key, value.map(|_| tag));
@@ -164,21 +209,39 @@ impl Committer {
         Ok(tags)
     }
 
-    /// Starts another log and has what the last one holds written to a table. Waits while the one before is being written.
+    /// Starts another log and has what the last one holds written to a table. Waits while the one
+    /// before is being written.
     fn freeze(&mut self) -> Result<(), Fault> {
         let spare = self.core.flusher.ready()?;
-        let created = Log::create(self.core.disk.as_ref(), self.core.id, self.log.number + 1, self.log.synced(), spare);
+        let created = Log::create(
+            self.core.disk.as_ref(),
+            self.core.id,
+            self.log.number + 1,
+            self.log.synced(),
+            spare,
+        );
         self.log = created.map_err(Fault::io("a log cannot be made"))?;
         self.since = None;
         self.core.synced(&self.log);
-        self.core.flusher.begin(&self.core, self.log.number, self.sequence);
+        self.core
+            .flusher
+            .begin(&self.core, self.log.number, self.sequence);
         Ok(())
     }
 }
 
 impl Write {
     fn size(&self) -> usize {
-        self.ops.iter().map(|op| if let BatchOp::Put { bytes, .. } = op { bytes.len() } else { 0 }).sum()
+        self.ops
+            .iter()
+            .map(|op| {
+                if let BatchOp::Put { bytes, .. } = op {
+                    bytes.len()
+                } else {
+                    0
+                }
+            })
+            .sum()
     }
 
     fn fail(self, fault: &Fault) {
@@ -188,7 +251,13 @@ impl Write {
 
 fn is_conditional(op: &BatchOp) -> bool {
     use crate::PutMode;
-    !matches!(op, BatchOp::Put { mode: PutMode::Overwrite, .. } | BatchOp::Delete { if_match: None, .. })
+    !matches!(
+        op,
+        BatchOp::Put {
+            mode: PutMode::Overwrite,
+            ..
+        } | BatchOp::Delete { if_match: None, .. }
+    )
 }
 
 /// However the thread ends, nobody waits for it in vain.

@@ -33,7 +33,8 @@ pub(super) struct Core {
     lock: Mutex<Option<File>>,
 }
 
-// Nothing panics while it holds one of the locks, and what they guard is whole between any two statements: poison says nothing here.
+// Nothing panics while it holds one of the locks, and what they guard is whole between any two
+// statements: poison says nothing here.
 impl Core {
     pub(super) fn new(
         disk: Arc<dyn Disk>,
@@ -83,12 +84,21 @@ impl Core {
     /// Lets others open the directory.
     /// Whether the directory's lock is still held for this store.
     pub(super) fn is_locked(&self) -> bool {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     pub(super) fn unlock(&self) {
-        if let Some(file) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // The lock itself: a process that is being started right now may share the file until it has begun.
+        if let Some(file) = self
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            // The lock itself: a process that is being started right now may share the file until
+            // it has begun.
             let _ = file.unlock();
         }
     }

@@ -1,4 +1,5 @@
-//! The directory that a store lives in, as few operations as it takes. The tests put another one in its place, which loses what was not synced.
+//! The directory that a store lives in, as few operations as it takes. The tests put another one in
+//! its place, which loses what was not synced.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -43,11 +44,23 @@ impl Directory {
 
 impl Disk for Directory {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(true).open(self.0.join(name))?))
+        Ok(Arc::new(
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(self.0.join(name))?,
+        ))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.0.join(name))?))
+        Ok(Arc::new(
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(self.0.join(name))?,
+        ))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -59,12 +72,18 @@ impl Disk for Directory {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        fs::read_dir(&self.0)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     fn sync_names(&self) -> io::Result<()> {
         // Elsewhere a directory cannot be opened as a file.
-        if cfg!(unix) { File::open(&self.0)?.sync_all() } else { Ok(()) }
+        if cfg!(unix) {
+            File::open(&self.0)?.sync_all()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -111,9 +130,15 @@ impl DiskFile for File {
     #[cfg(target_os = "linux")]
     fn read_cached(&self, out: &mut [u8], at: u64) -> Option<io::Result<()>> {
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
-        match preadv2(self, &mut [io::IoSliceMut::new(out)], at, ReadWriteFlags::NOWAIT) {
+        match preadv2(
+            self,
+            &mut [io::IoSliceMut::new(out)],
+            at,
+            ReadWriteFlags::NOWAIT,
+        ) {
             Ok(n) if n == out.len() => Some(Ok(())),
-            // Partly there, not there, or a file system that cannot tell: the read that may wait finds out.
+            // Partly there, not there, or a file system that cannot tell: the read that may wait
+            // finds out.
             Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => None,
             Err(e) => Some(Err(e.into())),
         }

@@ -8,8 +8,9 @@
 //! └───────┴──────────────┴─────────────────────┴───────────────┴────────────┴─────┴───────┘
 //! ```
 //!
-//! All numbers are little endian. The CRC-32C covers everything behind it, so it also holds key and value together. It is computed once, when the
-//! record is put, and checked whenever the record is read. A value length of 2³²-1 says that the key was deleted, and no value follows.
+//! All numbers are little endian. The CRC-32C covers everything behind it, so it also holds key and
+//! value together. It is computed once, when the record is put, and checked whenever the record is
+//! read. A value length of 2³²-1 says that the key was deleted, and no value follows.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,12 +19,14 @@ use bytes::{Buf, Bytes};
 use crate::{ETag, Metadata};
 
 const HEADER: usize = 26;
-/// Values up to so many bytes are copied out of their block or group rather than keep all of it in memory.
+/// Values up to so many bytes are copied out of their block or group rather than keep all of it in
+/// memory.
 const SHARED: usize = 4096;
 
 const DELETED: u32 = u32::MAX;
 
-/// A record or the deletion of one; its lengths are right, its checksum is checked by [`Entry::verified`].
+/// A record or the deletion of one; its lengths are right, its checksum is checked by
+/// [`Entry::verified`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<B = Bytes>(B);
 
@@ -31,13 +34,15 @@ pub(super) struct Entry<B = Bytes>(B);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     sequence: u64,
-    /// Sequence numbers that nobody was told of may be given out again after a crash; not for the same bytes, as far as this can tell.
+    /// Sequence numbers that nobody was told of may be given out again after a crash; not for the
+    /// same bytes, as far as this can tell.
     crc: u32,
 }
 
 impl Tag {
     pub(super) fn etag(self) -> ETag {
-        // By hand: listings make one for each record, and formatting takes longer than all else of it.
+        // By hand: listings make one for each record, and formatting takes longer than all else of
+        // it.
         let digits = (16 - self.sequence.leading_zeros() as usize / 4).max(1);
         let mut all = [0; 16];
         all[..8].copy_from_slice(&hexadecimal((self.sequence >> 32) as u32));
@@ -50,14 +55,25 @@ impl Tag {
 }
 
 impl Entry {
-    /// Appends a record, or a deletion if `value` is `None`. Key and value must be within the store's limits.
-    pub(super) fn encode(out: &mut Vec<u8>, sequence: u64, modified: u64, key: &[u8], value: Option<&[u8]>) -> Tag {
+    /// Appends a record, or a deletion if `value` is `None`. Key and value must be within the
+    /// store's limits.
+    pub(super) fn encode(
+        out: &mut Vec<u8>,
+        sequence: u64,
+        modified: u64,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Tag {
         let start = out.len();
         out.reserve(HEADER + key.len() + value.map_or(0, <[u8]>::len));
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&sequence.to_le_bytes());
         out.extend_from_slice(&modified.to_le_bytes());
-        out.extend_from_slice(&value.map_or(DELETED, |value| value.len() as u32).to_le_bytes());
+        out.extend_from_slice(
+            &value
+                .map_or(DELETED, |value| value.len() as u32)
+                .to_le_bytes(),
+        );
         out.extend_from_slice(&(key.len() as u16).to_le_bytes());
         out.extend_from_slice(key);
         out.extend_from_slice(value.unwrap_or_default());
@@ -102,7 +118,8 @@ impl Entry {
         Entry(&self.0)
     }
 
-    /// A range of the value, which must be within it. Shares its memory, as [`EntryRef::detached`] gives it.
+    /// A range of the value, which must be within it. Shares its memory, as [`EntryRef::detached`]
+    /// gives it.
     pub(super) fn into_value(mut self, range: std::ops::Range<usize>) -> Bytes {
         let value = self.value_start();
         self.0.advance(value + range.start);
@@ -121,9 +138,14 @@ impl<'a> EntryRef<'a> {
         Some(Self(&bytes[at..at + len]))
     }
 
-    /// The same entry by itself. `bytes` is what it lies in, whose memory it shares only if it is most of what it would keep alive.
+    /// The same entry by itself. `bytes` is what it lies in, whose memory it shares only if it is
+    /// most of what it would keep alive.
     pub(super) fn detached(self, bytes: &Bytes) -> Entry {
-        Entry(if self.0.len() > SHARED { bytes.slice_ref(self.0) } else { Bytes::copy_from_slice(self.0) })
+        Entry(if self.0.len() > SHARED {
+            bytes.slice_ref(self.0)
+        } else {
+            Bytes::copy_from_slice(self.0)
+        })
     }
 }
 
@@ -154,12 +176,20 @@ impl<B: AsRef<[u8]>> Entry<B> {
     }
 
     pub(super) fn tag(&self) -> Tag {
-        Tag { sequence: self.sequence(), crc: u32_at(self.raw(), 0) }
+        Tag {
+            sequence: self.sequence(),
+            crc: u32_at(self.raw(), 0),
+        }
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(u64_at(self.raw(), 12)));
-        Metadata { size: self.value().len() as u64, etag: self.tag().etag(), last_modified: modified }
+        let modified =
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(u64_at(self.raw(), 12)));
+        Metadata {
+            size: self.value().len() as u64,
+            etag: self.tag().etag(),
+            last_modified: modified,
+        }
     }
 
     fn value_start(&self) -> usize {
@@ -181,7 +211,9 @@ fn hexadecimal(number: u32) -> [u8; 8] {
 
 /// Microseconds since 1970, for an entry.
 pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// The number at `at`, which must be there.
@@ -209,8 +241,19 @@ mod tests {
 
     #[test]
     fn tags_are_hexadecimal() {
-        for (sequence, crc) in [(0, 0), (1, 0xf), (15, 0x1234_5678), (16, 1), (0x1_0000, u32::MAX), (u64::MAX, 0), (u64::MAX >> 1, 7)] {
-            assert_eq!(Tag { sequence, crc }.etag().as_str(), format!("{sequence:x}-{crc:08x}"));
+        for (sequence, crc) in [
+            (0, 0),
+            (1, 0xf),
+            (15, 0x1234_5678),
+            (16, 1),
+            (0x1_0000, u32::MAX),
+            (u64::MAX, 0),
+            (u64::MAX >> 1, 7),
+        ] {
+            assert_eq!(
+                Tag { sequence, crc }.etag().as_str(),
+                format!("{sequence:x}-{crc:08x}")
+            );
         }
     }
 }

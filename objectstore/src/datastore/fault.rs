@@ -29,7 +29,11 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is damaged at byte {}: {}", self.file, self.at, self.what)
+        write!(
+            f,
+            "{} is damaged at byte {}: {}",
+            self.file, self.at, self.what
+        )
     }
 }
 
@@ -39,7 +43,11 @@ impl Fault {
     }
 
     pub(super) fn damaged(file: impl Into<String>, at: u64, what: &'static str) -> Self {
-        Self::Damaged(Damage { file: file.into(), at, what })
+        Self::Damaged(Damage {
+            file: file.into(),
+            at,
+            what,
+        })
     }
 
     /// The error that a caller of the store sees.
@@ -49,7 +57,13 @@ impl Fault {
             Self::Damaged(damage) => damage.to_string(),
             Self::WouldWait => "the disk was not waited for".to_owned(),
         };
-        Error::Backend { operation, key: key.cloned(), class: ErrorClass::Fatal, message, source: None }
+        Error::Backend {
+            operation,
+            key: key.cloned(),
+            class: ErrorClass::Fatal,
+            message,
+            source: None,
+        }
     }
 
     /// The same fault for one more caller of a group that failed together.
@@ -58,7 +72,10 @@ impl Fault {
             Self::WouldWait => Self::WouldWait,
             Self::Damaged(damage) => Self::Damaged(damage.clone()),
             Self::Io(what, e) => {
-                let copy = e.raw_os_error().map_or_else(|| io::Error::new(e.kind(), e.to_string()), io::Error::from_raw_os_error);
+                let copy = e.raw_os_error().map_or_else(
+                    || io::Error::new(e.kind(), e.to_string()),
+                    io::Error::from_raw_os_error,
+                );
                 Self::Io(what.clone(), copy)
             }
         }

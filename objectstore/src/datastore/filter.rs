@@ -39,7 +39,9 @@ impl Filter {
     pub(super) fn may_have(&self, hash: u32) -> bool {
         let (line, probes) = places(hash, self.0.len() / LINE);
         let line = &self.0[line..line + LINE];
-        probes.into_iter().all(|bit| u64_at(line, bit / 64 * 8) >> (bit % 64) & 1 == 1)
+        probes
+            .into_iter()
+            .all(|bit| u64_at(line, bit / 64 * 8) >> (bit % 64) & 1 == 1)
     }
 }
 
@@ -57,7 +59,10 @@ fn places(hash: u32, lines: usize) -> (usize, [usize; PROBES]) {
     mixed ^= mixed >> 31;
     // 54 bits for the probes, and others, mixed anew, for the line.
     let line = (mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 32) as usize % lines;
-    (line * LINE, std::array::from_fn(|probe| (mixed >> (9 * probe)) as usize % (LINE * 8)))
+    (
+        line * LINE,
+        std::array::from_fn(|probe| (mixed >> (9 * probe)) as usize % (LINE * 8)),
+    )
 }
 
 #[cfg(test)]
@@ -67,11 +72,18 @@ mod tests {
     #[test]
     fn lets_its_keys_through_and_few_others() {
         for count in [0, 1, 10, 1000, 30_000] {
-            let hashes: Vec<_> = (0..count).map(|i| hash(format!("key {i}").as_bytes())).collect();
+            let hashes: Vec<_> = (0..count)
+                .map(|i| hash(format!("key {i}").as_bytes()))
+                .collect();
             let filter = Filter::parse(Filter::build(&hashes).into()).unwrap();
             assert!(hashes.iter().all(|hash| filter.may_have(*hash)));
-            let others = (0..10_000).filter(|i| filter.may_have(hash(format!("other {i}").as_bytes()))).count();
-            assert!(others < 300, "{others} of 10,000 other keys get through a filter of {count}");
+            let others = (0..10_000)
+                .filter(|i| filter.may_have(hash(format!("other {i}").as_bytes())))
+                .count();
+            assert!(
+                others < 300,
+                "{others} of 10,000 other keys get through a filter of {count}"
+            );
         }
     }
 

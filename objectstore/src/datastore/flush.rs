@@ -51,7 +51,9 @@ impl Flusher {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nothing is being flushed, or flushing fails.
@@ -88,7 +90,10 @@ impl Flusher {
         let mut memory = core.memory_mut();
         memory.frozen = Some(Arc::new(std::mem::take(&mut memory.active)));
         drop(memory);
-        self.lock().job = Some(Job { first_log, last_sequence });
+        self.lock().job = Some(Job {
+            first_log,
+            last_sequence,
+        });
         self.changed.notify_all();
     }
 
@@ -151,12 +156,17 @@ pub(super) fn run(core: &Core) {
                     return;
                 }
                 if !state.nudged {
-                    state = flusher.changed.wait_timeout(state, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+                    state = flusher
+                        .changed
+                        .wait_timeout(state, RETRY)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
                 }
             }
         }
     }
-    // All is in tables: a closed store has no logs. What cannot be removed now is removed when it is opened.
+    // All is in tables: a closed store has no logs. What cannot be removed now is removed when it
+    // is opened.
     for number in state.spare.into_iter().chain(state.closing) {
         let _ = core.disk.remove(&log::file_name(number));
     }
@@ -164,17 +174,25 @@ pub(super) fn run(core: &Core) {
 
 /// Writes the frozen records to a table. Gives a log whose file can be used again.
 fn flush(core: &Core, job: Job) -> Result<Option<u64>, Fault> {
-    let Some(frozen) = core.memory().frozen.clone() else { return Ok(None) };
+    let Some(frozen) = core.memory().frozen.clone() else {
+        return Ok(None);
+    };
     let built = if frozen.is_empty() {
         None
     } else {
-        build(core, |builder| frozen.range(Bound::Unbounded).try_for_each(|entry| builder.push(entry.by_ref()).map_err(write_failed())))?
+        build(core, |builder| {
+            frozen
+                .range(Bound::Unbounded)
+                .try_for_each(|entry| builder.push(entry.by_ref()).map_err(write_failed()))
+        })?
     };
     let before = core.install(
         |manifest| {
             manifest.first_log = job.first_log;
             manifest.last_sequence = manifest.last_sequence.max(job.last_sequence);
-            manifest.tables.splice(0..0, built.as_ref().map(|table| table.id));
+            manifest
+                .tables
+                .splice(0..0, built.as_ref().map(|table| table.id));
         },
         |memory| {
             let newest = built.iter().chain(memory.tables.iter()).cloned().collect();
@@ -194,26 +212,46 @@ pub(super) fn recovered(core: &Core, first_log: u64, last_sequence: u64) -> Resu
         let mut memory = core.memory_mut();
         memory.frozen = Some(Arc::new(std::mem::take(&mut memory.active)));
         drop(memory);
-        if let Some(unused) = flush(core, Job { first_log, last_sequence })? {
+        if let Some(unused) = flush(
+            core,
+            Job {
+                first_log,
+                last_sequence,
+            },
+        )? {
             let _ = core.disk.remove(&log::file_name(unused));
         }
     }
-    Log::create(core.disk.as_ref(), core.id, first_log, 0, None).map_err(Fault::io("a log cannot be made"))
+    Log::create(core.disk.as_ref(), core.id, first_log, 0, None)
+        .map_err(Fault::io("a log cannot be made"))
 }
 
 /// Writes a table of what `fill` gives. `None` if that is nothing.
-pub(super) fn build(core: &Core, fill: impl FnOnce(&mut TableBuilder) -> Result<(), Fault>) -> Result<Option<Arc<Table>>, Fault> {
+pub(super) fn build(
+    core: &Core,
+    fill: impl FnOnce(&mut TableBuilder) -> Result<(), Fault>,
+) -> Result<Option<Arc<Table>>, Fault> {
     let number = core.next_table();
     let write = || -> Result<TableId, Fault> {
-        let mut builder = TableBuilder::create(core.disk.as_ref(), core.id, number).map_err(write_failed())?;
+        let mut builder =
+            TableBuilder::create(core.disk.as_ref(), core.id, number).map_err(write_failed())?;
         fill(&mut builder)?;
         let id = builder.finish().map_err(write_failed())?;
         core.disk.sync_names().map_err(write_failed())?;
         Ok(id)
     };
-    let opened = write().and_then(|id| if id.entries == 0 { Ok(None) } else { Table::open(core.disk.as_ref(), core.id, id).map(Some) });
+    let opened = write().and_then(|id| {
+        if id.entries == 0 {
+            Ok(None)
+        } else {
+            Table::open(core.disk.as_ref(), core.id, id).map(Some)
+        }
+    });
     match opened {
-        Ok(Some(Table { damage: Some(damage), .. })) => Err(Fault::Damaged(damage)),
+        Ok(Some(Table {
+            damage: Some(damage),
+            ..
+        })) => Err(Fault::Damaged(damage)),
         Ok(Some(table)) => Ok(Some(Arc::new(table))),
         unused => {
             // It takes up room that may be missing.
@@ -244,7 +282,9 @@ impl Core {
         let mut manifest = self.manifest();
         let mut changed = manifest.clone();
         change(&mut changed);
-        changed.write(self.disk.as_ref()).map_err(Fault::io("the manifest cannot be written"))?;
+        changed
+            .write(self.disk.as_ref())
+            .map_err(Fault::io("the manifest cannot be written"))?;
         show(&mut self.memory_mut());
         Ok(std::mem::replace(&mut *manifest, changed))
     }
@@ -254,14 +294,18 @@ impl Core {
 pub(super) fn start(core: &Arc<Core>) -> std::io::Result<std::thread::JoinHandle<()>> {
     let compacting = {
         let core = Arc::clone(core);
-        std::thread::Builder::new().name("datastore-compact".into()).spawn(move || compact::run(&core))?
+        std::thread::Builder::new()
+            .name("datastore-compact".into())
+            .spawn(move || compact::run(&core))?
     };
     let core = Arc::clone(core);
-    std::thread::Builder::new().name("datastore-flush".into()).spawn(move || {
-        run(&core);
-        core.compactor.close();
-        // A thread that panicked has nothing more to say.
-        let _ = compacting.join();
-        core.unlock();
-    })
+    std::thread::Builder::new()
+        .name("datastore-flush".into())
+        .spawn(move || {
+            run(&core);
+            core.compactor.close();
+            // A thread that panicked has nothing more to say.
+            let _ = compacting.join();
+            core.unlock();
+        })
 }

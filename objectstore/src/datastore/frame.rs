@@ -8,8 +8,9 @@
 //! └──────┴─────────┴────────┴───────────┴────────────┴─────────┴──────────────────┘
 //! ```
 //!
-//! All numbers are little endian, the CRCs are CRC-32C. That of the header covers the store's random id, the file's number and the frame's place
-//! as well: what is left of a file's earlier life, a frame in the wrong place and one that somebody put into a record are no frames.
+//! All numbers are little endian, the CRCs are CRC-32C. That of the header covers the store's
+//! random id, the file's number and the frame's place as well: what is left of a file's earlier
+//! life, a frame in the wrong place and one that somebody put into a record are no frames.
 
 use std::io;
 use std::ops::Range;
@@ -62,7 +63,8 @@ pub(super) fn start() -> Vec<u8> {
     vec![0; HEADER]
 }
 
-/// Makes a frame of what [`start`] gave and what was appended since. It is then to be written at `at`. The payload must be shorter than 4 GiB.
+/// Makes a frame of what [`start`] gave and what was appended since. It is then to be written at
+/// `at`. The payload must be shorter than 4 GiB.
 pub(super) fn seal(frame: &mut Vec<u8>, kind: Kind, origin: Origin, at: u64) {
     let len = (frame.len() - HEADER) as u32;
     let payload = crc32c::crc32c(&frame[HEADER..]);
@@ -82,7 +84,9 @@ pub(super) fn read(file: &dyn DiskFile, origin: Origin, at: u64, end: u64) -> io
     }
     let mut header = [0; HEADER];
     file.read(&mut header, at)?;
-    let Some((kind, len)) = judge(&header, origin, at) else { return Ok(Found::Nothing) };
+    let Some((kind, len)) = judge(&header, origin, at) else {
+        return Ok(Found::Nothing);
+    };
     let next = padded(at + HEADER as u64 + u64::from(len));
     // Nothing is allocated for what cannot be there.
     if next > end {
@@ -108,7 +112,12 @@ pub(super) fn payload(bytes: &[u8], kind: Kind, origin: Origin, at: u64) -> Opti
 }
 
 /// Where the next frame with a good header starts, at `from` or later.
-pub(super) fn search(file: &dyn DiskFile, origin: Origin, from: u64, end: u64) -> io::Result<Option<u64>> {
+pub(super) fn search(
+    file: &dyn DiskFile,
+    origin: Origin,
+    from: u64,
+    end: u64,
+) -> io::Result<Option<u64>> {
     let mut start = from.next_multiple_of(ALIGN);
     let mut window = vec![0; SEARCH];
     while start + HEADER as u64 <= end {
@@ -116,7 +125,10 @@ pub(super) fn search(file: &dyn DiskFile, origin: Origin, from: u64, end: u64) -
         file.read(&mut window[..len], start)?;
         for place in (0..=len - HEADER).step_by(ALIGN as usize) {
             let at = start + place as u64;
-            if window[..len][place..].first_chunk::<HEADER>().is_some_and(|header| judge(header, origin, at).is_some()) {
+            if window[..len][place..]
+                .first_chunk::<HEADER>()
+                .is_some_and(|header| judge(header, origin, at).is_some())
+            {
                 return Ok(Some(at));
             }
         }
@@ -145,7 +157,14 @@ fn judge(header: &[u8; HEADER], origin: Origin, at: u64) -> Option<(Kind, u32)> 
     if &header[1..4] != b"SHF" || header_crc(&header[..12], origin, at) != u32_at(header, 12) {
         return None;
     }
-    let kinds = [Kind::LogStart, Kind::Group, Kind::Block, Kind::Index, Kind::Filter, Kind::Footer];
+    let kinds = [
+        Kind::LogStart,
+        Kind::Group,
+        Kind::Block,
+        Kind::Index,
+        Kind::Filter,
+        Kind::Footer,
+    ];
     let kind = kinds.into_iter().find(|kind| *kind as u8 == header[0])?;
     Some((kind, u32_at(header, 4)))
 }
@@ -153,5 +172,6 @@ fn judge(header: &[u8; HEADER], origin: Origin, at: u64) -> Option<(Kind, u32)> 
 /// Checks payload and padding.
 fn whole(header: &[u8; HEADER], rest: &[u8], len: u32) -> Option<()> {
     let (payload, padding) = rest.split_at_checked(len as usize)?;
-    (crc32c::crc32c(payload) == u32_at(header, 8) && padding.iter().all(|byte| *byte == 0)).then_some(())
+    (crc32c::crc32c(payload) == u32_at(header, 8) && padding.iter().all(|byte| *byte == 0))
+        .then_some(())
 }

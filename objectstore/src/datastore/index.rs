@@ -1,7 +1,8 @@
 //! The index of a table: where its blocks lie, held in memory.
 //!
-//! A payload is the number of blocks (u32), then for each its place (u64), the bytes of its frame (u32), the length of its separator (u16) and the separator:
-//! the shortest text that no key of the block is before and all keys of the block before are before. Little endian.
+//! A payload is the number of blocks (u32), then for each its place (u64), the bytes of its frame
+//! (u32), the length of its separator (u16) and the separator: the shortest text that no key of the
+//! block is before and all keys of the block before are before. Little endian.
 
 use bytes::Bytes;
 
@@ -11,13 +12,15 @@ const ITEM: usize = 14;
 
 /// Where the blocks lie, in order.
 ///
-/// Searched is a tree over the *heads* of separators: 8 bytes each behind what all of a node share, side by side in memory. So a search waits for some three
-/// pieces of memory, where one of the separators themselves would wait for one at nearly every step.
+/// Searched is a tree over the *heads* of separators: 8 bytes each behind what all of a node share,
+/// side by side in memory. So a search waits for some three pieces of memory, where one of the
+/// separators themselves would wait for one at nearly every step.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     separators: Vec<u8>,
     items: Vec<Item>,
-    /// The root's last. Entry `i` of a level is for the first of node `i` in the level below, and in the lowest for block `i`.
+    /// The root's last. Entry `i` of a level is for the first of node `i` in the level below, and
+    /// in the lowest for block `i`.
     levels: Vec<Level>,
 }
 
@@ -65,7 +68,12 @@ impl IndexBuilder {
     pub(super) fn push(&mut self, separator: &[u8], block: BlockAt) {
         let start = self.separators.len() as u32;
         self.separators.extend_from_slice(separator);
-        self.items.push(Item { separator: start, separator_len: separator.len() as u16, len: block.len, at: block.at });
+        self.items.push(Item {
+            separator: start,
+            separator_len: separator.len() as u16,
+            len: block.len,
+            at: block.at,
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -84,7 +92,11 @@ impl IndexBuilder {
 
     pub(super) fn finish(self) -> Index {
         let Self { separators, items } = self;
-        let mut index = Index { separators, items, levels: Vec::new() };
+        let mut index = Index {
+            separators,
+            items,
+            levels: Vec::new(),
+        };
         let mut step = 1;
         while step == 1 || index.items.len() > step {
             let level = index.level(step);
@@ -101,7 +113,10 @@ impl Index {
     }
 
     pub(super) fn block(&self, number: usize) -> Option<BlockAt> {
-        self.items.get(number).map(|item| BlockAt { at: item.at, len: item.len })
+        self.items.get(number).map(|item| BlockAt {
+            at: item.at,
+            len: item.len,
+        })
     }
 
     /// The number of the block that has `key` if any has; the first one for what is before all.
@@ -118,8 +133,11 @@ impl Index {
     fn find_in(&self, level: &Level, step: usize, node: usize, key: &[u8]) -> usize {
         let first = node * NODE;
         let end = (first + NODE).min(level.heads.len());
-        // Within a node, what it is told apart by begins at its second entry: that `key` is not before the first is known.
-        let Some(heads) = level.heads.get(first + 1..end) else { return first };
+        // Within a node, what it is told apart by begins at its second entry: that `key` is not
+        // before the first is known.
+        let Some(heads) = level.heads.get(first + 1..end) else {
+            return first;
+        };
         let shared = usize::from(level.shared[node]);
         if self.is_open(level, node) && !heads.is_empty() {
             let common = &self.separator((first + 1) * step)[..shared];
@@ -128,18 +146,27 @@ impl Index {
             }
         }
         let wanted = head(key.get(shared..).unwrap_or_default());
-        let (less, same) =
-            heads.iter().fold((0, 0), |(less, same), head| (less + usize::from(*head < wanted), same + usize::from(*head == wanted)));
+        let (less, same) = heads.iter().fold((0, 0), |(less, same), head| {
+            (
+                less + usize::from(*head < wanted),
+                same + usize::from(*head == wanted),
+            )
+        });
         // The same head may be a separator's that goes on otherwise.
         let (mut low, mut high) = (first + less, first + less + same);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            if self.separator(middle * step) <= key { low = middle } else { high = middle - 1 }
+            if self.separator(middle * step) <= key {
+                low = middle
+            } else {
+                high = middle - 1
+            }
         }
         low
     }
 
-    /// Whether a key that belongs into this node need not begin with what its separators share: keys in other nodes lie between two separators that do.
+    /// Whether a key that belongs into this node need not begin with what its separators share:
+    /// keys in other nodes lie between two separators that do.
     fn is_open(&self, level: &Level, node: usize) -> bool {
         node == 0 || node + 1 == level.shared.len()
     }
@@ -147,20 +174,35 @@ impl Index {
     /// The level whose entries are for every `step`-th block.
     fn level(&self, step: usize) -> Level {
         let entries = self.items.len().div_ceil(step);
-        let mut level = Level { heads: Vec::with_capacity(entries), shared: vec![0; entries.div_ceil(NODE)] };
+        let mut level = Level {
+            heads: Vec::with_capacity(entries),
+            shared: vec![0; entries.div_ceil(NODE)],
+        };
         for node in 0..level.shared.len() {
             let (first, end) = (node * NODE, ((node + 1) * NODE).min(entries));
-            let (from, to) = if self.is_open(&level, node) { ((first + 1).min(end - 1), end - 1) } else { (first, end) };
+            let (from, to) = if self.is_open(&level, node) {
+                ((first + 1).min(end - 1), end - 1)
+            } else {
+                (first, end)
+            };
             // In order, so that what these two share all between them share.
             let shared = common(self.separator(from * step), self.separator(to * step));
             level.shared[node] = shared as u16;
-            level.heads.extend((first..end).map(|entry| head(self.separator(entry * step).get(shared..).unwrap_or_default())));
+            level.heads.extend((first..end).map(|entry| {
+                head(
+                    self.separator(entry * step)
+                        .get(shared..)
+                        .unwrap_or_default(),
+                )
+            }));
         }
         level
     }
 
     fn separator(&self, number: usize) -> &[u8] {
-        self.items.get(number).map_or(&[], |item| item.separator(&self.separators))
+        self.items
+            .get(number)
+            .map_or(&[], |item| item.separator(&self.separators))
     }
 
     /// `None` if this is no index.
@@ -170,7 +212,13 @@ impl Index {
         for _ in 0..u32_at(count, 0) {
             let (item, more) = rest.split_at_checked(ITEM)?;
             let (separator, more) = more.split_at_checked(usize::from(u16_at(item, 12)))?;
-            index.push(separator, BlockAt { at: u64_at(item, 0), len: u32_at(item, 8) });
+            index.push(
+                separator,
+                BlockAt {
+                    at: u64_at(item, 0),
+                    len: u32_at(item, 8),
+                },
+            );
             rest = more;
         }
         rest.is_empty().then(|| index.finish())
@@ -192,7 +240,8 @@ pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// The shortest beginning of `key` that is not before it and that `before` is before. `before` must be before `key`.
+/// The shortest beginning of `key` that is not before it and that `before` is before. `before` must
+/// be before `key`.
 pub(super) fn separator<'a>(before: &[u8], key: &'a [u8]) -> &'a [u8] {
     &key[..key.len().min(common(before, key) + 1)]
 }
@@ -229,7 +278,8 @@ mod tests {
             }
         }
 
-        /// Texts of few letters, NUL among them, behind what all share: many heads are the same, and some end early.
+        /// Texts of few letters, NUL among them, behind what all share: many heads are the same,
+        /// and some end early.
         #[test]
         fn finds_what_a_search_of_whole_separators_finds(
             shared in vec(prop::sample::select(b"ab".to_vec()), 0..4),

@@ -22,7 +22,10 @@ struct Listing {
 impl Stream for Listing {
     type Item = Result<Listed>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Listed>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Listed>>> {
         loop {
             if let Some(entry) = self.page.next() {
                 return Poll::Ready(Some(entry));
@@ -37,5 +40,8 @@ impl Stream for Listing {
 }
 
 pub(super) fn list(core: Arc<Core>, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-    Box::pin(Listing { page: Page::default(), pages: Walk::new(core, options) })
+    Box::pin(Listing {
+        page: Page::default(),
+        pages: Walk::new(core, options),
+    })
 }

@@ -5,8 +5,8 @@
 //! · for each table, the newest first: number u64, bytes u64, entries u64
 //! ```
 //!
-//! All numbers are little endian. The file has this twice, so that one damaged byte is found and does no harm. It is written anew under another name and
-//! renamed.
+//! All numbers are little endian. The file has this twice, so that one damaged byte is found and
+//! does no harm. It is written anew under another name and renamed.
 
 use std::io;
 
@@ -61,7 +61,13 @@ impl Manifest {
         let mut bytes = vec![0; len as usize];
         file.read(&mut bytes, 0).map_err(failed())?;
         let half = bytes.len() / 2;
-        let damage = |at| Some(Damage { file: NAME.to_owned(), at, what: "one of the manifest's two copies" });
+        let damage = |at| {
+            Some(Damage {
+                file: NAME.to_owned(),
+                at,
+                what: "one of the manifest's two copies",
+            })
+        };
         match (Self::decode(&bytes[..half]), Self::decode(&bytes[half..])) {
             (Some(first), Some(second)) if first == second => Ok((first, None)),
             (Some(first), None) => Ok((first, damage(half as u64))),
@@ -71,11 +77,20 @@ impl Manifest {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = [&MAGIC[..], &[0; 4], &(self.tables.len() as u32).to_le_bytes()].concat();
+        let mut bytes = [
+            &MAGIC[..],
+            &[0; 4],
+            &(self.tables.len() as u32).to_le_bytes(),
+        ]
+        .concat();
         for number in [self.id, self.next_table, self.first_log, self.last_sequence] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        for number in self.tables.iter().flat_map(|table| [table.number, table.len, table.entries]) {
+        for number in self
+            .tables
+            .iter()
+            .flat_map(|table| [table.number, table.len, table.entries])
+        {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         let crc = crc32c::crc32c(&bytes[12..]);
@@ -91,7 +106,11 @@ impl Manifest {
         if tables.len() != (u32_at(header, 12) as usize).checked_mul(TABLE)? {
             return None;
         }
-        let table = |bytes: &[u8]| TableId { number: u64_at(bytes, 0), len: u64_at(bytes, 8), entries: u64_at(bytes, 16) };
+        let table = |bytes: &[u8]| TableId {
+            number: u64_at(bytes, 0),
+            len: u64_at(bytes, 8),
+            entries: u64_at(bytes, 16),
+        };
         Some(Self {
             id: u64_at(header, 16),
             next_table: u64_at(header, 24),

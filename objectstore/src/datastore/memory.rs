@@ -18,7 +18,8 @@ use super::table::{Table, Wait};
 /// The most bytes of records in a page of a listing, unless one alone is larger.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// The records, the newest first. Behind a lock that is held for as long as one write goes in, and never while a disk is waited for.
+/// The records, the newest first. Behind a lock that is held for as long as one write goes in, and
+/// never while a disk is waited for.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// What the current log holds.
@@ -56,10 +57,13 @@ fn after(key: &[u8]) -> Bytes {
     [key, b"\0"].concat().into()
 }
 
-/// Has the processor fetch records, which lie anywhere in memory, side by side, and not one after the other as each is looked at.
+/// Has the processor fetch records, which lie anywhere in memory, side by side, and not one after
+/// the other as each is looked at.
 fn fetch(entries: &VecDeque<Entry>) {
     const LINE: usize = 64;
-    let lines = entries.iter().flat_map(|entry| entry.raw().iter().step_by(LINE));
+    let lines = entries
+        .iter()
+        .flat_map(|entry| entry.raw().iter().step_by(LINE));
     std::hint::black_box(lines.fold(0, |all, byte| all ^ byte));
 }
 
@@ -68,7 +72,10 @@ impl Core {
     pub(super) fn find(&self, key: &[u8], wait: Wait) -> Result<Option<Entry>, Fault> {
         let tables = {
             let memory = self.memory();
-            let newest = memory.active.get(key).or_else(|| memory.frozen.as_ref()?.get(key));
+            let newest = memory
+                .active
+                .get(key)
+                .or_else(|| memory.frozen.as_ref()?.get(key));
             if let Some(entry) = newest {
                 return Ok((!entry.is_deletion()).then(|| entry.by_ref().detached(entry.bytes())));
             }
@@ -83,15 +90,31 @@ impl Core {
         Ok(None)
     }
 
-    /// The first record from `start` (inclusive) on, by itself, if its key begins with `prefix`. `None` if that cannot be said so quickly: it was deleted.
-    pub(super) fn first(&self, prefix: &[u8], start: &[u8], wait: Wait) -> Result<Option<Option<Entry>>, Fault> {
-        let of = |table: &Memtable| table.range(Bound::Included(start)).next().map(|entry| entry.by_ref().detached(entry.bytes()));
+    /// The first record from `start` (inclusive) on, by itself, if its key begins with `prefix`.
+    /// `None` if that cannot be said so quickly: it was deleted.
+    pub(super) fn first(
+        &self,
+        prefix: &[u8],
+        start: &[u8],
+        wait: Wait,
+    ) -> Result<Option<Option<Entry>>, Fault> {
+        let of = |table: &Memtable| {
+            table
+                .range(Bound::Included(start))
+                .next()
+                .map(|entry| entry.by_ref().detached(entry.bytes()))
+        };
         let (newest, tables) = {
             let memory = self.memory();
-            ([of(&memory.active), memory.frozen.as_deref().and_then(of)], Arc::clone(&memory.tables))
+            (
+                [of(&memory.active), memory.frozen.as_deref().and_then(of)],
+                Arc::clone(&memory.tables),
+            )
         };
         let mut first: Option<Entry> = None;
-        let older = tables.iter().map(|table| table.first(start, &self.cache, wait));
+        let older = tables
+            .iter()
+            .map(|table| table.first(start, &self.cache, wait));
         for entry in newest.into_iter().map(Ok).chain(older) {
             let Some(entry) = entry? else { continue };
             // What a newer source has of a key is what is true.
@@ -100,40 +123,79 @@ impl Core {
             }
         }
         let first = first.filter(|entry| entry.key().starts_with(prefix));
-        Ok(if first.as_ref().is_some_and(Entry::is_deletion) { None } else { Some(first) })
+        Ok(if first.as_ref().is_some_and(Entry::is_deletion) {
+            None
+        } else {
+            Some(first)
+        })
     }
 
-    /// A page of a listing: these records, with their values as far as those have at most `values_up_to` bytes.
-    pub(super) fn page(&self, range: Range<'_>, values_up_to: Option<u64>, wait: Wait) -> Result<(Page, Walked), Fault> {
+    /// A page of a listing: these records, with their values as far as those have at most
+    /// `values_up_to` bytes.
+    pub(super) fn page(
+        &self,
+        range: Range<'_>,
+        values_up_to: Option<u64>,
+        wait: Wait,
+    ) -> Result<(Page, Walked), Fault> {
         let mut page = PageBuilder::with_capacity(range.limit);
-        let walked = self.walk(range, wait, &mut |entry, memory| page.push(entry, memory, values_up_to))?;
+        let walked = self.walk(range, wait, &mut |entry, memory| {
+            page.push(entry, memory, values_up_to)
+        })?;
         Ok((page.finish(), walked))
     }
 
-    /// Gives these records to `give`, each with what it lies in. If one cannot be read, or not without waiting, what comes before it counts, and only where nothing
-    /// does it fails.
-    pub(super) fn walk(&self, range: Range<'_>, wait: Wait, give: &mut dyn FnMut(EntryRef<'_>, &Bytes)) -> Result<Walked, Fault> {
-        let Range { prefix, start, limit } = range;
+    /// Gives these records to `give`, each with what it lies in. If one cannot be read, or not
+    /// without waiting, what comes before it counts, and only where nothing does it fails.
+    pub(super) fn walk(
+        &self,
+        range: Range<'_>,
+        wait: Wait,
+        give: &mut dyn FnMut(EntryRef<'_>, &Bytes),
+    ) -> Result<Walked, Fault> {
+        let Range {
+            prefix,
+            start,
+            limit,
+        } = range;
         if limit == 1
             && let Some(first) = self.first(prefix, start, wait)?
         {
             return Ok(first.map_or(Walked::default(), |entry| {
                 give(entry.by_ref(), entry.bytes());
-                Walked { records: 1, bytes: entry.raw().len(), next: Some(after(entry.key())) }
+                Walked {
+                    records: 1,
+                    bytes: entry.raw().len(),
+                    next: Some(after(entry.key())),
+                }
             }));
         }
         // One more than fits, to know whether there are more.
-        let some = |table: &Memtable| -> VecDeque<Entry> { table.range(Bound::Included(start)).take(limit + 1).cloned().collect() };
+        let some = |table: &Memtable| -> VecDeque<Entry> {
+            table
+                .range(Bound::Included(start))
+                .take(limit + 1)
+                .cloned()
+                .collect()
+        };
         let (active, frozen, tables) = {
             let memory = self.memory();
-            (some(&memory.active), memory.frozen.clone(), Arc::clone(&memory.tables))
+            (
+                some(&memory.active),
+                memory.frozen.clone(),
+                Arc::clone(&memory.tables),
+            )
         };
         let frozen = frozen.as_deref().map(some).unwrap_or_default();
         fetch(&active);
         fetch(&frozen);
         // Beyond the last entry taken from memory there may be others.
-        let horizon =
-            [&active, &frozen].into_iter().filter(|taken| taken.len() > limit).filter_map(|taken| taken.back()).map(Entry::key_bytes).min();
+        let horizon = [&active, &frozen]
+            .into_iter()
+            .filter(|taken| taken.len() > limit)
+            .filter_map(|taken| taken.back())
+            .map(Entry::key_bytes)
+            .min();
         let mut sources = vec![Source::Entries(active), Source::Entries(frozen)];
         for table in tables.iter() {
             sources.push(Source::Table(table.seek(start, Some(&self.cache), wait)?));
@@ -152,7 +214,10 @@ impl Core {
                     return Ok(walked);
                 }
             };
-            if horizon.as_ref().is_some_and(|horizon| entry.key() >= &horizon[..]) {
+            if horizon
+                .as_ref()
+                .is_some_and(|horizon| entry.key() >= &horizon[..])
+            {
                 walked.next = Some(Bytes::copy_from_slice(entry.key()));
                 return Ok(walked);
             }

@@ -43,7 +43,9 @@ impl Source {
     /// The next entry, checked, and what it lies in.
     fn entry(&self) -> Result<Option<(EntryRef<'_>, &Bytes)>, Fault> {
         match self {
-            Self::Entries(entries) => Ok(entries.front().map(|entry| (entry.by_ref(), entry.bytes()))),
+            Self::Entries(entries) => {
+                Ok(entries.front().map(|entry| (entry.by_ref(), entry.bytes())))
+            }
             Self::Table(cursor) => cursor.entry(),
         }
     }
@@ -56,20 +58,27 @@ impl Source {
     }
 }
 
-/// The entries of several sources in order, of each key the one from the first source that has it. Deletions are among them.
+/// The entries of several sources in order, of each key the one from the first source that has it.
+/// Deletions are among them.
 #[derive(Debug)]
 pub(super) struct Merge<'a> {
     sources: Vec<Source>,
     cache: Option<&'a Cache>,
     wait: Wait,
-    /// The source of the entry that was given last. It goes on when the next one is asked for: nothing is read that nobody wants.
+    /// The source of the entry that was given last. It goes on when the next one is asked for:
+    /// nothing is read that nobody wants.
     given: Option<usize>,
 }
 
 impl<'a> Merge<'a> {
     /// Merges sources, the newest first.
     pub(super) fn new(sources: Vec<Source>, cache: Option<&'a Cache>, wait: Wait) -> Self {
-        Self { sources, cache, wait, given: None }
+        Self {
+            sources,
+            cache,
+            wait,
+            given: None,
+        }
     }
 
     /// The next entry, checked, and what it lies in.
@@ -81,18 +90,26 @@ impl<'a> Merge<'a> {
             source.settle(self.cache, self.wait)?;
         }
         self.sources.retain(|source| !source.is_empty());
-        let Some(least) = self.least() else { return Ok(None) };
+        let Some(least) = self.least() else {
+            return Ok(None);
+        };
         self.given = Some(least);
         self.sources[least].entry()
     }
 
-    /// Passes over the entry that was given and what older sources have of the same key, which is no longer true.
+    /// Passes over the entry that was given and what older sources have of the same key, which is
+    /// no longer true.
     fn pass(&mut self, given: usize) {
         let (newer, older) = self.sources.split_at_mut(given + 1);
-        let Some(given) = newer.last_mut() else { return };
+        let Some(given) = newer.last_mut() else {
+            return;
+        };
         if !older.is_empty() {
             let key = given.key();
-            older.iter_mut().filter(|other| other.key() == key).for_each(Source::pass);
+            older
+                .iter_mut()
+                .filter(|other| other.key() == key)
+                .for_each(Source::pass);
         }
         given.pass();
     }

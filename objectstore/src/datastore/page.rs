@@ -1,7 +1,8 @@
 //! Pages of a listing: what one thread reads and another uses.
 //!
-//! Keys and values of many records lie in few pieces of memory, made where the records are read, and are taken apart where they are used: memory that one thread
-//! allocates and another frees, piece by piece, costs more than all else of a listing.
+//! Keys and values of many records lie in few pieces of memory, made where the records are read,
+//! and are taken apart where they are used: memory that one thread allocates and another frees,
+//! piece by piece, costs more than all else of a listing.
 
 use std::collections::VecDeque;
 
@@ -10,7 +11,8 @@ use bytes::Bytes;
 use super::entry::EntryRef;
 use crate::{Entry as Listed, Error, Key, Metadata, Result};
 
-/// How many bytes of values lie together at most: so much a value keeps in memory for as long as somebody holds it.
+/// How many bytes of values lie together at most: so much a value keeps in memory for as long as
+/// somebody holds it.
 const TOGETHER: usize = 32 * 1024;
 
 /// Larger values share the memory of their block, which is little more than they are.
@@ -56,7 +58,10 @@ pub(super) struct PageBuilder {
 
 impl PageBuilder {
     pub(super) fn with_capacity(records: usize) -> Self {
-        Self { items: Vec::with_capacity(records), ..Self::default() }
+        Self {
+            items: Vec::with_capacity(records),
+            ..Self::default()
+        }
     }
 
     /// Adds a record that lies in `bytes`, with its value if that has at most `values_up_to` bytes.
@@ -79,21 +84,36 @@ impl PageBuilder {
             Value::Alone(bytes.slice_ref(value))
         } else {
             if self.together.len() + value.len() > TOGETHER {
-                self.values.push_back(std::mem::take(&mut self.together).into());
+                self.values
+                    .push_back(std::mem::take(&mut self.together).into());
             }
             if self.together.capacity() == 0 {
-                self.together.reserve_exact(if self.values.is_empty() { value.len() } else { TOGETHER });
+                self.together.reserve_exact(if self.values.is_empty() {
+                    value.len()
+                } else {
+                    TOGETHER
+                });
             }
             self.together.extend_from_slice(value);
             Value::Together(value.len())
         };
-        self.items.push(Item { key, value, metadata: entry.metadata() });
+        self.items.push(Item {
+            key,
+            value,
+            metadata: entry.metadata(),
+        });
     }
 
     pub(super) fn finish(mut self) -> Page {
         self.values.push_back(self.together.into());
         let keys = String::from_utf8(self.keys).unwrap_or_default();
-        Page { keys, key_at: 0, items: self.items.into_iter(), values: self.values, flaws: self.flaws }
+        Page {
+            keys,
+            key_at: 0,
+            items: self.items.into_iter(),
+            values: self.values,
+            flaws: self.flaws,
+        }
     }
 }
 
@@ -101,20 +121,31 @@ impl Iterator for Page {
     type Item = Result<Listed>;
 
     fn next(&mut self) -> Option<Result<Listed>> {
-        let Item { key, value, metadata } = self.items.next()?;
+        let Item {
+            key,
+            value,
+            metadata,
+        } = self.items.next()?;
         let value = match value {
             Value::NotAsked => None,
             Value::Alone(value) => Some(value),
             Value::Together(len) => Some(self.take(len)),
         };
-        let text = self.keys.get(self.key_at..self.key_at + key).unwrap_or_default();
+        let text = self
+            .keys
+            .get(self.key_at..self.key_at + key)
+            .unwrap_or_default();
         self.key_at += key;
         if text.is_empty()
             && let Some(flaw) = self.flaws.pop_front()
         {
             return Some(Err(flaw));
         }
-        Some(Ok(Listed { key: Key::from_checked(text), metadata, value }))
+        Some(Ok(Listed {
+            key: Key::from_checked(text),
+            metadata,
+            value,
+        }))
     }
 }
 
@@ -124,6 +155,9 @@ impl Page {
         while self.values.front().is_some_and(|values| values.len() < len) {
             self.values.pop_front();
         }
-        self.values.front_mut().map(|values| values.split_to(len)).unwrap_or_default()
+        self.values
+            .front_mut()
+            .map(|values| values.split_to(len))
+            .unwrap_or_default()
     }
 }

@@ -69,15 +69,24 @@ impl Queue {
         true
     }
 
-    /// All that waits, in order; nothing if nothing came for so long. `None` once the queue is closed and empty.
+    /// All that waits, in order; nothing if nothing came for so long. `None` once the queue is
+    /// closed and empty.
     pub(super) fn take(&self, patience: Duration) -> Option<Vec<Work>> {
         let mut waiting = self.lock();
         if waiting.work.is_empty() && !waiting.closed {
             waiting.asleep = true;
-            waiting = self.arrived.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner).0;
+            waiting = self
+                .arrived
+                .wait_timeout(waiting, patience)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
             waiting.asleep = false;
         }
-        if waiting.work.is_empty() && waiting.closed { None } else { Some(std::mem::take(&mut waiting.work)) }
+        if waiting.work.is_empty() && waiting.closed {
+            None
+        } else {
+            Some(std::mem::take(&mut waiting.work))
+        }
     }
 
     /// Nothing comes in any more; what is in there is still done.

@@ -1,7 +1,8 @@
 //! Tables: sorted records in a file that never changes once it is written.
 //!
-//! A table is frames alone, one behind the other: blocks in the order of their keys, the index, the filter, and a footer of fixed size that says where
-//! those two are. Should index, filter or footer be damaged, they are made anew from the blocks.
+//! A table is frames alone, one behind the other: blocks in the order of their keys, the index, the
+//! filter, and a footer of fixed size that says where those two are. Should index, filter or footer
+//! be damaged, they are made anew from the blocks.
 
 use std::fmt;
 use std::io;
@@ -58,7 +59,9 @@ pub(super) fn file_name(number: u64) -> String {
 
 /// The number of a table by its file's name.
 pub(super) fn number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".table").filter(|digits| digits.len() == 16)?;
+    let digits = name
+        .strip_suffix(".table")
+        .filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }
 
@@ -68,45 +71,93 @@ impl Table {
         let failed = || Fault::io(format!("{name} cannot be opened"));
         let file = disk.open(&name).map_err(failed())?;
         let end = file.len().map_err(failed())?;
-        let origin = Origin { store, file: id.number };
+        let origin = Origin {
+            store,
+            file: id.number,
+        };
         if end == id.len
             && let Some((index, filter)) = read_ends(file.as_ref(), origin, id).map_err(failed())?
         {
-            return Ok(Self { id, file, origin, known: known(&index), index, filter: Some(filter), damage: None });
+            return Ok(Self {
+                id,
+                file,
+                origin,
+                known: known(&index),
+                index,
+                filter: Some(filter),
+                damage: None,
+            });
         }
-        let what = if end == id.len { "index, filter or footer" } else { "the file has another length than was written" };
+        let what = if end == id.len {
+            "index, filter or footer"
+        } else {
+            "the file has another length than was written"
+        };
         let index = rebuild(file.as_ref(), origin, end.min(id.len)).map_err(failed())?;
-        let damage = Some(Damage { file: name, at: end.min(id.len), what });
-        Ok(Self { id, file, origin, known: known(&index), index, filter: None, damage })
+        let damage = Some(Damage {
+            file: name,
+            at: end.min(id.len),
+            what,
+        });
+        Ok(Self {
+            id,
+            file,
+            origin,
+            known: known(&index),
+            index,
+            filter: None,
+            damage,
+        })
     }
 
     pub(super) fn may_have(&self, hash: u32) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.may_have(hash))
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.may_have(hash))
     }
 
     /// The entry of `key`, checked, by itself.
-    pub(super) fn get(&self, key: &[u8], cache: &Cache, wait: Wait) -> Result<Option<Entry>, Fault> {
+    pub(super) fn get(
+        &self,
+        key: &[u8],
+        cache: &Cache,
+        wait: Wait,
+    ) -> Result<Option<Entry>, Fault> {
         let number = self.index.find(key);
         let look = |block: &Block| match block.find(key) {
-            (place, true) => block.entry(place).map(|entry| Ok(self.verify(entry)?.detached(block.bytes()))).transpose(),
+            (place, true) => block
+                .entry(place)
+                .map(|entry| Ok(self.verify(entry)?.detached(block.bytes())))
+                .transpose(),
             _ => Ok(None),
         };
         match self.cached(number, cache, look) {
             Some(found) => found,
-            None => self.read_block(number, Some(cache), wait)?.map_or(Ok(None), |block| look(&block)),
+            None => self
+                .read_block(number, Some(cache), wait)?
+                .map_or(Ok(None), |block| look(&block)),
         }
     }
 
     /// The first entry whose key is not before `key`, checked, by itself.
-    pub(super) fn first(&self, key: &[u8], cache: &Cache, wait: Wait) -> Result<Option<Entry>, Fault> {
+    pub(super) fn first(
+        &self,
+        key: &[u8],
+        cache: &Cache,
+        wait: Wait,
+    ) -> Result<Option<Entry>, Fault> {
         for number in self.index.find(key)..self.index.len() {
             let look = |block: &Block| {
                 let entry = block.entry(block.find(key).0);
-                entry.map(|entry| Ok(self.verify(entry)?.detached(block.bytes()))).transpose()
+                entry
+                    .map(|entry| Ok(self.verify(entry)?.detached(block.bytes())))
+                    .transpose()
             };
             let found = match self.cached(number, cache, look) {
                 Some(found) => found?,
-                None => self.read_block(number, Some(cache), wait)?.map_or(Ok(None), |block| look(&block))?,
+                None => self
+                    .read_block(number, Some(cache), wait)?
+                    .map_or(Ok(None), |block| look(&block))?,
             };
             if found.is_some() {
                 return Ok(found);
@@ -116,7 +167,12 @@ impl Table {
     }
 
     /// The block with this number, checked; `None` past the last one.
-    pub(super) fn block(&self, number: usize, cache: Option<&Cache>, wait: Wait) -> Result<Option<Block>, Fault> {
+    pub(super) fn block(
+        &self,
+        number: usize,
+        cache: Option<&Cache>,
+        wait: Wait,
+    ) -> Result<Option<Block>, Fault> {
         match cache.and_then(|cache| self.cached(number, cache, Block::clone)) {
             Some(block) => Ok(Some(block)),
             None => self.read_block(number, cache, wait),
@@ -124,11 +180,22 @@ impl Table {
     }
 
     fn cached<R>(&self, number: usize, cache: &Cache, look: impl FnOnce(&Block) -> R) -> Option<R> {
-        cache.with(self.known.get(number)?, (self.id.number, number as u32), look)
+        cache.with(
+            self.known.get(number)?,
+            (self.id.number, number as u32),
+            look,
+        )
     }
 
-    fn read_block(&self, number: usize, cache: Option<&Cache>, wait: Wait) -> Result<Option<Block>, Fault> {
-        let Some(BlockAt { at, len }) = self.index.block(number) else { return Ok(None) };
+    fn read_block(
+        &self,
+        number: usize,
+        cache: Option<&Cache>,
+        wait: Wait,
+    ) -> Result<Option<Block>, Fault> {
+        let Some(BlockAt { at, len }) = self.index.block(number) else {
+            return Ok(None);
+        };
         if len == 0 || at.saturating_add(u64::from(len)) > self.id.len {
             return Err(self.damaged(at, "no block where one should be"));
         }
@@ -136,13 +203,18 @@ impl Table {
         let mut bytes = Vec::with_capacity(len as usize + len as usize / 16);
         bytes.resize(len as usize, 0);
         match wait {
-            Wait::Refused => self.file.read_cached(&mut bytes, at).ok_or(Fault::WouldWait)?,
+            Wait::Refused => self
+                .file
+                .read_cached(&mut bytes, at)
+                .ok_or(Fault::WouldWait)?,
             Wait::Allowed => self.file.read(&mut bytes, at),
         }
         .map_err(|e| self.read_failed(at, e))?;
-        let payload = frame::payload(&bytes, Kind::Block, self.origin, at).ok_or_else(|| self.damaged(at, "a block of records"))?;
+        let payload = frame::payload(&bytes, Kind::Block, self.origin, at)
+            .ok_or_else(|| self.damaged(at, "a block of records"))?;
         bytes.truncate(payload.end);
-        let block = Block::parse(bytes, payload.start).ok_or_else(|| self.damaged(at, "the records of a block"))?;
+        let block = Block::parse(bytes, payload.start)
+            .ok_or_else(|| self.damaged(at, "the records of a block"))?;
         if let (Some(cache), Some(known)) = (cache, self.known.get(number)) {
             cache.insert(known, (self.id.number, number as u32), block.clone());
         }
@@ -150,8 +222,18 @@ impl Table {
     }
 
     /// A cursor at the first entry whose key is not before `key`.
-    pub(super) fn seek(self: &Arc<Self>, key: &[u8], cache: Option<&Cache>, wait: Wait) -> Result<Cursor, Fault> {
-        let mut cursor = Cursor { table: Arc::clone(self), number: self.index.find(key), block: None, place: 0 };
+    pub(super) fn seek(
+        self: &Arc<Self>,
+        key: &[u8],
+        cache: Option<&Cache>,
+        wait: Wait,
+    ) -> Result<Cursor, Fault> {
+        let mut cursor = Cursor {
+            table: Arc::clone(self),
+            number: self.index.find(key),
+            block: None,
+            place: 0,
+        };
         if let Some(block) = self.block(cursor.number, cache, wait)? {
             cursor.place = block.find(key).0;
             cursor.block = Some(block);
@@ -164,29 +246,53 @@ impl Table {
         if let Some(damage) = &self.damage {
             report(damage.clone());
         }
-        let end = self.file.len().map_err(|e| self.read_failed(0, e))?.min(self.id.len);
+        let end = self
+            .file
+            .len()
+            .map_err(|e| self.read_failed(0, e))?
+            .min(self.id.len);
         let (mut at, mut entries, mut next) = (0, 0, None::<Vec<u8>>);
         while at < end {
             let name = file_name(self.id.number);
-            match frame::read(self.file.as_ref(), self.origin, at, end).map_err(|e| self.read_failed(at, e)) {
+            match frame::read(self.file.as_ref(), self.origin, at, end)
+                .map_err(|e| self.read_failed(at, e))
+            {
                 Ok(Found::Frame(kind, payload, behind)) => {
                     if kind == Kind::Block {
                         match Block::parse(payload.into(), 0) {
-                            Some(block) if next.as_deref().is_none_or(|before| before < block.first_key()) => {
+                            Some(block)
+                                if next
+                                    .as_deref()
+                                    .is_none_or(|before| before < block.first_key()) =>
+                            {
                                 next = Some(block.last_key().to_vec());
                                 entries += block.len() as u64;
-                                let wrong = (0..block.len()).filter_map(|i| block.entry(i)).any(|entry| !entry.verified());
+                                let wrong = (0..block.len())
+                                    .filter_map(|i| block.entry(i))
+                                    .any(|entry| !entry.verified());
                                 if wrong {
-                                    report(Damage { file: name, at, what: "a record's checksum" });
+                                    report(Damage {
+                                        file: name,
+                                        at,
+                                        what: "a record's checksum",
+                                    });
                                 }
                             }
-                            _ => report(Damage { file: name, at, what: "the records of a block" }),
+                            _ => report(Damage {
+                                file: name,
+                                at,
+                                what: "the records of a block",
+                            }),
                         }
                     }
                     at = behind;
                 }
                 Ok(Found::Nothing) | Err(Fault::Io(..)) => {
-                    report(Damage { file: name, at, what: "not what was written" });
+                    report(Damage {
+                        file: name,
+                        at,
+                        what: "not what was written",
+                    });
                     let found = frame::search(self.file.as_ref(), self.origin, at + 1, end);
                     at = found.map_err(|e| self.read_failed(at, e))?.unwrap_or(end);
                 }
@@ -197,7 +303,11 @@ impl Table {
     }
 
     fn verify<'a>(&self, entry: EntryRef<'a>) -> Result<EntryRef<'a>, Fault> {
-        if entry.verified() { Ok(entry) } else { Err(self.damaged(0, "a record's checksum")) }
+        if entry.verified() {
+            Ok(entry)
+        } else {
+            Err(self.damaged(0, "a record's checksum"))
+        }
     }
 
     fn damaged(&self, at: u64, what: &'static str) -> Fault {
@@ -214,7 +324,10 @@ impl Table {
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("id", &self.id).field("blocks", &self.index.len()).finish_non_exhaustive()
+        f.debug_struct("Table")
+            .field("id", &self.id)
+            .field("blocks", &self.index.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -230,7 +343,11 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Sees to it that the next entry is at hand, if there is one.
     pub(super) fn settle(&mut self, cache: Option<&Cache>, wait: Wait) -> Result<(), Fault> {
-        while self.block.as_ref().is_some_and(|block| self.place >= block.len()) {
+        while self
+            .block
+            .as_ref()
+            .is_some_and(|block| self.place >= block.len())
+        {
             self.block = self.table.block(self.number + 1, cache, wait)?;
             (self.number, self.place) = (self.number + 1, 0);
         }
@@ -239,7 +356,9 @@ impl Cursor {
 
     /// Whether no entry is at hand.
     pub(super) fn is_empty(&self) -> bool {
-        self.block.as_ref().is_none_or(|block| self.place >= block.len())
+        self.block
+            .as_ref()
+            .is_none_or(|block| self.place >= block.len())
     }
 
     /// The key of the next entry, if one is at hand.
@@ -249,8 +368,12 @@ impl Cursor {
 
     /// The next entry, checked, and what it lies in.
     pub(super) fn entry(&self) -> Result<Option<(EntryRef<'_>, &Bytes)>, Fault> {
-        let Some(block) = &self.block else { return Ok(None) };
-        let Some(entry) = block.entry(self.place) else { return Ok(None) };
+        let Some(block) = &self.block else {
+            return Ok(None);
+        };
+        let Some(entry) = block.entry(self.place) else {
+            return Ok(None);
+        };
         Ok(Some((self.table.verify(entry)?, block.bytes())))
     }
 
@@ -261,25 +384,44 @@ impl Cursor {
 
 /// Nothing is known of any block yet.
 fn known(index: &Index) -> Box<[Known]> {
-    std::iter::repeat_with(Known::default).take(index.len()).collect()
+    std::iter::repeat_with(Known::default)
+        .take(index.len())
+        .collect()
 }
 
 /// Index and filter by way of the footer; `None` if any of them is damaged.
-fn read_ends(file: &dyn DiskFile, origin: Origin, id: TableId) -> io::Result<Option<(Index, Filter)>> {
+fn read_ends(
+    file: &dyn DiskFile,
+    origin: Origin,
+    id: TableId,
+) -> io::Result<Option<(Index, Filter)>> {
     let frame = |at: u64, kind: Kind| -> io::Result<Option<Bytes>> {
         Ok(match frame::read(file, origin, at, id.len)? {
             Found::Frame(found, payload, _) if found == kind => Some(payload),
             _ => None,
         })
     };
-    let Some(at) = id.len.checked_sub(frame::padded((frame::HEADER + FOOTER) as u64)) else { return Ok(None) };
-    let Some(footer) = frame(at, Kind::Footer)?.filter(|footer| footer.len() == FOOTER) else { return Ok(None) };
-    let Some(index) = frame(u64_at(&footer, 0), Kind::Index)?.and_then(|payload| Index::parse(&payload)) else { return Ok(None) };
-    Ok(frame(u64_at(&footer, 8), Kind::Filter)?.and_then(Filter::parse).map(|filter| (index, filter)))
+    let Some(at) = id
+        .len
+        .checked_sub(frame::padded((frame::HEADER + FOOTER) as u64))
+    else {
+        return Ok(None);
+    };
+    let Some(footer) = frame(at, Kind::Footer)?.filter(|footer| footer.len() == FOOTER) else {
+        return Ok(None);
+    };
+    let Some(index) =
+        frame(u64_at(&footer, 0), Kind::Index)?.and_then(|payload| Index::parse(&payload))
+    else {
+        return Ok(None);
+    };
+    Ok(frame(u64_at(&footer, 8), Kind::Filter)?
+        .and_then(Filter::parse)
+        .map(|filter| (index, filter)))
 }
 
-/// An index of the blocks that can still be found. Between them, where something is missing, it has blocks that cannot be read: a key that
-/// may have been in one of them is not "not found".
+/// An index of the blocks that can still be found. Between them, where something is missing, it has
+/// blocks that cannot be read: a key that may have been in one of them is not "not found".
 fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
     let mut index = IndexBuilder::default();
     let (mut at, mut last, mut gap) = (0, Vec::new(), None);
@@ -289,12 +431,24 @@ fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
                 if let Some(block) = Block::parse(payload.into(), 0) {
                     let separator = match gap.take() {
                         Some(missing) => {
-                            index.push(&last, BlockAt { at: missing, len: 0 });
+                            index.push(
+                                &last,
+                                BlockAt {
+                                    at: missing,
+                                    len: 0,
+                                },
+                            );
                             block.first_key()
                         }
                         None => index::separator(&last, block.first_key()),
                     };
-                    index.push(separator, BlockAt { at, len: (next - at) as u32 });
+                    index.push(
+                        separator,
+                        BlockAt {
+                            at,
+                            len: (next - at) as u32,
+                        },
+                    );
                     // The least text behind the last key.
                     last = [block.last_key(), b"\0"].concat();
                 } else {
@@ -311,7 +465,13 @@ fn rebuild(file: &dyn DiskFile, origin: Origin, end: u64) -> io::Result<Index> {
         }
     }
     if gap.is_some() || at >= end {
-        index.push(&last, BlockAt { at: gap.unwrap_or(end), len: 0 });
+        index.push(
+            &last,
+            BlockAt {
+                at: gap.unwrap_or(end),
+                len: 0,
+            },
+        );
     }
     Ok(index.finish())
 }

@@ -1,4 +1,5 @@
-//! Going through many records a page at a time, some pages ahead of who uses them: while nobody asks for more, nothing is held but these.
+//! Going through many records a page at a time, some pages ahead of who uses them: while nobody
+//! asks for more, nothing is held but these.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,19 +17,22 @@ use super::table::Wait;
 use super::{Core, Fault};
 use crate::{Error, ListOptions, Operation, Result};
 
-/// Records in the first page, which is read on the spot if that needs no waiting: enough for "the first one with this prefix".
+/// Records in the first page, which is read on the spot if that needs no waiting: enough for "the
+/// first one with this prefix".
 const FIRST: usize = 8;
 
 /// Records in a page at most.
 const MOST: usize = 1024;
 
-/// The most pages that are read and not used yet. With more than one, who reads is woken but once in some pages, and may be late with one of them.
+/// The most pages that are read and not used yet. With more than one, who reads is woken but once
+/// in some pages, and may be late with one of them.
 const AHEAD: usize = 4;
 
 /// With so many bytes of records in them, there are enough of them in any case.
 const AHEAD_BYTES: usize = 2 * 1024 * 1024;
 
-/// What a page counts for among the 128 steps that a task may take before it lets others go on: with 16 it does so after some milliseconds.
+/// What a page counts for among the 128 steps that a task may take before it lets others go on:
+/// with 16 it does so after some milliseconds.
 const STEPS: usize = 16;
 
 /// The pages of a listing.
@@ -77,12 +81,28 @@ impl Walk {
     pub(super) fn new(core: Arc<Core>, options: ListOptions) -> Self {
         let prefix = Bytes::from(options.prefix);
         // The least text behind the key to start after.
-        let after = options.start_after.map(|key| Bytes::from([key.as_str().as_bytes(), b"\0"].concat()));
+        let after = options
+            .start_after
+            .map(|key| Bytes::from([key.as_str().as_bytes(), b"\0"].concat()));
         let start = after.map_or(prefix.clone(), |after| after.max(prefix.clone()));
-        let place = Place { start, left: options.limit.unwrap_or(usize::MAX), size: FIRST };
-        let state =
-            State { pages: VecDeque::new(), place: Some(place).filter(|place| place.left > 0), reading: false, over: false, waker: None };
-        Self(Arc::new(Shared { core, prefix, values_up_to: options.values_up_to, state: Mutex::new(state) }))
+        let place = Place {
+            start,
+            left: options.limit.unwrap_or(usize::MAX),
+            size: FIRST,
+        };
+        let state = State {
+            pages: VecDeque::new(),
+            place: Some(place).filter(|place| place.left > 0),
+            reading: false,
+            over: false,
+            waker: None,
+        };
+        Self(Arc::new(Shared {
+            core,
+            prefix,
+            values_up_to: options.values_up_to,
+            state: Mutex::new(state),
+        }))
     }
 
     /// How many pages are read and not used.
@@ -98,11 +118,16 @@ impl Walk {
         if state.pages.len() > AHEAD / 2 + 1 || state.bytes_ahead() >= AHEAD_BYTES {
             return;
         }
-        let Some(place) = state.place.take() else { return };
+        let Some(place) = state.place.take() else {
+            return;
+        };
         state.reading = true;
         // A runtime that shuts down drops the reader on the spot, and that takes the lock.
         drop(state);
-        let reader = Reader { shared: Arc::clone(&self.0), done: false };
+        let reader = Reader {
+            shared: Arc::clone(&self.0),
+            done: false,
+        };
         tokio::task::spawn_blocking(move || reader.read(place));
     }
 }
@@ -115,9 +140,12 @@ impl Stream for Walk {
         if let Some(place) = state.place.take_if(|place| place.size == FIRST) {
             match self.0.page(&place, Wait::Refused) {
                 Err(Fault::WouldWait) => state.place = Some(place),
-                Err(fault) => return Poll::Ready(Some(Err(fault.into_error(Operation::List, None)))),
+                Err(fault) => {
+                    return Poll::Ready(Some(Err(fault.into_error(Operation::List, None))));
+                }
                 Ok((page, _, next)) => {
-                    // Nothing is read behind it yet: who wants but the first ones is to cost no more.
+                    // Nothing is read behind it yet: who wants but the first ones is to cost no
+                    // more.
                     state.place = next;
                     return Poll::Ready(Some(Ok(page)));
                 }
@@ -125,7 +153,8 @@ impl Stream for Walk {
         }
         drop(state);
         self.read_ahead();
-        // Pages that were read ahead are always ready: without this a long listing would keep its thread from other tasks.
+        // Pages that were read ahead are always ready: without this a long listing would keep its
+        // thread from other tasks.
         for _ in 0..STEPS {
             ready!(coop::poll_proceed(context)).made_progress();
         }
@@ -153,12 +182,35 @@ impl Shared {
     }
 
     /// A page, how many bytes of records it has, and the place of the next one if there may be one.
-    fn page(&self, place: &Place, wait: Wait) -> std::result::Result<(Page, usize, Option<Place>), Fault> {
+    fn page(
+        &self,
+        place: &Place,
+        wait: Wait,
+    ) -> std::result::Result<(Page, usize, Option<Place>), Fault> {
         let Place { start, left, size } = place;
-        let (page, Walked { records, bytes, next }) =
-            self.core.page(Range { prefix: &self.prefix, start, limit: *size.min(left) }, self.values_up_to, wait)?;
+        let (
+            page,
+            Walked {
+                records,
+                bytes,
+                next,
+            },
+        ) = self.core.page(
+            Range {
+                prefix: &self.prefix,
+                start,
+                limit: *size.min(left),
+            },
+            self.values_up_to,
+            wait,
+        )?;
         let (left, size) = (left - records, (size * 8).min(MOST));
-        Ok((page, bytes, next.filter(|_| left > 0).map(|start| Place { start, left, size })))
+        Ok((
+            page,
+            bytes,
+            next.filter(|_| left > 0)
+                .map(|start| Place { start, left, size }),
+        ))
     }
 }
 
@@ -203,7 +255,12 @@ impl Drop for Reader {
         let mut state = self.shared.state();
         // The runtime shuts down, or the reading panicked.
         state.reading = false;
-        let error = Error::io(Operation::List, None, "the work was cut off", io::ErrorKind::Interrupted.into());
+        let error = Error::io(
+            Operation::List,
+            None,
+            "the work was cut off",
+            io::ErrorKind::Interrupted.into(),
+        );
         state.pages.push_back((Err(error), 0));
         let waker = state.waker.take();
         drop(state);

@@ -11,16 +11,19 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object,
-    ObjectStore, Operation, PutOptions, PutResult, Result, SizedBody,
+    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key,
+    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    SizedBody,
 };
 
-/// How many entries a listing takes from the map at a time: the lock is held for that long and no longer.
+/// How many entries a listing takes from the map at a time: the lock is held for that long and no
+/// longer.
 const PAGE: usize = 1000;
 
 /// Objects in memory, gone with the last clone of the store. Clones share their objects.
 ///
-/// Bodies in one piece are shared, not copied, in both directions. Listing sees puts and deletes that happen while it runs.
+/// Bodies in one piece are shared, not copied, in both directions. Listing sees puts and deletes
+/// that happen while it runs.
 #[derive(Clone, Debug)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -41,7 +44,9 @@ struct State {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("objects", &self.objects.len()).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("objects", &self.objects.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,16 +74,25 @@ impl Stored {
     /// The next version, with a tag of its own.
     fn new(version: &mut u64, bytes: Bytes) -> Self {
         *version += 1;
-        Self { bytes, etag: ETag::new(format!("{version:x}")), modified: SystemTime::now() }
+        Self {
+            bytes,
+            etag: ETag::new(format!("{version:x}")),
+            modified: SystemTime::now(),
+        }
     }
 
     fn metadata(&self) -> Metadata {
-        Metadata { size: self.bytes.len() as u64, etag: self.etag.clone(), last_modified: Some(self.modified) }
+        Metadata {
+            size: self.bytes.len() as u64,
+            etag: self.etag.clone(),
+            last_modified: Some(self.modified),
+        }
     }
 }
 
 impl Shared {
-    // Nothing panics while it holds the lock, and the map is whole between any two statements: poison says nothing here.
+    // Nothing panics while it holds the lock, and the map is whole between any two statements:
+    // poison says nothing here.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,13 +102,19 @@ impl Shared {
     }
 
     fn stored(&self, operation: Operation, key: &Key) -> Result<Stored> {
-        self.read().objects.get(key).cloned().ok_or_else(|| Error::not_found(operation, key))
+        self.read()
+            .objects
+            .get(key)
+            .cloned()
+            .ok_or_else(|| Error::not_found(operation, key))
     }
 
     fn page(&self, options: &ListOptions, after: Option<&Key>, limit: usize) -> Vec<Entry> {
         // A prefix may be no key, so the bounds are texts, which order as keys do.
         let start = match after {
-            Some(after) if after.as_str() >= options.prefix.as_str() => Bound::Excluded(after.as_str()),
+            Some(after) if after.as_str() >= options.prefix.as_str() => {
+                Bound::Excluded(after.as_str())
+            }
             _ => Bound::Included(options.prefix.as_str()),
         };
         self.read()
@@ -103,8 +123,15 @@ impl Shared {
             .take_while(|(key, _)| key.as_str().starts_with(&options.prefix))
             .take(limit)
             .map(|(key, stored)| {
-                let value = options.values_up_to.filter(|most| stored.bytes.len() as u64 <= *most).map(|_| stored.bytes.clone());
-                Entry { key: key.clone(), metadata: stored.metadata(), value }
+                let value = options
+                    .values_up_to
+                    .filter(|most| stored.bytes.len() as u64 <= *most)
+                    .map(|_| stored.bytes.clone());
+                Entry {
+                    key: key.clone(),
+                    metadata: stored.metadata(),
+                    value,
+                }
             })
             .collect()
     }
@@ -120,7 +147,10 @@ impl Memory {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::default(), capabilities: Capabilities::full() }
+        Self {
+            shared: Arc::default(),
+            capabilities: Capabilities::full(),
+        }
     }
 
     /// See [`ObjectStore::put`].
@@ -132,7 +162,9 @@ impl Memory {
         let bytes = body.gather().await?;
         let mut state = self.shared.write();
         options.mode.check(key, state.etag(key))?;
-        Ok(PutResult { etag: state.insert(key.clone(), bytes) })
+        Ok(PutResult {
+            etag: state.insert(key.clone(), bytes),
+        })
     }
 
     /// See [`ObjectStore::get`].
@@ -146,7 +178,11 @@ impl Memory {
         let range = options.resolve_range(key, metadata.size)?;
         // Both ends are at most the length of what is in memory, so they fit.
         let body = stored.bytes.slice(range.start as usize..range.end as usize);
-        Ok(Object { metadata, range, body: body.into() })
+        Ok(Object {
+            metadata,
+            range,
+            body: body.into(),
+        })
     }
 
     /// See [`ObjectStore::head`].
@@ -154,7 +190,9 @@ impl Memory {
     /// # Errors
     /// As there.
     pub async fn head(&self, key: &Key) -> Result<Metadata> {
-        self.shared.stored(Operation::Head, key).map(|stored| stored.metadata())
+        self.shared
+            .stored(Operation::Head, key)
+            .map(|stored| stored.metadata())
     }
 
     /// See [`ObjectStore::delete`].
@@ -177,7 +215,9 @@ impl Memory {
         let mut changes: BTreeMap<Key, Option<Stored>> = BTreeMap::new();
         let mut etags = Vec::with_capacity(batch.ops.len());
         for op in batch.ops {
-            let there = changes.get(op.key()).map_or_else(|| objects.get(op.key()), Option::as_ref);
+            let there = changes
+                .get(op.key())
+                .map_or_else(|| objects.get(op.key()), Option::as_ref);
             op.check_condition(there.map(|stored| &stored.etag))?;
             let (key, change) = match op {
                 BatchOp::Put { key, bytes, .. } => (key, Some(Stored::new(version, bytes))),
@@ -198,7 +238,12 @@ impl Memory {
 
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Memory {
-    fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(self.put(key, body, options))
     }
 
@@ -231,7 +276,10 @@ impl ObjectStore for Memory {
             async move {
                 let last = page.last()?.key.clone();
                 let left = left - page.len();
-                Some((stream::iter(page.into_iter().map(Ok)), (options, Some(last), left)))
+                Some((
+                    stream::iter(page.into_iter().map(Ok)),
+                    (options, Some(last), left),
+                ))
             }
         })
         .flatten()

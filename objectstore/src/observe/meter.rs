@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Once, OnceLock};
 
 use metrics::{
-    Counter, Gauge, Histogram, Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, Label, SharedString, Unit, counter, describe_counter,
+    describe_gauge, describe_histogram, gauge, histogram,
 };
 
 use super::Outcome;
@@ -37,8 +38,13 @@ struct Inner {
 }
 
 impl Meter {
-    /// Counts `operation` under the labels `store` (what is kept there, such as `blobs`) and `backend` (such as `s3`).
-    pub fn new(store: impl Into<SharedString>, backend: impl Into<SharedString>, operation: &'static str) -> Self {
+    /// Counts `operation` under the labels `store` (what is kept there, such as `blobs`) and
+    /// `backend` (such as `s3`).
+    pub fn new(
+        store: impl Into<SharedString>,
+        backend: impl Into<SharedString>,
+        operation: &'static str,
+    ) -> Self {
         static DESCRIBED: Once = Once::new();
         DESCRIBED.call_once(describe);
         Self(Arc::new(Inner {
@@ -76,17 +82,26 @@ impl Meter {
 
     /// Counts bytes taken from the caller.
     pub fn bytes_in(&self, bytes: u64) {
-        self.0.bytes_in.get_or_init(|| counter!(BYTES, self.labels(Some(("direction", "in"))))).increment(bytes);
+        self.0
+            .bytes_in
+            .get_or_init(|| counter!(BYTES, self.labels(Some(("direction", "in")))))
+            .increment(bytes);
     }
 
     /// Counts bytes given to the caller.
     pub fn bytes_out(&self, bytes: u64) {
-        self.0.bytes_out.get_or_init(|| counter!(BYTES, self.labels(Some(("direction", "out"))))).increment(bytes);
+        self.0
+            .bytes_out
+            .get_or_init(|| counter!(BYTES, self.labels(Some(("direction", "out")))))
+            .increment(bytes);
     }
 
     /// Counts one of many: an entry listed, a key deleted.
     pub fn item(&self) {
-        self.0.items.get_or_init(|| counter!(ITEMS, self.labels(None))).increment(1);
+        self.0
+            .items
+            .get_or_init(|| counter!(ITEMS, self.labels(None)))
+            .increment(1);
     }
 
     /// Counts an error.
@@ -96,52 +111,91 @@ impl Meter {
             ErrorClass::Transient => (1, "transient"),
             ErrorClass::Fatal => (2, "fatal"),
         };
-        self.0.errors[slot].get_or_init(|| counter!(ERRORS, self.labels(Some(("class", name))))).increment(1);
+        self.0.errors[slot]
+            .get_or_init(|| counter!(ERRORS, self.labels(Some(("class", name)))))
+            .increment(1);
     }
 
     pub(super) fn outcome(&self, outcome: Outcome) {
-        let counter =
-            self.0.outcomes[outcome as usize].get_or_init(|| counter!(OPERATIONS, self.labels(Some(("outcome", outcome.name())))));
+        let counter = self.0.outcomes[outcome as usize]
+            .get_or_init(|| counter!(OPERATIONS, self.labels(Some(("outcome", outcome.name())))));
         counter.increment(1);
     }
 
     pub(super) fn in_flight(&self) -> &Gauge {
-        self.0.in_flight.get_or_init(|| gauge!(IN_FLIGHT, self.labels(None)))
+        self.0
+            .in_flight
+            .get_or_init(|| gauge!(IN_FLIGHT, self.labels(None)))
     }
 
     pub(super) fn answer(&self) -> &Histogram {
-        self.0.answer.get_or_init(|| histogram!(ANSWER, self.labels(None)))
+        self.0
+            .answer
+            .get_or_init(|| histogram!(ANSWER, self.labels(None)))
     }
 
     pub(super) fn whole(&self) -> &Histogram {
-        self.0.whole.get_or_init(|| histogram!(WHOLE, self.labels(None)))
+        self.0
+            .whole
+            .get_or_init(|| histogram!(WHOLE, self.labels(None)))
     }
 
     fn labels(&self, more: Option<(&'static str, &'static str)>) -> Vec<Label> {
-        let own = [("store", self.0.store.clone()), ("backend", self.0.backend.clone()), ("operation", self.0.operation.into())];
+        let own = [
+            ("store", self.0.store.clone()),
+            ("backend", self.0.backend.clone()),
+            ("operation", self.0.operation.into()),
+        ];
         let more = more.map(|(name, value)| (name, SharedString::from(value)));
-        own.into_iter().chain(more).map(|(name, value)| Label::new(name, value)).collect()
+        own.into_iter()
+            .chain(more)
+            .map(|(name, value)| Label::new(name, value))
+            .collect()
     }
 }
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Meter({} {} {})", self.0.store, self.0.backend, self.0.operation)
+        write!(
+            f,
+            "Meter({} {} {})",
+            self.0.store, self.0.backend, self.0.operation
+        )
     }
 }
 
 /// Units and help texts, for the recorder that is there.
 fn describe() {
-    describe_counter!(OPERATIONS, Unit::Count, "Operations that ended, by their outcome.");
+    describe_counter!(
+        OPERATIONS,
+        Unit::Count,
+        "Operations that ended, by their outcome."
+    );
     describe_counter!(
         ERRORS,
         Unit::Count,
         "Errors by their class, those within bodies and listings too. A missing object and a condition that does not hold are none."
     );
-    describe_counter!(BYTES, Unit::Bytes, "Bytes of bodies taken from callers (in) and given to them (out).");
-    describe_counter!(ITEMS, Unit::Count, "Entries listed and keys deleted, by operations on many.");
-    describe_gauge!(IN_FLIGHT, Unit::Count, "Operations that have begun and not ended.");
-    describe_histogram!(ANSWER, Unit::Seconds, "Time from the start of an operation to its answer.");
+    describe_counter!(
+        BYTES,
+        Unit::Bytes,
+        "Bytes of bodies taken from callers (in) and given to them (out)."
+    );
+    describe_counter!(
+        ITEMS,
+        Unit::Count,
+        "Entries listed and keys deleted, by operations on many."
+    );
+    describe_gauge!(
+        IN_FLIGHT,
+        Unit::Count,
+        "Operations that have begun and not ended."
+    );
+    describe_histogram!(
+        ANSWER,
+        Unit::Seconds,
+        "Time from the start of an operation to its answer."
+    );
     describe_histogram!(
         WHOLE,
         Unit::Seconds,

@@ -1,8 +1,10 @@
-//! What operations are counted and traced with (feature `observe`): [`ObservedStore`](crate::ObservedStore) and the wrappers of other crates.
+//! What operations are counted and traced with (feature `observe`):
+//! [`ObservedStore`](crate::ObservedStore) and the wrappers of other crates.
 //!
-//! Counters, gauges and histograms go to the recorder of the crate `metrics` that the program installed, spans and events to its subscriber of the crate
-//! `tracing`; `docs/observability.md` lists the names. A handle is taken from the recorder when its operation first needs it, and kept: so install the
-//! recorder first.
+//! Counters, gauges and histograms go to the recorder of the crate `metrics` that the program
+//! installed, spans and events to its subscriber of the crate `tracing`; `docs/observability.md`
+//! lists the names. A handle is taken from the recorder when its operation first needs it, and
+//! kept: so install the recorder first.
 
 mod meter;
 mod running;

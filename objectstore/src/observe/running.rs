@@ -28,8 +28,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub(super) const ALL: [Self; 7] =
-        [Self::Ok, Self::NotFound, Self::Condition, Self::InvalidInput, Self::Transient, Self::Fatal, Self::Cancelled];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::NotFound,
+        Self::Condition,
+        Self::InvalidInput,
+        Self::Transient,
+        Self::Fatal,
+        Self::Cancelled,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -48,7 +55,9 @@ impl Outcome {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::NotFound { .. } => Self::NotFound,
-            Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => Self::Condition,
+            Error::AlreadyExists { .. }
+            | Error::Precondition { .. }
+            | Error::NotModified { .. } => Self::Condition,
             other => other.class().into(),
         }
     }
@@ -64,7 +73,8 @@ impl From<ErrorClass> for Outcome {
     }
 }
 
-/// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled if nothing was.
+/// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled
+/// if nothing was.
 #[derive(Debug)]
 pub struct Running {
     meter: Meter,
@@ -80,7 +90,14 @@ impl Running {
     #[must_use]
     pub fn start(meter: &Meter, span: Span) -> Self {
         meter.in_flight().increment(1.0);
-        Self { meter: meter.clone(), span, started: Instant::now(), answered: false, streams: false, outcome: Outcome::Cancelled }
+        Self {
+            meter: meter.clone(),
+            span,
+            started: Instant::now(),
+            answered: false,
+            streams: false,
+            outcome: Outcome::Cancelled,
+        }
     }
 
     /// What counts it.
@@ -103,7 +120,8 @@ impl Running {
         }
     }
 
-    /// A body or a listing comes after the answer: it has not ended yet, and its end is worth a time of its own.
+    /// A body or a listing comes after the answer: it has not ended yet, and its end is worth a
+    /// time of its own.
     pub fn streams(&mut self) {
         self.streams = true;
         self.outcome = Outcome::Cancelled;
@@ -134,8 +152,12 @@ impl Running {
         self.meter.error(class);
         let (store, backend) = (self.meter.store(), self.meter.backend());
         match class {
-            ErrorClass::InvalidInput => tracing::debug!(target: TARGET, parent: &self.span, store, backend, %error, "refused"),
-            _ => tracing::warn!(target: TARGET, parent: &self.span, store, backend, %error, "failed"),
+            ErrorClass::InvalidInput => {
+                tracing::debug!(target: TARGET, parent: &self.span, store, backend, %error, "refused")
+            }
+            _ => {
+                tracing::warn!(target: TARGET, parent: &self.span, store, backend, %error, "failed")
+            }
         }
     }
 

@@ -27,7 +27,12 @@ pub(super) async fn import<S: ObjectStore>(
     let mut records = source.records(options);
     while let Some(found) = records.try_next().await? {
         report.read += 1;
-        let half = |prefix| found.name().and_then(|name| name.strip_prefix(prefix)).map(str::to_owned);
+        let half = |prefix| {
+            found
+                .name()
+                .and_then(|name| name.strip_prefix(prefix))
+                .map(str::to_owned)
+        };
         match (half("track/"), half("consolidate/")) {
             (Some(batch), _) => old.entry(batch).or_default().0 = Some(found),
             (_, Some(batch)) => old.entry(batch).or_default().1 = Some(found),
@@ -40,12 +45,21 @@ pub(super) async fn import<S: ObjectStore>(
     Ok(())
 }
 
-async fn new_form<S: ObjectStore>(found: &Found, store: &ConsolidationStore<S>, dry_run: bool) -> Result<Outcome> {
+async fn new_form<S: ObjectStore>(
+    found: &Found,
+    store: &ConsolidationStore<S>,
+    dry_run: bool,
+) -> Result<Outcome> {
     let Some(batch) = found.name().filter(|name| is_cid(name)) else {
-        return Ok(Problem::because(&found.key, "its key is not the CID of a batch"));
+        return Ok(Problem::because(
+            &found.key,
+            "its key is not the CID of a batch",
+        ));
     };
     match RecordCodec.decode(&found.value) {
-        Ok(consolidation) => record::put(&found.key, batch, &consolidation, store.records(), dry_run).await,
+        Ok(consolidation) => {
+            record::put(&found.key, batch, &consolidation, store.records(), dry_run).await
+        }
         Err(e) => Ok(Problem::of(&found.key, &e)),
     }
 }
@@ -60,7 +74,10 @@ async fn old_form<S: ObjectStore>(
     let (track, consolidate) = match halves {
         (Some(track), Some(consolidate)) => (track, consolidate),
         (Some(half), None) | (None, Some(half)) => {
-            report.count(Problem::because(&half.key, "half of an old consolidation, without the other"));
+            report.count(Problem::because(
+                &half.key,
+                "half of an old consolidation, without the other",
+            ));
             return Ok(());
         }
         (None, None) => return Ok(()),
@@ -74,7 +91,9 @@ async fn old_form<S: ObjectStore>(
             return Ok(Outcome::Present);
         }
         match from_legacy(&track.value, &consolidate.value) {
-            Ok(consolidation) => record::put(key, batch, &consolidation, store.records(), dry_run).await,
+            Ok(consolidation) => {
+                record::put(key, batch, &consolidation, store.records(), dry_run).await
+            }
             Err(e) => Ok(Problem::of(key, &e)),
         }
     };

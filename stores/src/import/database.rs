@@ -41,7 +41,11 @@ impl Source {
     /// All records, in key order.
     pub(super) fn records(&self, options: &ImportOptions) -> BoxStream<'static, Result<Found>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        let (database, directory, progress) = (Arc::clone(&self.database), self.directory, options.progress.clone());
+        let (database, directory, progress) = (
+            Arc::clone(&self.database),
+            self.directory,
+            options.progress.clone(),
+        );
         tokio::task::spawn_blocking(move || {
             let tell = |read| {
                 if let Some(progress) = &progress {
@@ -54,7 +58,10 @@ impl Source {
                 Err(e) => return drop(sender.blocking_send(Err(e.into()))),
             };
             for record in records {
-                let record = record.map(|(key, value)| Found { key, value: Bytes::copy_from_slice(&value) });
+                let record = record.map(|(key, value)| Found {
+                    key,
+                    value: Bytes::copy_from_slice(&value),
+                });
                 if sender.blocking_send(record.map_err(Into::into)).is_err() {
                     // Nobody listens any more.
                     return;
@@ -66,6 +73,9 @@ impl Source {
             }
             tell(read);
         });
-        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed()
+        stream::unfold(receiver, |mut receiver| async move {
+            Some((receiver.recv().await?, receiver))
+        })
+        .boxed()
     }
 }

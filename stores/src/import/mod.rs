@@ -1,8 +1,9 @@
 //! Bringing a Piri node's records over.
 //!
-//! Piri keeps records in LevelDB databases, a directory each under its `data_dir`. [`piri`] reads them without changing a byte of them, and puts what
-//! they hold into record stores. It can be repeated: what is there already, byte for byte, stays; what is there and differs is named and left
-//! alone. Every record that it writes is read back and compared.
+//! Piri keeps records in LevelDB databases, a directory each under its `data_dir`. [`piri`] reads
+//! them without changing a byte of them, and puts what they hold into record stores. It can be
+//! repeated: what is there already, byte for byte, stays; what is there and differs is named and
+//! left alone. Every record that it writes is read back and compared.
 //!
 //! | directory | becomes |
 //! |---|---|
@@ -41,7 +42,9 @@ pub struct ImportOptions {
 
 impl std::fmt::Debug for ImportOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportOptions").field("dry_run", &self.dry_run).finish_non_exhaustive()
+        f.debug_struct("ImportOptions")
+            .field("dry_run", &self.dry_run)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,24 +75,58 @@ const IN_PLACE: [&str; 3] = ["pdp/datastore", "egress_tracker/journal", "wallet"
 
 /// Imports the records of the Piri node whose data directory is `data_dir`.
 ///
-/// All its databases are opened, and closed to Piri, before the first record is written. Records that cannot be decoded, and those whose place is
-/// taken by others, are named in the report and do not stop it.
+/// All its databases are opened, and closed to Piri, before the first record is written. Records
+/// that cannot be decoded, and those whose place is taken by others, are named in the report and do
+/// not stop it.
 ///
 /// # Errors
-/// [`Error::NothingToImport`]; [`Error::LevelDb`], with in use if Piri is running; [`Error::Store`] if the stores fail; [`Error::Compare`].
-/// What was imported until then stays: repeat it.
-pub async fn piri<S: ObjectStore>(data_dir: impl Into<PathBuf>, stores: &RecordStores<S>, options: &ImportOptions) -> Result<ImportReport> {
+/// [`Error::NothingToImport`]; [`Error::LevelDb`], with in use if Piri is running; [`Error::Store`]
+/// if the stores fail; [`Error::Compare`]. What was imported until then stays: repeat it.
+pub async fn piri<S: ObjectStore>(
+    data_dir: impl Into<PathBuf>,
+    stores: &RecordStores<S>,
+    options: &ImportOptions,
+) -> Result<ImportReport> {
     let data_dir = data_dir.into();
     let (sources, mut report) = off_thread(move || look(&data_dir)).await?;
     report.dry_run = options.dry_run;
     for source in sources {
         let mut database = DatabaseReport::new(source.directory);
         match source.kind {
-            Kind::Allocation => record::import(&source, stores.allocations.records(), options, &mut database).await?,
-            Kind::Acceptance => record::import(&source, stores.acceptances.records(), options, &mut database).await?,
-            Kind::Delegation => record::import(&source, stores.delegations.records(), options, &mut database).await?,
-            Kind::Receipt => receipts::import(&source, &stores.receipts, options, &mut database).await?,
-            Kind::Consolidation => consolidations::import(&source, &stores.consolidations, options, &mut database).await?,
+            Kind::Allocation => {
+                record::import(
+                    &source,
+                    stores.allocations.records(),
+                    options,
+                    &mut database,
+                )
+                .await?
+            }
+            Kind::Acceptance => {
+                record::import(
+                    &source,
+                    stores.acceptances.records(),
+                    options,
+                    &mut database,
+                )
+                .await?
+            }
+            Kind::Delegation => {
+                record::import(
+                    &source,
+                    stores.delegations.records(),
+                    options,
+                    &mut database,
+                )
+                .await?
+            }
+            Kind::Receipt => {
+                receipts::import(&source, &stores.receipts, options, &mut database).await?
+            }
+            Kind::Consolidation => {
+                consolidations::import(&source, &stores.consolidations, options, &mut database)
+                    .await?
+            }
         }
         report.databases.push(database);
     }
@@ -102,22 +139,40 @@ fn look(data_dir: &Path) -> Result<(Vec<Source>, ImportReport)> {
     let mut sources = Vec::new();
     for (directory, kind) in DATABASES {
         match Database::open(data_dir.join(directory)) {
-            Ok(database) => sources.push(Source { directory, kind, database: Arc::new(database) }),
+            Ok(database) => sources.push(Source {
+                directory,
+                kind,
+                database: Arc::new(database),
+            }),
             Err(LevelDbError::NotADatabase { .. }) => {}
             Err(e) => return Err(e.into()),
         }
     }
     if sources.is_empty() {
-        return Err(Error::NothingToImport { path: data_dir.to_owned() });
+        return Err(Error::NothingToImport {
+            path: data_dir.to_owned(),
+        });
     }
-    report.in_place =
-        IN_PLACE.iter().filter(|directory| data_dir.join(directory).is_dir()).map(|directory| (*directory).to_owned()).collect();
-    let entries =
-        std::fs::read_dir(data_dir).map_err(|source| LevelDbError::Io { operation: "list", path: data_dir.to_owned(), source })?;
+    report.in_place = IN_PLACE
+        .iter()
+        .filter(|directory| data_dir.join(directory).is_dir())
+        .map(|directory| (*directory).to_owned())
+        .collect();
+    let entries = std::fs::read_dir(data_dir).map_err(|source| LevelDbError::Io {
+        operation: "list",
+        path: data_dir.to_owned(),
+        source,
+    })?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = DATABASES.iter().map(|(directory, _)| *directory).chain(IN_PLACE);
-        if !known.into_iter().any(|directory| directory.split('/').next() == Some(name.as_str())) {
+        let known = DATABASES
+            .iter()
+            .map(|(directory, _)| *directory)
+            .chain(IN_PLACE);
+        if !known
+            .into_iter()
+            .any(|directory| directory.split('/').next() == Some(name.as_str()))
+        {
             report.others.push(name);
         }
     }
@@ -126,7 +181,9 @@ fn look(data_dir: &Path) -> Result<(Vec<Source>, ImportReport)> {
 }
 
 /// Runs what blocks on a thread that may.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) => match e.try_into_panic() {

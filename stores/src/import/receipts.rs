@@ -26,8 +26,13 @@ pub(super) async fn import<S: ObjectStore>(
             Ok::<_, crate::Error>(match found.name() {
                 Some(name) if name.starts_with(RAN) => None,
                 name => match name.and_then(|name| name.strip_prefix(RECEIPTS)) {
-                    Some(name) => Some(record::one(&found, Some(name), store.records(), options.dry_run).await?),
-                    None => Some(Problem::because(&found.key, "neither a receipt nor an entry of their index")),
+                    Some(name) => Some(
+                        record::one(&found, Some(name), store.records(), options.dry_run).await?,
+                    ),
+                    None => Some(Problem::because(
+                        &found.key,
+                        "neither a receipt nor an entry of their index",
+                    )),
                 },
             })
         })
@@ -43,8 +48,14 @@ pub(super) async fn import<S: ObjectStore>(
         return Ok(());
     }
     // Of several receipts of one invocation, the database's index says which one it leads to.
-    let quiet = ImportOptions { progress: None, ..options.clone() };
-    let mut entries = source.records(&quiet).map(|found| async move { lead(&found?, store).await }).buffer_unordered(AT_ONCE);
+    let quiet = ImportOptions {
+        progress: None,
+        ..options.clone()
+    };
+    let mut entries = source
+        .records(&quiet)
+        .map(|found| async move { lead(&found?, store).await })
+        .buffer_unordered(AT_ONCE);
     while let Some(problem) = entries.try_next().await? {
         if let Some(problem) = problem {
             report.index -= 1;
@@ -56,9 +67,14 @@ pub(super) async fn import<S: ObjectStore>(
 
 /// Makes the index lead where the entry does.
 async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<Option<Outcome>> {
-    let Some(ran) = found.name().and_then(|name| name.strip_prefix(RAN)) else { return Ok(None) };
+    let Some(ran) = found.name().and_then(|name| name.strip_prefix(RAN)) else {
+        return Ok(None);
+    };
     let (Ok(ran), Some(cid)) = (ran.parse::<Cid>(), whole_cid(&found.value)) else {
-        return Ok(Some(Problem::because(&found.key, "an entry of the index that is not from one CID to another")));
+        return Ok(Some(Problem::because(
+            &found.key,
+            "an entry of the index that is not from one CID to another",
+        )));
     };
     match store.get_by_ran(&ran).await {
         Ok(Some(there)) if there.cid() == cid => return Ok(None),
@@ -67,8 +83,14 @@ async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<
     }
     match store.get(&cid).await {
         Ok(receipt) if receipt.ran() == ran => store.put(&receipt).await.map(|()| None),
-        Ok(_) => Ok(Some(Problem::because(&found.key, "an entry of the index that leads to the receipt of another invocation"))),
-        Err(e) if e.is_not_found() => Ok(Some(Problem::because(&found.key, "an entry of the index that leads to no receipt"))),
+        Ok(_) => Ok(Some(Problem::because(
+            &found.key,
+            "an entry of the index that leads to the receipt of another invocation",
+        ))),
+        Err(e) if e.is_not_found() => Ok(Some(Problem::because(
+            &found.key,
+            "an entry of the index that leads to no receipt",
+        ))),
         Err(e) if e.is_record() => Ok(Some(Problem::of(&found.key, &e))),
         Err(e) => Err(e),
     }

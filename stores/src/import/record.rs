@@ -78,7 +78,10 @@ where
     };
     let key = record.key();
     if name != Some(key.as_str()) {
-        return Ok(Problem::because(&found.key, format!("the record belongs under {key:?}")));
+        return Ok(Problem::because(
+            &found.key,
+            format!("the record belongs under {key:?}"),
+        ));
     }
     put(&found.key, &key, &record, store, dry_run).await
 }
@@ -107,10 +110,19 @@ where
     };
     match read().await? {
         Some(there) if there == bytes => return Ok(Outcome::Present),
-        Some(_) => return Ok(Problem::because(source_key, "another record is there in its place")),
+        Some(_) => {
+            return Ok(Problem::because(
+                source_key,
+                "another record is there in its place",
+            ));
+        }
         None if dry_run => return Ok(Outcome::Imported),
         None => {}
     }
     store.put(key, record).await?;
-    if read().await?.as_ref() == Some(&bytes) { Ok(Outcome::Imported) } else { Err(Error::Compare { key: object }) }
+    if read().await?.as_ref() == Some(&bytes) {
+        Ok(Outcome::Imported)
+    } else {
+        Err(Error::Compare { key: object })
+    }
 }

@@ -18,7 +18,8 @@ pub struct ImportReport {
     pub databases: Vec<DatabaseReport>,
     /// Directories that are used where they lie, or have an import of their own.
     pub in_place: Vec<String>,
-    /// What else lies there, and was left alone: databases that are none of ours (`publisher`, `aggregator`, `state`), and other files.
+    /// What else lies there, and was left alone: databases that are none of ours (`publisher`,
+    /// `aggregator`, `state`), and other files.
     pub others: Vec<String>,
 }
 
@@ -29,7 +30,8 @@ pub struct DatabaseReport {
     pub directory: &'static str,
     /// What was read of it: every record is counted in exactly one of the fields below.
     pub read: u64,
-    /// Records imported, read back and compared; in a dry run those that would be. Both halves of an old consolidation count.
+    /// Records imported, read back and compared; in a dry run those that would be. Both halves of
+    /// an old consolidation count.
     pub imported: u64,
     /// Records that were there already, byte for byte, or are superseded by a newer form that is.
     pub present: u64,
@@ -62,7 +64,15 @@ pub(super) enum Outcome {
 
 impl DatabaseReport {
     pub(super) fn new(directory: &'static str) -> Self {
-        Self { directory, read: 0, imported: 0, present: 0, index: 0, failed: 0, problems: Vec::new() }
+        Self {
+            directory,
+            read: 0,
+            imported: 0,
+            present: 0,
+            index: 0,
+            failed: 0,
+            problems: Vec::new(),
+        }
     }
 
     pub(super) fn count(&mut self, outcome: Outcome) {
@@ -89,7 +99,10 @@ impl ImportReport {
 
 impl Problem {
     pub(super) fn because(key: &[u8], reason: impl Into<String>) -> Outcome {
-        Outcome::Failed(Self { key: key.escape_ascii().to_string(), reason: reason.into() })
+        Outcome::Failed(Self {
+            key: key.escape_ascii().to_string(),
+            reason: reason.into(),
+        })
     }
 
     /// With the causes of an error.

@@ -8,8 +8,9 @@ use crate::{Did, Error, Result};
 
 /// A blob that was taken into a space.
 ///
-/// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space`, `pdpAccept` if there is one, and `executedAt`, in this order. When
-/// read, fields that are not known are passed over, as Piri does.
+/// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space`, `pdpAccept` if
+/// there is one, and `executedAt`, in this order. When read, fields that are not known are passed
+/// over, as Piri does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Acceptance(Fields);
@@ -41,7 +42,10 @@ impl Promise {
     /// The promise of a task's good result: its `.out.ok`.
     #[must_use]
     pub fn of_ok(link: Cid) -> Self {
-        Self { selector: ".out.ok".into(), link }
+        Self {
+            selector: ".out.ok".into(),
+            link,
+        }
     }
 
     fn write(&self, writer: &mut Writer) {
@@ -63,9 +67,18 @@ impl Promise {
             let items = reader.list()?;
             if items < 2 {
                 let reason = format!("a selector and a link belong there, not {items} items");
-                return Err(Reader::error_at(start, Problem::Field { field: "ucan/await", reason }));
+                return Err(Reader::error_at(
+                    start,
+                    Problem::Field {
+                        field: "ucan/await",
+                        reason,
+                    },
+                ));
             }
-            let value = Self { selector: reader.text()?.to_owned(), link: reader.link()? };
+            let value = Self {
+                selector: reader.text()?.to_owned(),
+                link: reader.link()?,
+            };
             for _ in 2..items {
                 reader.raw()?;
             }
@@ -80,12 +93,20 @@ impl Acceptance {
     /// The largest size and time: Piri reads them as signed integers.
     pub const MAX: u64 = i64::MAX as u64;
 
-    /// An acceptance of `blob` into `space`, caused by the invocation `cause` and carried out at `executed_at`, in seconds since the start of 1970, UTC.
+    /// An acceptance of `blob` into `space`, caused by the invocation `cause` and carried out at
+    /// `executed_at`, in seconds since the start of 1970, UTC.
     ///
     /// # Errors
     /// [`Error::Invalid`] if size or time is more than [`Acceptance::MAX`] (inclusive).
     pub fn new(space: Did, blob: Blob, cause: Cid, executed_at: u64) -> Result<Self> {
-        Fields { space, blob, pdp_accept: None, executed_at, cause }.try_into()
+        Fields {
+            space,
+            blob,
+            pdp_accept: None,
+            executed_at,
+            cause,
+        }
+        .try_into()
     }
 
     /// With the promise of `pdp/accept`.
@@ -128,7 +149,9 @@ impl Acceptance {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut writer = Writer::with_capacity(180 + self.0.blob.digest.as_bytes().len() + self.0.space.as_bytes().len());
+        let mut writer = Writer::with_capacity(
+            180 + self.0.blob.digest.as_bytes().len() + self.0.space.as_bytes().len(),
+        );
         writer.map(4 + usize::from(self.0.pdp_accept.is_some()));
         writer.text("blob");
         self.0.blob.write(&mut writer);
@@ -151,7 +174,12 @@ impl Acceptance {
     /// [`Error::DagCbor`]; [`Error::Invalid`] as [`new`](Self::new).
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        read(bytes).map_err(|source| Error::DagCbor { what: "an acceptance", source })?.try_into()
+        read(bytes)
+            .map_err(|source| Error::DagCbor {
+                what: "an acceptance",
+                source,
+            })?
+            .try_into()
     }
 }
 
@@ -159,9 +187,15 @@ impl TryFrom<Fields> for Acceptance {
     type Error = Error;
 
     fn try_from(fields: Fields) -> Result<Self> {
-        for (what, value) in [("size of an accepted blob", fields.blob.size), ("time of an acceptance", fields.executed_at)] {
+        for (what, value) in [
+            ("size of an accepted blob", fields.blob.size),
+            ("time of an acceptance", fields.executed_at),
+        ] {
             if value > Self::MAX {
-                return Err(Error::invalid(what, format!("{value} is more than 2^63 - 1")));
+                return Err(Error::invalid(
+                    what,
+                    format!("{value} is more than 2^63 - 1"),
+                ));
             }
         }
         Ok(Self(fields))
@@ -176,7 +210,8 @@ impl From<Acceptance> for Fields {
 
 fn read(bytes: &[u8]) -> Result<Fields, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let (mut blob, mut cause, mut space, mut pdp_accept, mut executed_at) = (None, None, None, None, None);
+    let (mut blob, mut cause, mut space, mut pdp_accept, mut executed_at) =
+        (None, None, None, None, None);
     reader.fields(|reader, key| {
         match key {
             b"blob" => {

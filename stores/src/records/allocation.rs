@@ -8,8 +8,9 @@ use crate::{Did, Error, Result};
 
 /// Room that was promised for a blob in a space, until it expires.
 ///
-/// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space` and `expires`, in this order; all must be there and nothing else.
-/// Any values make an allocation: what is checked is checked by their types.
+/// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space` and `expires`, in
+/// this order; all must be there and nothing else. Any values make an allocation: what is checked
+/// is checked by their types.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allocation {
@@ -25,7 +26,8 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Whether it is still valid at `now`, in seconds since the start of 1970, UTC: `expires` is the first second at which it is not.
+    /// Whether it is still valid at `now`, in seconds since the start of 1970, UTC: `expires` is
+    /// the first second at which it is not.
     #[must_use]
     pub fn is_valid_at(&self, now: u64) -> bool {
         now < self.expires
@@ -34,7 +36,9 @@ impl Allocation {
     /// The bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut writer = Writer::with_capacity(96 + self.blob.digest.as_bytes().len() + self.space.as_bytes().len());
+        let mut writer = Writer::with_capacity(
+            96 + self.blob.digest.as_bytes().len() + self.space.as_bytes().len(),
+        );
         writer.map(4);
         writer.text("blob");
         self.blob.write(&mut writer);
@@ -53,7 +57,10 @@ impl Allocation {
     /// [`Error::DagCbor`].
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        read(bytes).map_err(|source| Error::DagCbor { what: "an allocation", source })
+        read(bytes).map_err(|source| Error::DagCbor {
+            what: "an allocation",
+            source,
+        })
     }
 }
 

@@ -30,8 +30,15 @@ impl Blob {
             match key {
                 b"digest" => {
                     let start = reader.offset();
-                    let parsed = Digest::from_bytes(reader.bytes()?)
-                        .map_err(|e| Reader::error_at(start, Problem::Field { field: "digest", reason: e.to_string() }))?;
+                    let parsed = Digest::from_bytes(reader.bytes()?).map_err(|e| {
+                        Reader::error_at(
+                            start,
+                            Problem::Field {
+                                field: "digest",
+                                reason: e.to_string(),
+                            },
+                        )
+                    })?;
                     reader.set("digest", &mut digest, parsed)?;
                 }
                 b"size" => {
@@ -43,6 +50,9 @@ impl Blob {
             }
             Ok(true)
         })?;
-        Ok(Self { digest: required("digest", digest)?, size: required("size", size)? })
+        Ok(Self {
+            digest: required("digest", digest)?,
+            size: required("size", size)?,
+        })
     }
 }

@@ -6,10 +6,12 @@ use storehouse_genericstore::dag_cbor::{DecodeError, Reader, Writer};
 use super::{required, serde_text};
 use crate::{Delegation, Error, Result};
 
-/// A batch of retrieval receipts that was handed in: the invocation that tracked it, and the one that consolidates it.
+/// A batch of retrieval receipts that was handed in: the invocation that tracked it, and the one
+/// that consolidates it.
 ///
-/// On the wire a map of `trackInvocation` (the invocation's archive, as a byte string) and `consolidateInvocationCID`, in this order. When read,
-/// fields that are not known are passed over, as Piri does. Which batch it was is in its key alone.
+/// On the wire a map of `trackInvocation` (the invocation's archive, as a byte string) and
+/// `consolidateInvocationCID`, in this order. When read, fields that are not known are passed over,
+/// as Piri does. Which batch it was is in its key alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consolidation {
@@ -39,8 +41,14 @@ impl Consolidation {
     /// # Errors
     /// [`Error::DagCbor`]; those of [`Delegation::decode`].
     pub fn decode(bytes: &Bytes) -> Result<Self> {
-        let (archive, consolidate_invocation) = read(bytes).map_err(|source| Error::DagCbor { what: "a consolidation", source })?;
-        Ok(Self { track_invocation: Delegation::decode(bytes.slice_ref(archive))?, consolidate_invocation })
+        let (archive, consolidate_invocation) = read(bytes).map_err(|source| Error::DagCbor {
+            what: "a consolidation",
+            source,
+        })?;
+        Ok(Self {
+            track_invocation: Delegation::decode(bytes.slice_ref(archive))?,
+            consolidate_invocation,
+        })
     }
 }
 
@@ -62,5 +70,8 @@ fn read(bytes: &[u8]) -> Result<(&[u8], Cid), DecodeError> {
         Ok(true)
     })?;
     reader.finish()?;
-    Ok((required("trackInvocation", track)?, required("consolidateInvocationCID", consolidate)?))
+    Ok((
+        required("trackInvocation", track)?,
+        required("consolidateInvocationCID", consolidate)?,
+    ))
 }

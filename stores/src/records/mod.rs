@@ -20,7 +20,15 @@ use crate::Did;
 /// A DID as the byte string that comes next.
 fn read_did(reader: &mut Reader<'_>, field: &'static str) -> Result<Did, DecodeError> {
     let start = reader.offset();
-    Did::from_bytes(reader.bytes()?).map_err(|e| Reader::error_at(start, Problem::Field { field, reason: e.to_string() }))
+    Did::from_bytes(reader.bytes()?).map_err(|e| {
+        Reader::error_at(
+            start,
+            Problem::Field {
+                field,
+                reason: e.to_string(),
+            },
+        )
+    })
 }
 
 /// The field's value, which must have come.

@@ -8,5 +8,7 @@ pub(super) fn serialize<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cid, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(de::Error::custom)
 }

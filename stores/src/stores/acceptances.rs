@@ -34,12 +34,14 @@ impl<S: ObjectStore> AcceptanceStore<S> {
     /// The acceptance of a blob in a space.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there is no acceptance.
+    /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there is no
+    /// acceptance.
     pub async fn get(&self, digest: &Digest, space: &Did) -> Result<Acceptance> {
         self.0.get(digest, space).await
     }
 
-    /// Some acceptance of a blob, in whichever space. One that cannot be decoded is passed over if there is another.
+    /// Some acceptance of a blob, in whichever space. One that cannot be decoded is passed over if
+    /// there is another.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
@@ -71,7 +73,8 @@ impl<S: ObjectStore> AcceptanceStore<S> {
         self.0.delete(digest, space).await
     }
 
-    /// The acceptances of a blob, or all, in the object store's order. One that cannot be decoded is an error in its place, and the rest goes on.
+    /// The acceptances of a blob, or all, in the object store's order. One that cannot be decoded
+    /// is an error in its place, and the rest goes on.
     pub fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<Acceptance>> {
         self.0.list(digest)
     }

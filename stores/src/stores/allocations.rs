@@ -38,12 +38,14 @@ impl<S: ObjectStore> AllocationStore<S> {
     /// The allocation of a blob in a space.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there is no allocation.
+    /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there is no
+    /// allocation.
     pub async fn get(&self, digest: &Digest, space: &Did) -> Result<Allocation> {
         self.0.get(digest, space).await
     }
 
-    /// Some allocation of a blob, in whichever space. One that cannot be decoded is passed over if there is another.
+    /// Some allocation of a blob, in whichever space. One that cannot be decoded is passed over if
+    /// there is another.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
@@ -51,12 +53,19 @@ impl<S: ObjectStore> AllocationStore<S> {
         self.0.first(digest, |_| true).await
     }
 
-    /// Some allocation of a blob, in whichever space, that is [valid](Allocation::is_valid_at) at `now`, in seconds since the start of 1970, UTC.
+    /// Some allocation of a blob, in whichever space, that is [valid](Allocation::is_valid_at) at
+    /// `now`, in seconds since the start of 1970, UTC.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
-    pub async fn get_any_non_expired(&self, digest: &Digest, now: u64) -> Result<Option<Allocation>> {
-        self.0.first(digest, |allocation| allocation.is_valid_at(now)).await
+    pub async fn get_any_non_expired(
+        &self,
+        digest: &Digest,
+        now: u64,
+    ) -> Result<Option<Allocation>> {
+        self.0
+            .first(digest, |allocation| allocation.is_valid_at(now))
+            .await
     }
 
     /// Whether there is an allocation of a blob, in whichever space, valid or not.
@@ -83,13 +92,16 @@ impl<S: ObjectStore> AllocationStore<S> {
         self.0.delete(digest, space).await
     }
 
-    /// The allocations of a blob, or all, in the object store's order. One that cannot be decoded is an error in its place, and the rest goes on.
+    /// The allocations of a blob, or all, in the object store's order. One that cannot be decoded
+    /// is an error in its place, and the rest goes on.
     pub fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<Allocation>> {
         self.0.list(digest)
     }
 
-    /// Removes the allocations that are no more valid at `now`, in seconds since the start of 1970, UTC; says how many. One that is put again
-    /// meanwhile stays, as far as [`delete_if_unchanged`](GenericStore::delete_if_unchanged) can promise. Those that cannot be decoded stay.
+    /// Removes the allocations that are no more valid at `now`, in seconds since the start of 1970,
+    /// UTC; says how many. One that is put again meanwhile stays, as far as
+    /// [`delete_if_unchanged`](GenericStore::delete_if_unchanged) can promise. Those that cannot be
+    /// decoded stay.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store): what was removed until then stays so.

@@ -12,7 +12,8 @@ macro_rules! by_cid {
             #[doc = concat!("The ", $name, " with this CID.")]
             ///
             /// # Errors
-            /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there cannot be read.
+            /// [`Error::Store`](crate::Error::Store), also with not found, or if what is there
+            /// cannot be read.
             pub async fn get(&self, cid: &Cid) -> Result<$record> {
                 Ok(self.records.get(&cid.to_string()).await?)
             }
@@ -42,7 +43,8 @@ macro_rules! by_cid {
                 Ok(self.records.exists(&cid.to_string()).await?)
             }
 
-            /// All of them, in the object store's order. One that cannot be read is an error in its place, and the rest goes on.
+            /// All of them, in the object store's order. One that cannot be read is an error in its
+            /// place, and the rest goes on.
             pub fn list(&self) -> BoxStream<'_, Result<$record>> {
                 self.records.values_or(ScanOptions::default())
             }

@@ -44,8 +44,16 @@ where
         Ok(self.0.get(&key(digest, space)).await?)
     }
 
-    pub(super) async fn first(&self, digest: &Digest, matches: impl FnMut(&T) -> bool + Send) -> Result<Option<T>> {
-        Ok(self.0.first(&prefix(digest, 0), matches).await?.map(|record| record.value))
+    pub(super) async fn first(
+        &self,
+        digest: &Digest,
+        matches: impl FnMut(&T) -> bool + Send,
+    ) -> Result<Option<T>> {
+        Ok(self
+            .0
+            .first(&prefix(digest, 0), matches)
+            .await?
+            .map(|record| record.value))
     }
 
     pub(super) async fn exists(&self, digest: &Digest) -> Result<bool> {
@@ -53,7 +61,9 @@ where
     }
 
     pub(super) async fn put(&self, record: &T) -> Result<()> {
-        self.0.put(&key(record.digest(), record.space()), record).await?;
+        self.0
+            .put(&key(record.digest(), record.space()), record)
+            .await?;
         Ok(())
     }
 
@@ -62,7 +72,9 @@ where
     }
 
     pub(super) fn list(&self, digest: Option<&Digest>) -> BoxStream<'_, Result<T>> {
-        let options = digest.map_or_else(ScanOptions::default, |digest| ScanOptions::prefix(prefix(digest, 0)));
+        let options = digest.map_or_else(ScanOptions::default, |digest| {
+            ScanOptions::prefix(prefix(digest, 0))
+        });
         self.0.values_or(options)
     }
 }

@@ -2,7 +2,9 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use ipld_core::cid::Cid;
-use storehouse_genericstore::{Codec, CodecError, Error as RecordError, GenericStore, Raw, ScanOptions};
+use storehouse_genericstore::{
+    Codec, CodecError, Error as RecordError, GenericStore, Raw, ScanOptions,
+};
 use storehouse_objectstore::ObjectStore;
 
 use crate::layout::whole_cid;
@@ -10,8 +12,10 @@ use crate::{Consolidation, Delegation, Error, Layout, RecordCodec, Result};
 
 /// [`Consolidation`]s, by the CID of their batch.
 ///
-/// Up to version 0.2.2 Piri kept a consolidation in two records. Such a one is read too, and moved into the new form when it is: the new form is
-/// written first, then the old one removed, so that it is found at any time. If it cannot be moved, it is found all the same, and moved another time.
+/// Up to version 0.2.2 Piri kept a consolidation in two records. Such a one is read too, and moved
+/// into the new form when it is: the new form is written first, then the old one removed, so that
+/// it is found at any time. If it cannot be moved, it is found all the same, and moved another
+/// time.
 #[derive(Clone, Debug)]
 pub struct ConsolidationStore<S> {
     records: GenericStore<Consolidation, RecordCodec, S>,
@@ -24,7 +28,11 @@ impl<S: ObjectStore + Clone> ConsolidationStore<S> {
     pub fn new(store: S, layout: &Layout) -> Self {
         Self {
             records: GenericStore::new(store.clone(), RecordCodec, layout.consolidations.clone()),
-            legacy_track: GenericStore::new(store.clone(), RecordCodec, layout.legacy_track.clone()),
+            legacy_track: GenericStore::new(
+                store.clone(),
+                RecordCodec,
+                layout.legacy_track.clone(),
+            ),
             legacy_consolidate: GenericStore::new(store, Raw, layout.legacy_consolidate.clone()),
         }
     }
@@ -39,7 +47,8 @@ impl<S: ObjectStore> ConsolidationStore<S> {
     /// The consolidation of a batch, in whichever form.
     ///
     /// # Errors
-    /// [`Error::Store`], also with not found, which a lone half of the old form is too; or if what is there cannot be read.
+    /// [`Error::Store`], also with not found, which a lone half of the old form is too; or if what
+    /// is there cannot be read.
     pub async fn get(&self, batch: &Cid) -> Result<Consolidation> {
         let key = batch.to_string();
         let not_found = match self.records.get(&key).await {
@@ -53,7 +62,13 @@ impl<S: ObjectStore> ConsolidationStore<S> {
                 Ok(consolidation)
             }
             // Somebody else may have moved it between the two looks.
-            None => self.records.get(&key).await.map_err(|e| if e.is_not_found() { not_found.into() } else { e.into() }),
+            None => self.records.get(&key).await.map_err(|e| {
+                if e.is_not_found() {
+                    not_found.into()
+                } else {
+                    e.into()
+                }
+            }),
         }
     }
 
@@ -84,20 +99,32 @@ impl<S: ObjectStore> ConsolidationStore<S> {
     /// [`Error::Store`].
     pub async fn exists(&self, batch: &Cid) -> Result<bool> {
         let key = batch.to_string();
-        Ok(self.records.exists(&key).await? || (self.legacy_track.exists(&key).await? && self.legacy_consolidate.exists(&key).await?))
+        Ok(self.records.exists(&key).await?
+            || (self.legacy_track.exists(&key).await?
+                && self.legacy_consolidate.exists(&key).await?))
     }
 
-    /// The batches that have a consolidation of the new form, with it, in the object store's order. To have all, [`migrate`](Self::migrate) first.
+    /// The batches that have a consolidation of the new form, with it, in the object store's order.
+    /// To have all, [`migrate`](Self::migrate) first.
     pub fn list(&self) -> BoxStream<'_, Result<(Cid, Consolidation)>> {
         let parsed = |record: storehouse_genericstore::Record<Consolidation>| async move {
-            let batch =
-                record.key.parse().map_err(|_| Error::invalid("key of a consolidation", format!("{:?} is not a CID", record.key)))?;
+            let batch = record.key.parse().map_err(|_| {
+                Error::invalid(
+                    "key of a consolidation",
+                    format!("{:?} is not a CID", record.key),
+                )
+            })?;
             Ok((batch, record.value))
         };
-        self.records.scan(ScanOptions::default()).err_into().and_then(parsed).boxed()
+        self.records
+            .scan(ScanOptions::default())
+            .err_into()
+            .and_then(parsed)
+            .boxed()
     }
 
-    /// Moves all consolidations of the old form into the new one; says how many. A lone half stays where it is.
+    /// Moves all consolidations of the old form into the new one; says how many. A lone half stays
+    /// where it is.
     ///
     /// # Errors
     /// [`Error::Store`]: what was moved until then stays so.
@@ -125,7 +152,11 @@ impl<S: ObjectStore> ConsolidationStore<S> {
         };
         match joined(track_invocation, &cid) {
             Ok(consolidation) => Ok(Some(consolidation)),
-            Err(source) => Err(RecordError::Decode { key: self.legacy_consolidate.object_key(key)?, source }.into()),
+            Err(source) => Err(RecordError::Decode {
+                key: self.legacy_consolidate.object_key(key)?,
+                source,
+            }
+            .into()),
         }
     }
 
@@ -145,8 +176,12 @@ impl<S: ObjectStore> ConsolidationStore<S> {
 
 /// The two halves of the old form.
 fn joined(track_invocation: Delegation, consolidate: &[u8]) -> Result<Consolidation, CodecError> {
-    let consolidate_invocation = whole_cid(consolidate).ok_or_else(|| CodecError::new("a CID", "the bytes are none"))?;
-    Ok(Consolidation { track_invocation, consolidate_invocation })
+    let consolidate_invocation =
+        whole_cid(consolidate).ok_or_else(|| CodecError::new("a CID", "the bytes are none"))?;
+    Ok(Consolidation {
+        track_invocation,
+        consolidate_invocation,
+    })
 }
 
 /// The two halves of the old form as they lie there, for imports.

@@ -18,7 +18,9 @@ pub type ClaimStore<S> = DelegationStore<S>;
 impl<S: ObjectStore> DelegationStore<S> {
     /// The delegations in `store`, under the keys of `layout`.
     pub fn new(store: S, layout: &Layout) -> Self {
-        Self { records: GenericStore::new(store, RecordCodec, layout.delegations.clone()) }
+        Self {
+            records: GenericStore::new(store, RecordCodec, layout.delegations.clone()),
+        }
     }
 }
 

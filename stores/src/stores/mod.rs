@@ -37,7 +37,8 @@ pub struct RecordStores<S> {
 }
 
 impl<S: ObjectStore + Clone> RecordStores<S> {
-    /// All of them in one object store. Its layout must keep them apart, as [`Layout::database`] does.
+    /// All of them in one object store. Its layout must keep them apart, as [`Layout::database`]
+    /// does.
     ///
     /// # Errors
     /// As [`ReceiptStore::new`].

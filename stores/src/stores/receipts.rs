@@ -7,11 +7,11 @@ use storehouse_objectstore::ObjectStore;
 use super::by_cid::by_cid;
 use crate::{Layout, Receipt, RecordCodec, Result};
 
-/// [`Receipt`]s, by their CID and by the invocation that ran. Archives are kept byte for byte; one that came in the other
-/// [form](crate::ReceiptForm) is stored in the store's.
+/// [`Receipt`]s, by their CID and by the invocation that ran. Archives are kept byte for byte; one
+/// that came in the other [form](crate::ReceiptForm) is stored in the store's.
 ///
-/// If several receipts are of one invocation, it leads to the one that was put last; when that is deleted,
-/// the others are found by it again after a [`repair`](Self::repair).
+/// If several receipts are of one invocation, it leads to the one that was put last; when that is
+/// deleted, the others are found by it again after a [`repair`](Self::repair).
 #[derive(Clone, Debug)]
 pub struct ReceiptStore<S> {
     records: GenericStore<Receipt, RecordCodec, S>,
@@ -28,7 +28,8 @@ impl<S: ObjectStore> ReceiptStore<S> {
             .taking_over()
             .entries_in(layout.ran.clone())
             .pointing_by(layout.ran_form);
-        let records = GenericStore::new(store, RecordCodec, layout.receipts.clone()).with_index(&by_ran)?;
+        let records =
+            GenericStore::new(store, RecordCodec, layout.receipts.clone()).with_index(&by_ran)?;
         Ok(Self { records, by_ran })
     }
 
@@ -37,11 +38,16 @@ impl<S: ObjectStore> ReceiptStore<S> {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store), also if what is there cannot be read.
     pub async fn get_by_ran(&self, ran: &Cid) -> Result<Option<Receipt>> {
-        Ok(self.records.find(&self.by_ran, ran).await?.map(|record| record.value))
+        Ok(self
+            .records
+            .find(&self.by_ran, ran)
+            .await?
+            .map(|record| record.value))
     }
 
-    /// Puts the index right: see [`GenericStore::repair`]. Needed only after a crash on an object store without batches, and for receipts that somebody
-    /// else wrote without their index entries.
+    /// Puts the index right: see [`GenericStore::repair`]. Needed only after a crash on an object
+    /// store without batches, and for receipts that somebody else wrote without their index
+    /// entries.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).

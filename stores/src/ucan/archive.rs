@@ -14,7 +14,9 @@ pub(super) fn parse(what: &'static str, bytes: Bytes) -> Result<Archive> {
 
 /// The root and its block.
 pub(super) fn root<'a>(what: &'static str, archive: &'a Archive) -> Result<(Cid, &'a Bytes)> {
-    archive.root_block().map_err(|source| Error::Car { what, source })
+    archive
+        .root_block()
+        .map_err(|source| Error::Car { what, source })
 }
 
 /// The link of a variant block, `{tag: link}`, if the block is one.

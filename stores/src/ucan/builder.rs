@@ -12,10 +12,13 @@ use storehouse_genericstore::dag_cbor::Writer;
 
 use super::archive::variant_block;
 use super::payload::{Claims, Payload};
-use super::{Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature, delegation};
+use super::{
+    Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature, delegation,
+};
 use crate::{Did, Result};
 
-/// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from memory when dropped, and never printed.
+/// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from
+/// memory when dropped, and never printed.
 pub struct Signer {
     did: Did,
     key: SigningKey,
@@ -26,7 +29,10 @@ impl Signer {
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let key = SigningKey::from_bytes(seed);
-        Self { did: Did::from_ed25519(key.verifying_key().as_bytes()), key }
+        Self {
+            did: Did::from_ed25519(key.verifying_key().as_bytes()),
+            key,
+        }
     }
 
     /// The same key, signing for `did`: a `did:web`, say.
@@ -55,7 +61,9 @@ impl Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("did", &self.did).finish_non_exhaustive()
+        f.debug_struct("Signer")
+            .field("did", &self.did)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +88,14 @@ impl DelegationBuilder {
             nonce: None,
             proofs: Vec::new(),
         };
-        Self { payload, claims: Claims { capabilities, facts: None }, blocks: Vec::new() }
+        Self {
+            payload,
+            claims: Claims {
+                capabilities,
+                facts: None,
+            },
+            blocks: Vec::new(),
+        }
     }
 
     /// Expires then, in seconds since the start of 1970, UTC.
@@ -107,7 +122,10 @@ impl DelegationBuilder {
     /// With a fact more.
     #[must_use]
     pub fn fact(mut self, fact: BTreeMap<String, Ipld>) -> Self {
-        self.claims.facts.get_or_insert_default().push(Ipld::Map(fact));
+        self.claims
+            .facts
+            .get_or_insert_default()
+            .push(Ipld::Map(fact));
         self
     }
 
@@ -123,7 +141,10 @@ impl DelegationBuilder {
     pub fn proof(mut self, proof: &Delegation) -> Self {
         self.payload.proofs.push(proof.cid());
         let (variant, _) = variant_block(delegation::TAG, &proof.cid());
-        add_blocks(&mut self.blocks, proof.blocks().iter().filter(|(cid, _)| *cid != variant));
+        add_blocks(
+            &mut self.blocks,
+            proof.blocks().iter().filter(|(cid, _)| *cid != variant),
+        );
         self
     }
 
@@ -140,7 +161,10 @@ impl DelegationBuilder {
     /// As [`Delegation::decode`], for values that the format cannot say.
     pub fn sign(mut self, signer: &Signer) -> Result<Delegation> {
         self.payload.issuer = signer.did.clone();
-        let block = self.payload.write(&self.claims, &signer.sign(self.payload.signed(&self.claims).as_bytes()));
+        let block = self.payload.write(
+            &self.claims,
+            &signer.sign(self.payload.signed(&self.claims).as_bytes()),
+        );
         let cid = dag_cbor_cid_of(&block);
         let variant = variant_block(delegation::TAG, &cid);
         let root = variant.0;
@@ -164,7 +188,14 @@ impl ReceiptBuilder {
     /// A receipt for an invocation that is not in the archive.
     #[must_use]
     pub fn new(ran: Cid, outcome: Outcome) -> Self {
-        Self { ran, outcome, effects: Effects::default(), meta: BTreeMap::new(), proofs: Vec::new(), blocks: Vec::new() }
+        Self {
+            ran,
+            outcome,
+            effects: Effects::default(),
+            meta: BTreeMap::new(),
+            proofs: Vec::new(),
+            blocks: Vec::new(),
+        }
     }
 
     /// A receipt for an invocation, with that in the archive.
@@ -172,7 +203,13 @@ impl ReceiptBuilder {
     pub fn for_invocation(invocation: &Delegation, outcome: Outcome) -> Self {
         let mut builder = Self::new(invocation.cid(), outcome);
         let (variant, _) = variant_block(delegation::TAG, &invocation.cid());
-        add_blocks(&mut builder.blocks, invocation.blocks().iter().filter(|(cid, _)| *cid != variant));
+        add_blocks(
+            &mut builder.blocks,
+            invocation
+                .blocks()
+                .iter()
+                .filter(|(cid, _)| *cid != variant),
+        );
         builder
     }
 
@@ -251,7 +288,10 @@ impl ReceiptBuilder {
 }
 
 /// Adds blocks that are not there yet: of duplicates, the first.
-fn add_blocks<'a>(blocks: &mut Vec<(Cid, Bytes)>, more: impl IntoIterator<Item = &'a (Cid, Bytes)>) {
+fn add_blocks<'a>(
+    blocks: &mut Vec<(Cid, Bytes)>,
+    more: impl IntoIterator<Item = &'a (Cid, Bytes)>,
+) {
     for block in more {
         if !blocks.iter().any(|(cid, _)| *cid == block.0) {
             blocks.push(block.clone());

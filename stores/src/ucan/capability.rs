@@ -41,22 +41,38 @@ impl<'a> RawCapability<'a> {
             Ok(true)
         })?;
         let missing = |name| Reader::error_at(reader.offset(), Problem::MissingField(name));
-        Ok(Self { can: can.ok_or_else(|| missing("can"))?, with: with.ok_or_else(|| missing("with"))?, nb })
+        Ok(Self {
+            can: can.ok_or_else(|| missing("can"))?,
+            with: with.ok_or_else(|| missing("with"))?,
+            nb,
+        })
     }
 }
 
 impl From<RawCapability<'_>> for Capability {
     fn from(raw: RawCapability<'_>) -> Self {
         let nb = raw.nb.and_then(|nb| Reader::new(nb).ipld().ok());
-        Self { can: raw.can.to_owned(), with: raw.with.to_owned(), nb }
+        Self {
+            can: raw.can.to_owned(),
+            with: raw.with.to_owned(),
+            nb,
+        }
     }
 }
 
 impl Capability {
     /// As a map of what is there.
     pub(super) fn to_ipld(&self) -> Ipld {
-        let fields =
-            [("can", Some(Ipld::String(self.can.clone()))), ("nb", self.nb.clone()), ("with", Some(Ipld::String(self.with.clone())))];
-        Ipld::Map(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+        let fields = [
+            ("can", Some(Ipld::String(self.can.clone()))),
+            ("nb", self.nb.clone()),
+            ("with", Some(Ipld::String(self.with.clone()))),
+        ];
+        Ipld::Map(
+            fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+        )
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use ipld_core::ipld::Ipld;
 use multibase::Base;
 
-/// Appends `value`: no white space, keys in byte order, links as `{"/": cid}`, bytes as `{"/": {"bytes": base64}}`.
+/// Appends `value`: no white space, keys in byte order, links as `{"/": cid}`, bytes as `{"/":
+/// {"bytes": base64}}`.
 pub(super) fn write(out: &mut String, value: &Ipld) {
     // Writing to a string cannot fail.
     match value {
@@ -15,7 +16,11 @@ pub(super) fn write(out: &mut String, value: &Ipld) {
         Ipld::Float(value) => float(out, *value),
         Ipld::String(text) => string(out, text),
         Ipld::Bytes(bytes) => {
-            let _ = write!(out, r#"{{"/":{{"bytes":"{}"}}}}"#, Base::Base64.encode(bytes));
+            let _ = write!(
+                out,
+                r#"{{"/":{{"bytes":"{}"}}}}"#,
+                Base::Base64.encode(bytes)
+            );
         }
         Ipld::Link(cid) => drop(write!(out, r#"{{"/":"{cid}"}}"#)),
         Ipld::List(items) => {
@@ -76,10 +81,21 @@ mod tests {
 
     #[test]
     fn every_kind() {
-        let cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse().unwrap();
+        let cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua"
+            .parse()
+            .unwrap();
         let value = Ipld::Map(
             [
-                ("b".to_owned(), Ipld::List(vec![Ipld::Null, Ipld::Bool(true), Ipld::Integer(-3), Ipld::Float(2.0), Ipld::Float(0.5)])),
+                (
+                    "b".to_owned(),
+                    Ipld::List(vec![
+                        Ipld::Null,
+                        Ipld::Bool(true),
+                        Ipld::Integer(-3),
+                        Ipld::Float(2.0),
+                        Ipld::Float(0.5),
+                    ]),
+                ),
                 ("aa".to_owned(), Ipld::Link(cid)),
                 ("c\"\n\u{1}é".to_owned(), Ipld::Bytes(vec![1, 2])),
             ]

@@ -19,10 +19,12 @@ use crate::{Did, Error, Result};
 pub(super) const TAG: &str = "ucan@0.9.1";
 const WHAT: &str = "delegation";
 
-/// A UCAN delegation (an invocation is one too) with the blocks of its archive: its proofs, and what was attached.
+/// A UCAN delegation (an invocation is one too) with the blocks of its archive: its proofs, and
+/// what was attached.
 ///
-/// It is the archive, byte for byte as it came, and a view of it. Making one hashes every block, but checks no signature:
-/// [`verify_signature`](Self::verify_signature) does. The text form is a multibase base64 of a CID that holds the archive. Cloning is cheap.
+/// It is the archive, byte for byte as it came, and a view of it. Making one hashes every block,
+/// but checks no signature: [`verify_signature`](Self::verify_signature) does. The text form is a
+/// multibase base64 of a CID that holds the archive. Cloning is cheap.
 #[derive(Clone)]
 pub struct Delegation(Arc<Parts>);
 
@@ -38,20 +40,38 @@ impl Delegation {
     /// The delegation whose archive is `bytes`. Of them nothing is copied.
     ///
     /// # Errors
-    /// [`Error::Car`], also if there is not exactly one root, or it is not in the archive; [`Error::Archive`], [`Error::DagCbor`].
+    /// [`Error::Car`], also if there is not exactly one root, or it is not in the archive;
+    /// [`Error::Archive`], [`Error::DagCbor`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
         let (_, block) = root(WHAT, &archive)?;
-        let cid = variant(block, TAG).ok_or(Error::Archive { what: WHAT, reason: "its root is not {\"ucan@0.9.1\": link}" })?;
+        let cid = variant(block, TAG).ok_or(Error::Archive {
+            what: WHAT,
+            reason: "its root is not {\"ucan@0.9.1\": link}",
+        })?;
         Self::at(archive, cid)
     }
 
     /// The delegation that is the block `cid` of `archive`.
     pub(super) fn at(archive: Archive, cid: Cid) -> Result<Self> {
-        let block = archive.block(&cid).ok_or(Error::Archive { what: WHAT, reason: "the block that its root links to is not in it" })?;
-        let (payload, signature) = Payload::read(block).map_err(|source| Error::DagCbor { what: "a UCAN", source })?;
-        let claims = Lazy::new(block.clone(), |block| Claims::read(block).unwrap_or_default());
-        Ok(Self(Arc::new(Parts { archive, cid, payload, claims, signature })))
+        let block = archive.block(&cid).ok_or(Error::Archive {
+            what: WHAT,
+            reason: "the block that its root links to is not in it",
+        })?;
+        let (payload, signature) = Payload::read(block).map_err(|source| Error::DagCbor {
+            what: "a UCAN",
+            source,
+        })?;
+        let claims = Lazy::new(block.clone(), |block| {
+            Claims::read(block).unwrap_or_default()
+        });
+        Ok(Self(Arc::new(Parts {
+            archive,
+            cid,
+            payload,
+            claims,
+            signature,
+        })))
     }
 
     /// The archive, byte for byte as it came.
@@ -84,7 +104,8 @@ impl Delegation {
         &self.0.payload.audience
     }
 
-    /// What it allows, or invokes. Decoded when first asked for, as facts are: values may take some 200 times the room of their bytes.
+    /// What it allows, or invokes. Decoded when first asked for, as facts are: values may take some
+    /// 200 times the room of their bytes.
     #[must_use]
     pub fn capabilities(&self) -> &[Capability] {
         &self.0.claims.get().capabilities
@@ -120,7 +141,8 @@ impl Delegation {
         &self.0.payload.proofs
     }
 
-    /// A delegation of which the UCAN block is in this archive: a proof, or a proof's proof. `None` if it is not there.
+    /// A delegation of which the UCAN block is in this archive: a proof, or a proof's proof. `None`
+    /// if it is not there.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -137,16 +159,21 @@ impl Delegation {
         &self.0.signature
     }
 
-    /// Checks the issuer's signature, and nothing else: not the proofs, not the time, not who it is for. `key` is the `did:key` that the issuer signs
-    /// with; a `did:key` issuer needs none.
+    /// Checks the issuer's signature, and nothing else: not the proofs, not the time, not who it is
+    /// for. `key` is the `did:key` that the issuer signs with; a `did:key` issuer needs none.
     ///
     /// # Errors
     /// [`SignatureError`].
     pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
-        self.0.signature.verify(Some(self.issuer()), key, self.0.payload.signed(self.0.claims.get()).as_bytes())
+        self.0.signature.verify(
+            Some(self.issuer()),
+            key,
+            self.0.payload.signed(self.0.claims.get()).as_bytes(),
+        )
     }
 
-    /// The text form: `m` and the base64 of a CIDv1 with the codec of CAR and an identity multihash, which holds the archive.
+    /// The text form: `m` and the base64 of a CIDv1 with the codec of CAR and an identity
+    /// multihash, which holds the archive.
     #[must_use]
     pub fn to_text(&self) -> String {
         let archive = self.as_bytes();
@@ -170,13 +197,15 @@ impl FromStr for Delegation {
         if !text.starts_with(['m', 'M', 'u', 'U', 'b', 'B', 'c', 'C', 'f', 'F']) {
             return Err(invalid("it is not of base16, base32 or base64"));
         }
-        let (_, bytes) = multibase::decode(text).map_err(|_| invalid("it is not of the base that its first character says"))?;
+        let (_, bytes) = multibase::decode(text)
+            .map_err(|_| invalid("it is not of the base that its first character says"))?;
         let parse = || {
             let (version, rest) = varint(&bytes)?;
             let (codec, rest) = varint(rest)?;
             let (hash, rest) = varint(rest)?;
             let (len, rest) = varint(rest)?;
-            ((version, codec, hash) == (1, CAR_CODEC, 0) && len == rest.len() as u64).then_some(bytes.len() - rest.len())
+            ((version, codec, hash) == (1, CAR_CODEC, 0) && len == rest.len() as u64)
+                .then_some(bytes.len() - rest.len())
         };
         let start = parse().ok_or_else(|| invalid("it is not a CID that holds a CAR"))?;
         Self::decode(Bytes::from(bytes).slice(start..))
@@ -191,7 +220,12 @@ impl fmt::Display for Delegation {
 
 impl fmt::Debug for Delegation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { cid, payload, claims, .. } = &*self.0;
+        let Parts {
+            cid,
+            payload,
+            claims,
+            ..
+        } = &*self.0;
         f.debug_struct("Delegation")
             .field("cid", &cid.to_string())
             .field("payload", payload)
@@ -217,6 +251,8 @@ impl Serialize for Delegation {
 
 impl<'de> Deserialize<'de> for Delegation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }

@@ -1,4 +1,5 @@
-//! UCAN 0.9.1: delegations (and invocations, which are delegations to a service) and receipts, in their archives.
+//! UCAN 0.9.1: delegations (and invocations, which are delegations to a service) and receipts, in
+//! their archives.
 
 mod archive;
 mod builder;

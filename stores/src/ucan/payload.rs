@@ -26,7 +26,8 @@ pub(super) struct Payload {
     pub(super) proofs: Vec<Cid>,
 }
 
-/// The part of it that is made of any values, and in memory may take many times the room of its bytes.
+/// The part of it that is made of any values, and in memory may take many times the room of its
+/// bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     pub(super) capabilities: Vec<Capability>,
@@ -35,7 +36,13 @@ pub(super) struct Claims {
 }
 
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
-    Reader::error_at(start, Problem::Field { field, reason: reason.into() })
+    Reader::error_at(
+        start,
+        Problem::Field {
+            field,
+            reason: reason.into(),
+        },
+    )
 }
 
 fn did(reader: &mut Reader<'_>, field: &'static str) -> Result<Did, DecodeError> {
@@ -43,7 +50,10 @@ fn did(reader: &mut Reader<'_>, field: &'static str) -> Result<Did, DecodeError>
     Did::from_bytes(reader.bytes()?).map_err(|e| invalid(start, field, e.to_string()))
 }
 
-fn list<'a, T>(reader: &mut Reader<'a>, mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
+fn list<'a, T>(
+    reader: &mut Reader<'a>,
+    mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
     let mut items = Vec::new();
     for _ in 0..reader.list()? {
         items.push(item(reader)?);
@@ -52,23 +62,34 @@ fn list<'a, T>(reader: &mut Reader<'a>, mut item: impl FnMut(&mut Reader<'a>) ->
 }
 
 impl Payload {
-    /// Reads a block, all of which is checked. Fields in any order; `prf` may be missing, and those that are optional.
+    /// Reads a block, all of which is checked. Fields in any order; `prf` may be missing, and those
+    /// that are optional.
     pub(super) fn read(block: &Bytes) -> Result<(Self, Signature), DecodeError> {
         let mut reader = Reader::new(block);
-        let (mut signature, mut version, mut capabilities, mut audience, mut expiration) = (None, None, None, None, None);
-        let (mut facts, mut issuer, mut not_before, mut nonce, mut proofs) = (None, None, None, None, None);
+        let (mut signature, mut version, mut capabilities, mut audience, mut expiration) =
+            (None, None, None, None, None);
+        let (mut facts, mut issuer, mut not_before, mut nonce, mut proofs) =
+            (None, None, None, None, None);
         reader.fields(|reader, key| {
             let start = reader.offset();
             match key {
                 b"s" => {
                     let bytes = block.slice_ref(reader.bytes()?);
-                    let parsed = Signature::parse(bytes).ok_or_else(|| invalid(start, "s", "not a signature"))?;
+                    let parsed = Signature::parse(bytes)
+                        .ok_or_else(|| invalid(start, "s", "not a signature"))?;
                     reader.set("s", &mut signature, parsed)?;
                 }
                 b"v" => {
                     let text = reader.text()?;
                     if text != VERSION {
-                        return Err(invalid(start, "v", format!("{:?} is not {VERSION:?}", text.chars().take(16).collect::<String>())));
+                        return Err(invalid(
+                            start,
+                            "v",
+                            format!(
+                                "{:?} is not {VERSION:?}",
+                                text.chars().take(16).collect::<String>()
+                            ),
+                        ));
                     }
                     reader.set("v", &mut version, ())?;
                 }
@@ -87,7 +108,11 @@ impl Payload {
                     reader.set("iss", &mut issuer, value)?;
                 }
                 b"exp" => {
-                    let value = if reader.null() { None } else { Some(reader.uint()?) };
+                    let value = if reader.null() {
+                        None
+                    } else {
+                        Some(reader.uint()?)
+                    };
                     reader.set("exp", &mut expiration, value)?;
                 }
                 b"nbf" => {
@@ -132,7 +157,11 @@ impl Payload {
 
     /// The block, with these claims and this signature.
     pub(super) fn write(&self, claims: &Claims, signature: &Signature) -> Bytes {
-        let optional = [claims.facts.is_some(), self.not_before.is_some(), self.nonce.is_some()];
+        let optional = [
+            claims.facts.is_some(),
+            self.not_before.is_some(),
+            self.nonce.is_some(),
+        ];
         let mut writer = Writer::with_capacity(512);
         writer.map(7 + optional.iter().filter(|there| **there).count());
         writer.text("s");
@@ -176,25 +205,47 @@ impl Payload {
         writer.into_bytes().into()
     }
 
-    /// What is signed: base64url of the header, a point, base64url of the payload, both as dag-json.
+    /// What is signed: base64url of the header, a point, base64url of the payload, both as
+    /// dag-json.
     pub(super) fn signed(&self, claims: &Claims) -> String {
         let text = |text: &dyn ToString| Ipld::String(text.to_string());
         let number = |number: u64| Ipld::Integer(number.into());
         let fields = [
-            ("att", Some(Ipld::List(claims.capabilities.iter().map(Capability::to_ipld).collect()))),
+            (
+                "att",
+                Some(Ipld::List(
+                    claims
+                        .capabilities
+                        .iter()
+                        .map(Capability::to_ipld)
+                        .collect(),
+                )),
+            ),
             ("aud", Some(text(&self.audience))),
             ("exp", Some(self.expiration.map_or(Ipld::Null, number))),
             ("fct", claims.facts.clone().map(Ipld::List)),
             ("iss", Some(text(&self.issuer))),
             ("nbf", self.not_before.map(number)),
             ("nnc", self.nonce.clone().map(Ipld::String)),
-            ("prf", Some(Ipld::List(self.proofs.iter().map(|cid| text(cid)).collect()))),
+            (
+                "prf",
+                Some(Ipld::List(
+                    self.proofs.iter().map(|cid| text(cid)).collect(),
+                )),
+            ),
         ];
-        let fields: BTreeMap<_, _> = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let fields: BTreeMap<_, _> = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect();
         let mut payload = String::new();
         dag_json::write(&mut payload, &Ipld::Map(fields));
         let header = format!(r#"{{"alg":"EdDSA","typ":"JWT","ucv":"{VERSION}"}}"#);
-        format!("{}.{}", Base::Base64Url.encode(header), Base::Base64Url.encode(payload))
+        format!(
+            "{}.{}",
+            Base::Base64Url.encode(header),
+            Base::Base64Url.encode(payload)
+        )
     }
 }
 
@@ -204,7 +255,11 @@ impl Claims {
         let mut claims = Self::default();
         Reader::new(block).fields(|reader, key| {
             match key {
-                b"att" => claims.capabilities = list(reader, |reader| RawCapability::read(reader).map(Capability::from))?,
+                b"att" => {
+                    claims.capabilities = list(reader, |reader| {
+                        RawCapability::read(reader).map(Capability::from)
+                    })?
+                }
                 b"fct" => claims.facts = Some(list(reader, Reader::ipld)?),
                 _ => drop(reader.raw()?),
             }

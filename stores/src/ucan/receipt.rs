@@ -16,10 +16,12 @@ use crate::{Did, Error, Result};
 pub(super) const TAG: &str = "ucan/receipt@0.9.1";
 const WHAT: &str = "receipt";
 
-/// What came of an invocation, with the blocks of its archive: the invocation, proofs, effects, as far as they are there.
+/// What came of an invocation, with the blocks of its archive: the invocation, proofs, effects, as
+/// far as they are there.
 ///
-/// It is the archive, byte for byte as it came and in the [form](ReceiptForm) in which it came, and a view of it. Making one hashes every block, but
-/// checks no signature: [`verify_signature`](Self::verify_signature) does. Cloning is cheap.
+/// It is the archive, byte for byte as it came and in the [form](ReceiptForm) in which it came, and
+/// a view of it. Making one hashes every block, but checks no signature:
+/// [`verify_signature`](Self::verify_signature) does. Cloning is cheap.
 #[derive(Clone)]
 pub struct Receipt(Arc<Parts>);
 
@@ -71,10 +73,12 @@ struct Body {
 }
 
 impl Receipt {
-    /// The receipt whose archive is `bytes`, in either [form](ReceiptForm). Of them nothing is copied.
+    /// The receipt whose archive is `bytes`, in either [form](ReceiptForm). Of them nothing is
+    /// copied.
     ///
     /// # Errors
-    /// [`Error::Car`], also if there is not exactly one root, or it is not in the archive; [`Error::Archive`], [`Error::DagCbor`].
+    /// [`Error::Car`], also if there is not exactly one root, or it is not in the archive;
+    /// [`Error::Archive`], [`Error::DagCbor`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
         let (root, block) = root(WHAT, &archive)?;
@@ -82,9 +86,20 @@ impl Receipt {
             Some(cid) => (ReceiptForm::Archive, cid),
             None => (ReceiptForm::Store, root),
         };
-        let block = archive.block(&cid).ok_or(Error::Archive { what: WHAT, reason: "the block that its root links to is not in it" })?;
-        let body = Body::read(block).map_err(|source| Error::DagCbor { what: "a receipt", source })?;
-        Ok(Self(Arc::new(Parts { archive, form, cid, body })))
+        let block = archive.block(&cid).ok_or(Error::Archive {
+            what: WHAT,
+            reason: "the block that its root links to is not in it",
+        })?;
+        let body = Body::read(block).map_err(|source| Error::DagCbor {
+            what: "a receipt",
+            source,
+        })?;
+        Ok(Self(Arc::new(Parts {
+            archive,
+            form,
+            cid,
+            body,
+        })))
     }
 
     /// The archive, byte for byte as it came.
@@ -108,7 +123,11 @@ impl Receipt {
     /// The archive in this form: as it came, if it came so.
     #[must_use]
     pub fn in_form(&self, form: ReceiptForm) -> Bytes {
-        if self.0.form == form { self.as_bytes().clone() } else { form.archive(&self.0.cid, self.blocks()) }
+        if self.0.form == form {
+            self.as_bytes().clone()
+        } else {
+            form.archive(&self.0.cid, self.blocks())
+        }
     }
 
     /// The CID of its block, by which it is found.
@@ -146,7 +165,8 @@ impl Receipt {
         self.0.body.ok
     }
 
-    /// How it went. Decoded when first asked for: the value may take some 200 times the room of its bytes.
+    /// How it went. Decoded when first asked for: the value may take some 200 times the room of its
+    /// bytes.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         self.0.body.outcome.get()
@@ -182,12 +202,16 @@ impl Receipt {
         &self.0.body.signature
     }
 
-    /// Checks the issuer's signature, and nothing else. `key` is the `did:key` that the issuer signs with; a `did:key` issuer needs none.
+    /// Checks the issuer's signature, and nothing else. `key` is the `did:key` that the issuer
+    /// signs with; a `did:key` issuer needs none.
     ///
     /// # Errors
     /// [`SignatureError`].
     pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
-        self.0.body.signature.verify(self.issuer(), key, &self.0.body.signed)
+        self.0
+            .body
+            .signature
+            .verify(self.issuer(), key, &self.0.body.signed)
     }
 }
 
@@ -203,8 +227,8 @@ impl Body {
                     reader.set("ocm", &mut outcome, (start, signed))?;
                 }
                 b"sig" => {
-                    let parsed =
-                        Signature::parse(block.slice_ref(reader.bytes()?)).ok_or_else(|| invalid(start, "sig", "not a signature"))?;
+                    let parsed = Signature::parse(block.slice_ref(reader.bytes()?))
+                        .ok_or_else(|| invalid(start, "sig", "not a signature"))?;
                     reader.set("sig", &mut signature, parsed)?;
                 }
                 _ => return Ok(false),
@@ -215,12 +239,14 @@ impl Body {
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
         let (start, signed) = outcome.ok_or_else(|| missing("ocm"))?;
         let signature = signature.ok_or_else(|| missing("sig"))?;
-        Self::read_ocm(block.slice_ref(signed), signature).map_err(|e| Reader::error_at(start + e.offset, e.problem))
+        Self::read_ocm(block.slice_ref(signed), signature)
+            .map_err(|e| Reader::error_at(start + e.offset, e.problem))
     }
 
     fn read_ocm(signed: Bytes, signature: Signature) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(&signed);
-        let (mut ran, mut out, mut effects, mut issuer, mut proofs, mut meta) = (None, None, None, None, None, None);
+        let (mut ran, mut out, mut effects, mut issuer, mut proofs, mut meta) =
+            (None, None, None, None, None, None);
         reader.fields(|reader, key| {
             let start = reader.offset();
             match key {
@@ -229,20 +255,31 @@ impl Body {
                     reader.set("fx", &mut effects, value)?;
                 }
                 b"iss" => {
-                    let did = reader.text()?.parse().map_err(|e: Error| invalid(start, "iss", e.to_string()))?;
+                    let did = reader
+                        .text()?
+                        .parse()
+                        .map_err(|e: Error| invalid(start, "iss", e.to_string()))?;
                     reader.set("iss", &mut issuer, did)?;
                 }
                 b"out" => {
                     let ok = match (reader.map()?, reader.text()?) {
                         (1, "ok") => true,
                         (1, "error") => false,
-                        _ => return Err(invalid(start, "out", "neither just \"ok\" nor just \"error\"")),
+                        _ => {
+                            return Err(invalid(
+                                start,
+                                "out",
+                                "neither just \"ok\" nor just \"error\"",
+                            ));
+                        }
                     };
                     let value = signed.slice_ref(reader.raw()?);
                     reader.set("out", &mut out, (ok, value))?;
                 }
                 b"prf" => {
-                    let items = (0..reader.list()?).map(|_| reader.link()).collect::<Result<_, _>>()?;
+                    let items = (0..reader.list()?)
+                        .map(|_| reader.link())
+                        .collect::<Result<_, _>>()?;
                     reader.set("prf", &mut proofs, items)?;
                 }
                 b"ran" => {
@@ -266,13 +303,22 @@ impl Body {
         Ok(Self {
             ran: ran.ok_or_else(|| missing("ran"))?,
             ok,
-            outcome: Lazy::new(out, if ok { |value| Outcome::Ok(any(value)) } else { |value| Outcome::Error(any(value)) }),
+            outcome: Lazy::new(
+                out,
+                if ok {
+                    |value| Outcome::Ok(any(value))
+                } else {
+                    |value| Outcome::Error(any(value))
+                },
+            ),
             effects: effects.ok_or_else(|| missing("fx"))?,
             issuer,
             proofs: proofs.ok_or_else(|| missing("prf"))?,
-            meta: Lazy::new(meta.ok_or_else(|| missing("meta"))?, |value| match any(value) {
-                Ipld::Map(map) => map,
-                _ => BTreeMap::new(),
+            meta: Lazy::new(meta.ok_or_else(|| missing("meta"))?, |value| {
+                match any(value) {
+                    Ipld::Map(map) => map,
+                    _ => BTreeMap::new(),
+                }
             }),
             signature,
             signed,
@@ -287,7 +333,9 @@ impl Effects {
         reader.fields(|reader, key| {
             match key {
                 b"fork" => {
-                    let links = (0..reader.list()?).map(|_| reader.link()).collect::<Result<_, _>>()?;
+                    let links = (0..reader.list()?)
+                        .map(|_| reader.link())
+                        .collect::<Result<_, _>>()?;
                     reader.set("fork", &mut fork, links)?;
                 }
                 b"join" => {
@@ -298,7 +346,10 @@ impl Effects {
             }
             Ok(true)
         })?;
-        Ok(Self { fork: fork.ok_or(Reader::error_at(start, Problem::MissingField("fork")))?, join })
+        Ok(Self {
+            fork: fork.ok_or(Reader::error_at(start, Problem::MissingField("fork")))?,
+            join,
+        })
     }
 }
 
@@ -308,7 +359,13 @@ fn any(value: &[u8]) -> Ipld {
 }
 
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
-    Reader::error_at(start, Problem::Field { field, reason: reason.into() })
+    Reader::error_at(
+        start,
+        Problem::Field {
+            field,
+            reason: reason.into(),
+        },
+    )
 }
 
 impl fmt::Display for Receipt {
@@ -325,7 +382,11 @@ impl fmt::Display for Receipt {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("cid", &self.0.cid.to_string()).field("form", &self.0.form).field("body", &self.0.body).finish()
+        f.debug_struct("Receipt")
+            .field("cid", &self.0.cid.to_string())
+            .field("form", &self.0.form)
+            .field("body", &self.0.body)
+            .finish()
     }
 }
 

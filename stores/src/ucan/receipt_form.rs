@@ -10,14 +10,20 @@ use super::receipt::TAG;
 pub enum ReceiptForm {
     /// As in the receipt store: the root is the receipt itself.
     Store,
-    /// As in the journal and on the wire: the root is a block `{"ucan/receipt@0.9.1": link}`, which comes last.
+    /// As in the journal and on the wire: the root is a block `{"ucan/receipt@0.9.1": link}`, which
+    /// comes last.
     Archive,
 }
 
 impl ReceiptForm {
-    /// An archive of this form with these blocks, in their order; blocks of the other form's are left out.
+    /// An archive of this form with these blocks, in their order; blocks of the other form's are
+    /// left out.
     pub(super) fn archive(self, receipt: &Cid, blocks: &[(Cid, Bytes)]) -> Bytes {
-        let mut blocks: Vec<_> = blocks.iter().filter(|(_, block)| variant(block, TAG) != Some(*receipt)).cloned().collect();
+        let mut blocks: Vec<_> = blocks
+            .iter()
+            .filter(|(_, block)| variant(block, TAG) != Some(*receipt))
+            .cloned()
+            .collect();
         let root = match self {
             Self::Store => *receipt,
             Self::Archive => {

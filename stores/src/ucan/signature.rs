@@ -5,7 +5,8 @@ use ed25519_dalek::{Verifier, VerifyingKey};
 
 use crate::Did;
 
-/// A signature as UCANs carry it: the varint code of its algorithm, the varint of its length, and its bytes.
+/// A signature as UCANs carry it: the varint code of its algorithm, the varint of its length, and
+/// its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     bytes: Bytes,
@@ -51,13 +52,18 @@ impl Signature {
     pub(super) fn parse(bytes: Bytes) -> Option<Self> {
         let (code, rest) = varint(&bytes)?;
         let (len, raw) = varint(rest)?;
-        let (code, raw) = (usize::try_from(len).ok()? == raw.len()).then_some((code, bytes.len() - raw.len()))?;
+        let (code, raw) =
+            (usize::try_from(len).ok()? == raw.len()).then_some((code, bytes.len() - raw.len()))?;
         Some(Self { bytes, code, raw })
     }
 
     pub(super) fn ed25519(raw: &[u8; 64]) -> Self {
         let bytes = Bytes::from([&[0xed, 0xa1, 0x03, 64][..], raw].concat());
-        Self { bytes, code: EDDSA, raw: 4 }
+        Self {
+            bytes,
+            code: EDDSA,
+            raw: 4,
+        }
     }
 
     /// All of it: code, length and signature.
@@ -79,24 +85,42 @@ impl Signature {
     }
 
     /// Whether it is `issuer`'s over `message`.
-    pub(super) fn verify(&self, issuer: Option<&Did>, given: Option<&Did>, message: &[u8]) -> Result<(), SignatureError> {
+    pub(super) fn verify(
+        &self,
+        issuer: Option<&Did>,
+        given: Option<&Did>,
+        message: &[u8],
+    ) -> Result<(), SignatureError> {
         let key = match (issuer, given) {
             (Some(issuer), Some(given)) if issuer.method() == "key" && issuer != given => {
-                return Err(SignatureError::OtherKey { issuer: issuer.clone() });
+                return Err(SignatureError::OtherKey {
+                    issuer: issuer.clone(),
+                });
             }
             (_, Some(given)) => given,
             (Some(issuer), None) if issuer.method() == "key" => issuer,
-            (Some(issuer), None) => return Err(SignatureError::KeyNeeded { issuer: issuer.clone() }),
+            (Some(issuer), None) => {
+                return Err(SignatureError::KeyNeeded {
+                    issuer: issuer.clone(),
+                });
+            }
             (None, None) => return Err(SignatureError::NoIssuer),
         };
-        let bytes = key.ed25519().ok_or_else(|| SignatureError::Algorithm(format!("the key {key}")))?;
+        let bytes = key
+            .ed25519()
+            .ok_or_else(|| SignatureError::Algorithm(format!("the key {key}")))?;
         if self.code != EDDSA {
-            return Err(SignatureError::Algorithm(format!("the signature algorithm {:#x}", self.code)));
+            return Err(SignatureError::Algorithm(format!(
+                "the signature algorithm {:#x}",
+                self.code
+            )));
         }
         let wrong = || SignatureError::Wrong { key: key.clone() };
         let signature = self.raw().try_into().map_err(|_| wrong())?;
         let verifying = VerifyingKey::from_bytes(bytes).map_err(|_| wrong())?;
-        verifying.verify(message, &ed25519_dalek::Signature::from_bytes(signature)).map_err(|_| wrong())
+        verifying
+            .verify(message, &ed25519_dalek::Signature::from_bytes(signature))
+            .map_err(|_| wrong())
     }
 }
 

@@ -1,11 +1,14 @@
-//! Every decoder of records, with what must hold of it for any bytes. The property tests and the fuzz targets run the same.
+//! Every decoder of records, with what must hold of it for any bytes. The property tests and the
+//! fuzz targets run the same.
 
 use bytes::Bytes;
 use storehouse_genericstore::car::{Archive, CarLimits, CarReader, dag_cbor_cid_of};
 use storehouse_genericstore::dag_cbor::{Problem, Reader, Writer};
 use storehouse_genericstore::leveldb::Database;
 use storehouse_genericstore::{Cbor, Codec, DagCbor, Json};
-use storehouse_stores::{Acceptance, Allocation, Consolidation, Delegation, Did, Ipld, Receipt, ReceiptForm};
+use storehouse_stores::{
+    Acceptance, Allocation, Consolidation, Delegation, Did, Ipld, Receipt, ReceiptForm,
+};
 
 /// A decoder by name.
 pub(crate) type Decoder = (&'static str, fn(&[u8]));
@@ -39,7 +42,9 @@ fn did_bytes(data: &[u8]) {
 }
 
 fn did_text(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(did) = text.parse::<Did>() {
         assert_eq!(did.to_string(), text);
         same_did(&did);
@@ -50,17 +55,24 @@ fn same_did(did: &Did) {
     let text = did.to_string();
     assert_eq!(text.parse::<Did>().unwrap(), *did);
     assert_eq!(Did::from_bytes(did.as_bytes()).unwrap(), *did);
-    assert!(!text.contains('/') && storehouse_objectstore::Key::new(&text).is_ok(), "{text}");
+    assert!(
+        !text.contains('/') && storehouse_objectstore::Key::new(&text).is_ok(),
+        "{text}"
+    );
 }
 
-/// Decoded and written again it is canonical: read again it is the same, and written once more the same bytes. What is passed over is judged alike.
+/// Decoded and written again it is canonical: read again it is the same, and written once more the
+/// same bytes. What is passed over is judged alike.
 fn dag_cbor(data: &[u8]) {
     let (mut reader, mut passed) = (Reader::new(data), Reader::new(data));
     let value = match (reader.ipld(), passed.raw()) {
         (Ok(value), Ok(_)) => value,
         (Err(one), Err(other)) => {
-            // A key that comes twice is noticed by one before what follows it is read, and by the other after.
-            let twice = [&one, &other].iter().any(|e| matches!(e.problem, Problem::Duplicate(_)));
+            // A key that comes twice is noticed by one before what follows it is read, and by the
+            // other after.
+            let twice = [&one, &other]
+                .iter()
+                .any(|e| matches!(e.problem, Problem::Duplicate(_)));
             assert!(one == other || twice, "{one:?} {other:?}");
             return;
         }
@@ -109,7 +121,9 @@ fn consolidation(data: &[u8]) {
 }
 
 fn delegation(data: &[u8]) {
-    let Ok(record) = Delegation::decode(Bytes::copy_from_slice(data)) else { return };
+    let Ok(record) = Delegation::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
     assert_eq!(record.as_bytes(), data);
     assert_eq!(record.to_text().parse::<Delegation>().unwrap(), record);
     let _ = record.verify_signature(None);
@@ -124,7 +138,8 @@ fn ucan_block(data: &[u8]) {
     delegation(&ucan_archive(data));
 }
 
-/// An archive of a UCAN with this block, whose hashes are right: else hardly any bytes would come that far.
+/// An archive of a UCAN with this block, whose hashes are right: else hardly any bytes would come
+/// that far.
 pub(crate) fn ucan_archive(data: &[u8]) -> Bytes {
     let block = (dag_cbor_cid_of(data), Bytes::copy_from_slice(data));
     let mut writer = Writer::default();
@@ -133,7 +148,9 @@ pub(crate) fn ucan_archive(data: &[u8]) -> Bytes {
     writer.link(&block.0);
     let variant = Bytes::from(writer.into_bytes());
     let root = dag_cbor_cid_of(&variant);
-    Archive::build(vec![root], vec![block, (root, variant)]).as_bytes().clone()
+    Archive::build(vec![root], vec![block, (root, variant)])
+        .as_bytes()
+        .clone()
 }
 
 /// The same for a receipt's block.
@@ -144,25 +161,34 @@ fn receipt_block(data: &[u8]) {
 /// An archive of a receipt with this block.
 pub(crate) fn receipt_archive(data: &[u8]) -> Bytes {
     let cid = dag_cbor_cid_of(data);
-    Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))]).as_bytes().clone()
+    Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))])
+        .as_bytes()
+        .clone()
 }
 
 fn delegation_text(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(record) = text.parse::<Delegation>() {
         assert_eq!(record.to_text().parse::<Delegation>().unwrap(), record);
     }
 }
 
 fn receipt(data: &[u8]) {
-    let Ok(record) = Receipt::decode(Bytes::copy_from_slice(data)) else { return };
+    let Ok(record) = Receipt::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
     assert_eq!(record.in_form(record.form()), data);
     let other = match record.form() {
         ReceiptForm::Store => ReceiptForm::Archive,
         ReceiptForm::Archive => ReceiptForm::Store,
     };
     let converted = Receipt::decode(record.in_form(other)).unwrap();
-    assert_eq!((converted.form(), converted.cid(), converted.ran()), (other, record.cid(), record.ran()));
+    assert_eq!(
+        (converted.form(), converted.cid(), converted.ran()),
+        (other, record.cid(), record.ran())
+    );
     let _ = record.verify_signature(None);
     let _ = record.invocation();
     let _ = format!("{record} {record:?}");
@@ -170,7 +196,11 @@ fn receipt(data: &[u8]) {
 
 /// Both readers say the same, and what is read and archived again is the same bytes.
 fn car(data: &[u8]) {
-    let limits = CarLimits { header: 1 << 10, section: 1 << 16, blocks: 64 };
+    let limits = CarLimits {
+        header: 1 << 10,
+        section: 1 << 16,
+        blocks: 64,
+    };
     let whole = Archive::parse(Bytes::copy_from_slice(data), limits);
     let streamed = CarReader::new(data, limits).and_then(|mut reader| {
         let roots = reader.roots().to_vec();
@@ -182,10 +212,16 @@ fn car(data: &[u8]) {
     });
     match (whole, streamed) {
         (Ok(archive), Ok((roots, blocks))) => {
-            assert_eq!((archive.roots(), archive.blocks()), (&roots[..], &blocks[..]));
+            assert_eq!(
+                (archive.roots(), archive.blocks()),
+                (&roots[..], &blocks[..])
+            );
             assert_eq!(Archive::build(roots, blocks).as_bytes(), data);
         }
-        (Err(a), Err(b)) => assert_eq!((a.offset, a.problem.to_string()), (b.offset, b.problem.to_string())),
+        (Err(a), Err(b)) => assert_eq!(
+            (a.offset, a.problem.to_string()),
+            (b.offset, b.problem.to_string())
+        ),
         (a, b) => panic!("{a:?} {b:?}"),
     }
 }
@@ -216,7 +252,11 @@ fn leveldb_table(data: &[u8]) {
 /// The bytes as a record, of a log and of a manifest, with the right checksum.
 fn leveldb_record(data: &[u8]) {
     // What fits into the first block, behind a head of 7 bytes.
-    database(&chunk(&data[..data.len().min((32 << 10) - 7)]), &[], "000003.record");
+    database(
+        &chunk(&data[..data.len().min((32 << 10) - 7)]),
+        &[],
+        "000003.record",
+    );
 }
 
 /// The bytes as a block of a table, and as its index, with the right checksums.
@@ -228,9 +268,17 @@ fn leveldb_block(data: &[u8]) {
 pub(crate) fn write_database(dir: &std::path::Path, log: &[u8], table: &[u8]) {
     std::fs::create_dir_all(dir).unwrap();
     // A manifest that names log 3 and the table 5 in level 0.
-    let edit =
-        [&[1, 26][..], b"leveldb.BytewiseComparator", &[2, 3, 9, 0], if table.is_empty() { &[] } else { &[7, 0, 5, 9, 1, b'a', 1, b'z'] }]
-            .concat();
+    let edit = [
+        &[1, 26][..],
+        b"leveldb.BytewiseComparator",
+        &[2, 3, 9, 0],
+        if table.is_empty() {
+            &[]
+        } else {
+            &[7, 0, 5, 9, 1, b'a', 1, b'z']
+        },
+    ]
+    .concat();
     std::fs::write(dir.join("CURRENT"), "MANIFEST-000001\n").unwrap();
     std::fs::write(dir.join("MANIFEST-000001"), chunk(&edit)).unwrap();
     std::fs::write(dir.join("000003.log"), log).unwrap();
@@ -268,27 +316,53 @@ pub(crate) fn table(kind: u8, block: &[u8]) -> Vec<u8> {
         varint(size, &mut handle);
         handle
     };
-    let trailer = |kind: u8, block: &[u8]| [&[kind][..], &masked_crc([block, &[kind]]).to_le_bytes()].concat();
+    let trailer = |kind: u8, block: &[u8]| {
+        [&[kind][..], &masked_crc([block, &[kind]]).to_le_bytes()].concat()
+    };
     let handle_of_block = handle(0, block.len());
     // One entry, for all keys up to "zzz", and one restart.
     let head = [0, 11, handle_of_block.len() as u8];
-    let index = [&head[..], b"zzz", &[1, 1, 0, 0, 0, 0, 0, 0], &handle_of_block, &[0, 0, 0, 0, 1, 0, 0, 0]].concat();
+    let index = [
+        &head[..],
+        b"zzz",
+        &[1, 1, 0, 0, 0, 0, 0, 0],
+        &handle_of_block,
+        &[0, 0, 0, 0, 1, 0, 0, 0],
+    ]
+    .concat();
     let mut footer = [vec![0, 0], handle(block.len() + 5, index.len())].concat();
     footer.resize(40, 0);
     footer.extend_from_slice(&0xdb47_7524_8b80_fb57_u64.to_le_bytes());
-    [block, &trailer(kind, block), &index, &trailer(0, &index), &footer].concat()
+    [
+        block,
+        &trailer(kind, block),
+        &index,
+        &trailer(0, &index),
+        &footer,
+    ]
+    .concat()
 }
 
 fn read_all(dir: &std::path::Path) {
-    let Ok(database) = Database::open(dir) else { return };
-    let Ok(records) = database.records() else { return };
+    let Ok(database) = Database::open(dir) else {
+        return;
+    };
+    let Ok(records) = database.records() else {
+        return;
+    };
     let keys: Vec<_> = records.map_while(Result::ok).map(|(key, _)| key).collect();
     assert!(keys.is_sorted_by(|a, b| a < b));
 }
 
 /// A record of a log in one chunk, with its checksum.
 fn chunk(record: &[u8]) -> Vec<u8> {
-    [&masked_crc([&[1], record]).to_le_bytes()[..], &(record.len() as u16).to_le_bytes(), &[1], record].concat()
+    [
+        &masked_crc([&[1], record]).to_le_bytes()[..],
+        &(record.len() as u16).to_le_bytes(),
+        &[1],
+        record,
+    ]
+    .concat()
 }
 
 fn masked_crc(parts: [&[u8]; 2]) -> u32 {
@@ -296,7 +370,11 @@ fn masked_crc(parts: [&[u8]; 2]) -> u32 {
     for byte in parts.concat() {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0x82f6_3b78 };
+            crc = if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                crc >> 1 ^ 0x82f6_3b78
+            };
         }
     }
     (!crc).rotate_right(15).wrapping_add(0xa282_ead8)

@@ -45,5 +45,10 @@ pub(crate) fn records(kind: &str) -> Vec<(Bytes, Value)> {
 /// Key and SHA-256 of every record in a list of `leveldb.json` or `s3.json`.
 pub(crate) fn listed(file: &str, name: &str) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    json(file)[name].as_array().unwrap().iter().map(|record| (text(&record["key"]), text(&record["sha256"]))).collect()
+    json(file)[name]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| (text(&record["key"]), text(&record["sha256"])))
+        .collect()
 }

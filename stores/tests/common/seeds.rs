@@ -19,9 +19,16 @@ impl Numbers {
 /// Good inputs of a decoder, from the vectors in `dir`.
 pub(crate) fn seeds(dir: &Path, decoder: &str) -> Vec<Vec<u8>> {
     let files = |folder: &str| {
-        let mut files: Vec<_> = std::fs::read_dir(dir.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(dir.join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.sort();
-        files.into_iter().filter(|path| path.is_file()).map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>()
+        files
+            .into_iter()
+            .filter(|path| path.is_file())
+            .map(|path| std::fs::read(path).unwrap())
+            .collect::<Vec<_>>()
     };
     let one = |path: &str| vec![std::fs::read(dir.join(path)).unwrap()];
     match decoder {
@@ -66,11 +73,22 @@ pub(crate) fn seeds(dir: &Path, decoder: &str) -> Vec<Vec<u8>> {
 /// All blocks of these archives.
 fn blocks(archives: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     use storehouse_genericstore::car::{Archive, CarLimits};
-    let archives = archives.into_iter().map(|archive| Archive::parse(archive.into(), CarLimits::default()).unwrap());
-    archives.flat_map(|archive| archive.blocks().iter().map(|(_, block)| block.to_vec()).collect::<Vec<_>>()).collect()
+    let archives = archives
+        .into_iter()
+        .map(|archive| Archive::parse(archive.into(), CarLimits::default()).unwrap());
+    archives
+        .flat_map(|archive| {
+            archive
+                .blocks()
+                .iter()
+                .map(|(_, block)| block.to_vec())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
-/// An input made from a good one: bits flipped, bytes replaced, removed, repeated or put in, cut off, or lengths made absurd; or no relation of it.
+/// An input made from a good one: bits flipped, bytes replaced, removed, repeated or put in, cut
+/// off, or lengths made absurd; or no relation of it.
 pub(crate) fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
     if numbers.below(16) == 0 {
         let len = numbers.below(64);
@@ -86,7 +104,20 @@ pub(crate) fn mutated(numbers: &mut Numbers, seeds: &[Vec<u8>]) -> Vec<u8> {
             3 if !data.is_empty() => drop(data.remove(at)),
             4 => data.insert(at, numbers.below(256) as u8),
             // A length of many bytes, in CBOR's and in varint's form.
-            5 => drop(data.splice(at..at, [[0x5b, 0x7b, 0x9b, 0xbb][numbers.below(4)], 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff])),
+            5 => drop(data.splice(
+                at..at,
+                [
+                    [0x5b, 0x7b, 0x9b, 0xbb][numbers.below(4)],
+                    0,
+                    0,
+                    0,
+                    0x7f,
+                    0xff,
+                    0xff,
+                    0xff,
+                    0xff,
+                ],
+            )),
             6 => drop(data.splice(at..at, [0xff, 0xff, 0xff, 0xff, 0x7f])),
             _ => {
                 let end = (at + numbers.below(40)).min(data.len());

@@ -1,4 +1,5 @@
-//! A power failure at any moment: what was acknowledged is there, whole, and nothing that was never put.
+//! A power failure at any moment: what was acknowledged is there, whole, and nothing that was never
+//! put.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -43,9 +44,14 @@ async fn write(store: Datastore, disk: Arc<SimDisk>, writer: u64, histories: Arc
         let written = value(number, step, &mut noise);
         let changes = match noise.below(4) {
             0 => {
-                let batch = Batch::new().put(key(number), written.clone()).put(key(number + 1), written.clone());
+                let batch = Batch::new()
+                    .put(key(number), written.clone())
+                    .put(key(number + 1), written.clone());
                 store.batch(batch).await.unwrap();
-                vec![(key(number), Some(written.clone())), (key(number + 1), Some(written))]
+                vec![
+                    (key(number), Some(written.clone())),
+                    (key(number + 1), Some(written)),
+                ]
             }
             1 => {
                 store.delete(&key(number)).await.unwrap();
@@ -59,18 +65,35 @@ async fn write(store: Datastore, disk: Arc<SimDisk>, writer: u64, histories: Arc
         let acknowledged = disk.moment();
         let mut histories = histories.lock().unwrap();
         for (key, value) in changes {
-            histories.entry(key).or_default().push(Written { value, began, acknowledged });
+            histories.entry(key).or_default().push(Written {
+                value,
+                began,
+                acknowledged,
+            });
         }
     }
 }
 
-/// The index of the version that is there must be that of the last acknowledged write or a later one.
+/// The index of the version that is there must be that of the last acknowledged write or a later
+/// one.
 fn assert_kept(histories: &History, key: &Key, there: Option<&Bytes>, moment: usize) {
     let history = &histories[key];
-    let acknowledged = history.iter().rposition(|written| written.acknowledged <= moment);
-    let possible = history.iter().skip(acknowledged.unwrap_or(0)).filter(|written| written.began <= moment).map(|written| &written.value);
+    let acknowledged = history
+        .iter()
+        .rposition(|written| written.acknowledged <= moment);
+    let possible = history
+        .iter()
+        .skip(acknowledged.unwrap_or(0))
+        .filter(|written| written.began <= moment)
+        .map(|written| &written.value);
     let nothing_yet = acknowledged.is_none().then_some(&None);
-    let brief = |value: &Option<Bytes>| value.as_ref().map(|value| String::from_utf8_lossy(value).trim_end_matches('.').to_owned());
+    let brief = |value: &Option<Bytes>| {
+        value.as_ref().map(|value| {
+            String::from_utf8_lossy(value)
+                .trim_end_matches('.')
+                .to_owned()
+        })
+    };
     let possible: Vec<_> = possible.chain(nothing_yet).collect();
     assert!(
         possible.iter().any(|value| value.as_ref() == there),
@@ -86,8 +109,16 @@ fn workload() -> (Arc<SimDisk>, History) {
     let histories = Arc::new(Mutex::new(History::new()));
     runtime().block_on(async {
         let store = open(&disk, SMALL).unwrap();
-        let tasks: Vec<_> =
-            (0..WRITERS).map(|i| tokio::spawn(write(store.clone(), Arc::clone(&disk), i, Arc::clone(&histories)))).collect();
+        let tasks: Vec<_> = (0..WRITERS)
+            .map(|i| {
+                tokio::spawn(write(
+                    store.clone(),
+                    Arc::clone(&disk),
+                    i,
+                    Arc::clone(&histories),
+                ))
+            })
+            .collect();
         for task in tasks {
             task.await.unwrap();
         }
@@ -99,7 +130,8 @@ fn workload() -> (Arc<SimDisk>, History) {
 
 fn survives(disk: &Arc<SimDisk>, histories: &History, moment: usize) {
     runtime().block_on(async {
-        let store = open(disk, SMALL).unwrap_or_else(|e| panic!("after a crash at {moment}: {e:?}"));
+        let store =
+            open(disk, SMALL).unwrap_or_else(|e| panic!("after a crash at {moment}: {e:?}"));
         for key in histories.keys() {
             let there = match store.read(key, 1 << 20).await {
                 Ok(there) => Some(there),
@@ -126,9 +158,17 @@ fn power_fails_at_any_moment() {
     let mut noise = Noise(7);
     for crash in 0..CRASHES {
         let moment = noise.below(end as u64 + 1) as usize;
-        survives(&Arc::new(disk.after_crash(moment, &mut noise, crash % 4 == 0)), &histories, moment);
+        survives(
+            &Arc::new(disk.after_crash(moment, &mut noise, crash % 4 == 0)),
+            &histories,
+            moment,
+        );
     }
-    survives(&Arc::new(disk.after_crash(end, &mut noise, true)), &histories, end);
+    survives(
+        &Arc::new(disk.after_crash(end, &mut noise, true)),
+        &histories,
+        end,
+    );
 }
 
 /// Crashing while the store is opened after a crash, and again.
@@ -143,7 +183,11 @@ fn power_fails_while_recovering() {
         runtime().block_on(async { open(&crashed, SMALL).unwrap().close().await.unwrap() });
         for _ in 0..6 {
             let second = noise.below(crashed.moment() as u64 + 1) as usize;
-            survives(&Arc::new(crashed.after_crash(second, &mut noise, false)), &histories, first);
+            survives(
+                &Arc::new(crashed.after_crash(second, &mut noise, false)),
+                &histories,
+                first,
+            );
         }
     }
 }

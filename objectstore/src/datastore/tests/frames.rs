@@ -41,14 +41,17 @@ fn log_of(groups: &[Vec<u8>]) -> (Arc<SimDisk>, Vec<u64>) {
 
 fn replayed(disk: &SimDisk, until: Option<u64>) -> Result<Vec<Bytes>, Fault> {
     let mut values = Vec::new();
-    log::replay(disk, ORIGIN, until, None, &mut |entry: Entry| values.push(Bytes::copy_from_slice(entry.value())))?;
+    log::replay(disk, ORIGIN, until, None, &mut |entry: Entry| {
+        values.push(Bytes::copy_from_slice(entry.value()))
+    })?;
     Ok(values)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Cut anywhere, the newest log gives the groups that are whole; one that another log follows says that something is missing.
+    /// Cut anywhere, the newest log gives the groups that are whole; one that another log follows
+    /// says that something is missing.
     #[test]
     fn a_cut_log(groups in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..700), 1..8), cut in any::<prop::sample::Index>()) {
         let (disk, ends) = log_of(&groups);
@@ -102,7 +105,8 @@ proptest! {
         let _ = Entry::at(&bytes, 0).map(|entry| (entry.verified(), entry.key().len(), entry.value().len(), entry.metadata()));
     }
 
-    /// A block finds each of its keys, and where others would be: many that begin alike, behind what all share.
+    /// A block finds each of its keys, and where others would be: many that begin alike, behind
+    /// what all share.
     #[test]
     fn a_search_in_a_block(
         shared in prop::collection::vec(prop::sample::select(b"ab".to_vec()), 0..3),
@@ -154,15 +158,26 @@ proptest! {
     }
 }
 
-/// A file of random bytes, or none at all, in a table's place: every read is an error, and none panics.
+/// A file of random bytes, or none at all, in a table's place: every read is an error, and none
+/// panics.
 #[test]
 fn a_table_that_is_none() {
     let disk = SimDisk::default();
-    let id = TableId { number: 3, len: 5000, entries: 10 };
+    let id = TableId {
+        number: 3,
+        len: 5000,
+        entries: 10,
+    };
     assert!(matches!(Table::open(&disk, 77, id), Err(Fault::Io(..))));
-    disk.create(&file_name(3)).unwrap().write(&super::noise::Noise(1).bytes(5000), 0).unwrap();
+    disk.create(&file_name(3))
+        .unwrap()
+        .write(&super::noise::Noise(1).bytes(5000), 0)
+        .unwrap();
     let table = Table::open(&disk, 77, id).unwrap();
     assert!(table.damage.is_some());
     let cache = super::super::cache::Cache::new(1 << 20);
-    assert!(matches!(table.get(b"key", &cache, super::super::table::Wait::Allowed), Err(Fault::Damaged(_))));
+    assert!(matches!(
+        table.get(b"key", &cache, super::super::table::Wait::Allowed),
+        Err(Fault::Damaged(_))
+    ));
 }

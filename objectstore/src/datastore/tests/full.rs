@@ -29,7 +29,10 @@ fn a_full_disk() {
                 match store.write(&key(number), value(number)).await {
                     Ok(_) => acknowledged.push(number),
                     Err(e) => {
-                        assert!(e.is_transient() && e.is_full(), "with room for {room}: {e:?}");
+                        assert!(
+                            e.is_transient() && e.is_full(),
+                            "with room for {room}: {e:?}"
+                        );
                         failures += 1;
                         if failures > 20 {
                             break;
@@ -39,11 +42,18 @@ fn a_full_disk() {
             }
             assert!(failures > 0, "with room for {room} bytes nothing failed");
             // Reads go on while the disk is full, and after a crash all is there.
-            let crashed = Arc::new(disk.after_crash(disk.moment(), &mut super::noise::Noise(1), true));
+            let crashed =
+                Arc::new(disk.after_crash(disk.moment(), &mut super::noise::Noise(1), true));
             let recovered = open(&crashed, SMALL).unwrap();
             for number in &acknowledged {
-                assert_eq!(store.read(&key(*number), 2000).await.unwrap(), value(*number));
-                assert_eq!(recovered.read(&key(*number), 2000).await.unwrap(), value(*number));
+                assert_eq!(
+                    store.read(&key(*number), 2000).await.unwrap(),
+                    value(*number)
+                );
+                assert_eq!(
+                    recovered.read(&key(*number), 2000).await.unwrap(),
+                    value(*number)
+                );
             }
             recovered.close().await.unwrap();
             disk.limit(None);
@@ -55,7 +65,10 @@ fn a_full_disk() {
             store.close().await.unwrap();
             let store = open(&disk, SMALL).unwrap();
             for number in &acknowledged {
-                assert_eq!(store.read(&key(*number), 2000).await.unwrap(), value(*number));
+                assert_eq!(
+                    store.read(&key(*number), 2000).await.unwrap(),
+                    value(*number)
+                );
             }
             assert!(store.check().await.unwrap().is_sound());
             store.close().await.unwrap();

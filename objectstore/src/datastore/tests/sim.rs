@@ -1,4 +1,5 @@
-//! A disk in memory that records all that is done to it, and can be had as a crash would have left it.
+//! A disk in memory that records all that is done to it, and can be had as a crash would have left
+//! it.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -26,8 +27,14 @@ struct State {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write { file: usize, at: usize, bytes: Vec<u8> },
-    Sync { file: usize },
+    Write {
+        file: usize,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Sync {
+        file: usize,
+    },
     Names(BTreeMap<String, usize>),
     SyncNames,
 }
@@ -53,16 +60,24 @@ impl SimDisk {
         self.lock().room = room;
     }
 
-    /// The disk as a power failure at `moment` leaves it. What was synced is there. Of what was not, some is, in whole or in part: chance decides. With
-    /// `losing` nothing of it is.
+    /// The disk as a power failure at `moment` leaves it. What was synced is there. Of what was
+    /// not, some is, in whole or in part: chance decides. With `losing` nothing of it is.
     pub(super) fn after_crash(&self, moment: usize, noise: &mut Noise, losing: bool) -> Self {
         let state = self.lock();
         let (mut names, mut files) = state.start.clone();
         files.resize(state.files.len(), Vec::new());
         let done = &state.history[..moment];
-        let synced_names = done.iter().rposition(|step| matches!(step, Step::SyncNames)).unwrap_or(0);
+        let synced_names = done
+            .iter()
+            .rposition(|step| matches!(step, Step::SyncNames))
+            .unwrap_or(0);
         // A journal keeps changes of names in order, and loses the end of them.
-        let kept_names = synced_names + if losing { 0 } else { noise.below((moment - synced_names) as u64 + 1) as usize };
+        let kept_names = synced_names
+            + if losing {
+                0
+            } else {
+                noise.below((moment - synced_names) as u64 + 1) as usize
+            };
         let mut synced = vec![0; state.files.len()];
         for (i, step) in done.iter().enumerate() {
             if let Step::Sync { file } = step {
@@ -73,7 +88,11 @@ impl SimDisk {
             match step {
                 Step::Names(changed) if i < kept_names => names.clone_from(changed),
                 Step::Write { file, at, bytes } => {
-                    let (kept, torn) = if i < synced[*file] { (true, false) } else { (!losing && noise.below(3) > 0, noise.below(2) == 0) };
+                    let (kept, torn) = if i < synced[*file] {
+                        (true, false)
+                    } else {
+                        (!losing && noise.below(3) > 0, noise.below(2) == 0)
+                    };
                     if kept {
                         let disk = &mut files[*file];
                         if disk.len() < at + bytes.len() {
@@ -101,13 +120,22 @@ impl SimDisk {
 
     fn of(names: BTreeMap<String, usize>, files: Vec<Vec<u8>>) -> Self {
         let start = (names.clone(), files.clone());
-        Self(Arc::new(Mutex::new(State { names, files, start, ..State::default() })))
+        Self(Arc::new(Mutex::new(State {
+            names,
+            files,
+            start,
+            ..State::default()
+        })))
     }
 
     /// The files by name, with their sizes.
     pub(super) fn sizes(&self) -> Vec<(String, usize)> {
         let state = self.lock();
-        state.names.iter().map(|(name, file)| (name.clone(), state.files[*file].len())).collect()
+        state
+            .names
+            .iter()
+            .map(|(name, file)| (name.clone(), state.files[*file].len()))
+            .collect()
     }
 
     /// Changes a file behind everybody's back.
@@ -121,7 +149,10 @@ impl SimDisk {
 impl Disk for SimDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = *self.lock().names.get(name).ok_or(ErrorKind::NotFound)?;
-        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            file,
+        }))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -130,7 +161,10 @@ impl Disk for SimDisk {
         let file = state.files.len() - 1;
         state.names.insert(name.to_owned(), file);
         state.note_names();
-        Ok(Arc::new(SimFile { disk: self.clone(), file }))
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            file,
+        }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -173,7 +207,9 @@ impl DiskFile for SimFile {
 
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         let state = self.disk.lock();
-        let bytes = state.files[self.file].get(at as usize..at as usize + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        let bytes = state.files[self.file]
+            .get(at as usize..at as usize + out.len())
+            .ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
@@ -187,8 +223,13 @@ impl DiskFile for SimFile {
         let mut state = self.disk.lock();
         let at = at as usize;
         let growth = (at + bytes.len()).saturating_sub(state.files[self.file].len());
-        let fits =
-            state.room.map_or(bytes.len(), |room| if growth > room { bytes.len() - (growth - room).min(bytes.len()) } else { bytes.len() });
+        let fits = state.room.map_or(bytes.len(), |room| {
+            if growth > room {
+                bytes.len() - (growth - room).min(bytes.len())
+            } else {
+                bytes.len()
+            }
+        });
         state.room = state.room.map(|room| room.saturating_sub(growth));
         let (bytes, cut) = (&bytes[..fits], fits < bytes.len());
         let file = &mut state.files[self.file];
@@ -196,12 +237,23 @@ impl DiskFile for SimFile {
             file.resize(at + fits, 0);
         }
         file[at..at + fits].copy_from_slice(bytes);
-        state.history.push(Step::Write { file: self.file, at, bytes: bytes.to_vec() });
-        if cut { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        state.history.push(Step::Write {
+            file: self.file,
+            at,
+            bytes: bytes.to_vec(),
+        });
+        if cut {
+            Err(ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.lock().history.push(Step::Sync { file: self.file });
+        self.disk
+            .lock()
+            .history
+            .push(Step::Sync { file: self.file });
         Ok(())
     }
 }

@@ -21,13 +21,23 @@ async fn filled() -> (Datastore, Arc<Core>) {
     let disk: Arc<dyn Disk> = Arc::new(sim::SimDisk::default());
     let (core, flushing) = open_on(disk, DatastoreOptions::default(), None).unwrap();
     let store = Datastore::new(Arc::clone(&core), "simulated".into(), flushing);
-    let put = |batch: Batch, number: u64| batch.put(Key::new(format!("{number:06}")).unwrap(), number.to_le_bytes().to_vec());
-    store.batch((0..RECORDS).fold(Batch::new(), put)).await.unwrap();
+    let put = |batch: Batch, number: u64| {
+        batch.put(
+            Key::new(format!("{number:06}")).unwrap(),
+            number.to_le_bytes().to_vec(),
+        )
+    };
+    store
+        .batch((0..RECORDS).fold(Batch::new(), put))
+        .await
+        .unwrap();
     (store, core)
 }
 
 fn keys_from(number: u64) -> Vec<String> {
-    (number..RECORDS).map(|number| format!("{number:06}")).collect()
+    (number..RECORDS)
+        .map(|number| format!("{number:06}"))
+        .collect()
 }
 
 #[test]
@@ -49,8 +59,13 @@ fn a_listing_reads_a_few_pages_ahead_and_no_further() {
         }
         assert!((1..=4).contains(&ahead), "{ahead} pages");
         // And gives all of them, in order, and what follows.
-        let rest: Vec<_> =
-            walk.map_ok(futures_util::stream::iter).try_flatten().map_ok(|entry| entry.key.to_string()).try_collect().await.unwrap();
+        let rest: Vec<_> = walk
+            .map_ok(futures_util::stream::iter)
+            .try_flatten()
+            .map_ok(|entry| entry.key.to_string())
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(rest, keys_from(RECORDS - rest.len() as u64));
         assert!(rest.len() as u64 > RECORDS - 100);
         store.close().await.unwrap();
@@ -74,7 +89,8 @@ fn a_long_listing_lets_other_tasks_go_on() {
         });
         // A spawned task, like the one that ticks: each is asked in its turn.
         let longest = tokio::spawn(async move {
-            let (mut walk, mut pages, mut longest, mut ticked) = (Walk::new(core, ListOptions::default()), 0, 0, 0);
+            let (mut walk, mut pages, mut longest, mut ticked) =
+                (Walk::new(core, ListOptions::default()), 0, 0, 0);
             while let Some(page) = walk.next().await {
                 page.unwrap();
                 // So that the next ones are always there.
@@ -87,7 +103,10 @@ fn a_long_listing_lets_other_tasks_go_on() {
         });
         let longest = longest.await.unwrap();
         // Eight, or twice as many if it is asked again before the other one.
-        assert!((1..=16).contains(&longest), "{longest} of some sixty pages without a pause");
+        assert!(
+            (1..=16).contains(&longest),
+            "{longest} of some sixty pages without a pause"
+        );
         ticking.abort();
         store.close().await.unwrap();
     });
@@ -109,25 +128,38 @@ fn a_listing_that_is_dropped_lets_go_of_the_store() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            tokio::time::timeout(Duration::from_secs(60), let_go).await.expect("somebody still reads");
+            tokio::time::timeout(Duration::from_secs(60), let_go)
+                .await
+                .expect("somebody still reads");
         }
     });
 }
 
 #[test]
 fn a_listing_whose_runtime_is_gone_says_so() {
-    let (own, other) = (runtime(), Builder::new_current_thread().enable_all().build().unwrap());
+    let (own, other) = (
+        runtime(),
+        Builder::new_current_thread().enable_all().build().unwrap(),
+    );
     let (_store, core) = own.block_on(filled());
-    let (mut walk, handle) = (Walk::new(core, ListOptions::default()), other.handle().clone());
+    let (mut walk, handle) = (
+        Walk::new(core, ListOptions::default()),
+        other.handle().clone(),
+    );
     other.block_on(walk.next()).unwrap().unwrap();
     other.shutdown_background();
     // If this waited for anything, it would do so for ever.
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let _in_it = handle.enter();
-        ended.send(futures_util::FutureExt::now_or_never(walk.collect::<Vec<_>>()))
+        ended.send(futures_util::FutureExt::now_or_never(
+            walk.collect::<Vec<_>>(),
+        ))
     });
-    let rest = end.recv_timeout(Duration::from_secs(60)).expect("an answer").expect("an end");
+    let rest = end
+        .recv_timeout(Duration::from_secs(60))
+        .expect("an answer")
+        .expect("an end");
     assert_eq!(rest.len(), 1);
     let error = rest.into_iter().next().unwrap().unwrap_err();
     assert!(error.to_string().contains("cut off"), "{error}");

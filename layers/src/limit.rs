@@ -1,0 +1,199 @@
+//! A store that does so much at once and no more.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
+
+use super::gate::{Gate, Slot, Turn};
+use storehouse_objectstore::{
+    Batch, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata,
+    Object, ObjectStore, PutOptions, PutResult, Result,
+};
+
+/// A store that does at most a number of operations at once; the others wait.
+///
+/// An operation counts while the inner store works on it, and does not while it waits on its caller
+/// (rule 13): not a put whose body has no bytes yet, a get whose body nobody reads, a listing left
+/// alone, a delete of many whose keys are still to come. So a put whose body is a get of the same
+/// store ends, also with a limit of one. Clones share the limit.
+#[derive(Clone, Debug)]
+pub struct LimitStore<S> {
+    inner: S,
+    gate: Arc<Gate>,
+}
+
+impl<S: ObjectStore> LimitStore<S> {
+    /// `inner`, doing at most `operations` at once; 0 is taken as 1.
+    pub fn new(inner: S, operations: usize) -> Self {
+        Self {
+            inner,
+            gate: Gate::new(operations.max(1)),
+        }
+    }
+
+    /// The store that is limited.
+    #[must_use]
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Runs a call that waits on nobody but the inner store.
+    async fn limited<T>(&self, call: impl Future<Output = T>) -> T {
+        let slot = Slot::new(&self.gate);
+        slot.acquire().await;
+        call.await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: ObjectStore> ObjectStore for LimitStore<S> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        // A body in memory makes nobody wait.
+        if body.as_bytes().is_some() {
+            return Box::pin(self.limited(self.inner.put(key, body, options)));
+        }
+        Box::pin(async move {
+            let slot = Slot::new(&self.gate);
+            slot.acquire().await;
+            let size = body.size();
+            let body = Body::from_stream(FromCaller::new(body, &slot));
+            self.inner
+                .put(key, size.into_iter().fold(body, Body::with_size), options)
+                .await
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(async move {
+            let object = self.limited(self.inner.get(key, options)).await?;
+            if object.body.as_bytes().is_some() {
+                return Ok(object);
+            }
+            let size = object.body.size();
+            let body = Body::from_stream(ToCaller::new(object.body, Slot::new(&self.gate)));
+            Ok(Object {
+                body: size.into_iter().fold(body, Body::with_size),
+                ..object
+            })
+        })
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        Box::pin(self.limited(self.inner.head(key)))
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.limited(self.inner.delete(key)))
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        let slot = Slot::new(&self.gate);
+        let gone = self.inner.delete_many(FromCaller::new(keys, &slot).boxed());
+        ToCaller::new(gone, slot).boxed()
+    }
+
+    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        ToCaller::new(self.inner.list(options), Slot::new(&self.gate)).boxed()
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.limited(self.inner.health()))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        self.inner.batches().map(|_| self as &dyn Batches)
+    }
+}
+
+impl<S: ObjectStore> Batches for LimitStore<S> {
+    fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>> {
+        Box::pin(async move {
+            match self.inner.batches() {
+                Some(batches) => self.limited(batches.batch(batch)).await,
+                // Nobody comes here: `batches` gives none either.
+                None => Ok(BatchResult::default()),
+            }
+        })
+    }
+}
+
+/// What the caller feeds into an operation: the operation's permit is given back before the
+/// caller's stream is polled, since that may need a permit itself, and is there again before what
+/// it gave is handed on.
+struct FromCaller<St: Stream> {
+    stream: St,
+    slot: Arc<Slot>,
+    turn: Turn,
+    /// What the caller gave, while the permit is waited for.
+    given: Option<Option<St::Item>>,
+}
+
+impl<St: Stream> FromCaller<St> {
+    fn new(stream: St, slot: &Arc<Slot>) -> Self {
+        Self {
+            stream,
+            slot: Arc::clone(slot),
+            turn: Turn::default(),
+            given: None,
+        }
+    }
+}
+
+impl<St: Stream + Unpin> Stream for FromCaller<St>
+where
+    St::Item: Unpin,
+{
+    type Item = St::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.given.is_none() {
+            this.slot.release();
+            this.given = Some(ready!(this.stream.poll_next_unpin(cx)));
+        }
+        ready!(this.slot.poll_acquire(&mut this.turn, cx));
+        Poll::Ready(this.given.take().flatten())
+    }
+}
+
+/// What an operation gives the caller: there is a permit while the inner store works on the next
+/// item, and none while it waits to be asked for one.
+struct ToCaller<St> {
+    stream: St,
+    slot: Arc<Slot>,
+    turn: Turn,
+}
+
+impl<St> ToCaller<St> {
+    fn new(stream: St, slot: Arc<Slot>) -> Self {
+        Self {
+            stream,
+            slot,
+            turn: Turn::default(),
+        }
+    }
+}
+
+impl<St: Stream + Unpin> Stream for ToCaller<St> {
+    type Item = St::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { stream, slot, turn } = self.get_mut();
+        ready!(slot.poll_acquire(turn, cx));
+        slot.poll_inner(cx, |cx| stream.poll_next_unpin(cx))
+    }
+}

@@ -1,0 +1,542 @@
+//! The suite fails where it should: stores that break one rule each, and the case that has to say
+//! so.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
+
+use storehouse_conformance::{Fixture, Pace, Profile};
+use storehouse_objectstore::{
+    Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key, ListOptions, Memory,
+    Metadata, Object, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutResult, Result,
+};
+
+/// What a store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    None,
+    DecodesKeys,
+    FoldsCase,
+    CommitsShortBodies,
+    ReadsOn,
+    WritesInPlace,
+    LeavesLitter,
+    SkipsPutsDuringPuts,
+    SkipsDeletes,
+    CreatesOver,
+    ChecksThenCreates,
+    PretendsNotToCreate,
+    ReplacesAnything,
+    IgnoresConditions,
+    TagsAllAlike,
+    ClampsRanges,
+    SaysPartIsWhole,
+    GivesHugePieces,
+    GivesEmptyPieces,
+    OpensWhenRead,
+    ListsTwice,
+    ListsByKeyInReverse,
+    ListsByPath,
+    ResumesAtTheKey,
+    ForgetsLimits,
+    ListsLargeValues,
+    ListsOtherValues,
+    FailsToDeleteTheMissing,
+    DropsSomeDeletes,
+    TakesAllKeysFirst,
+    LimitsWhileItWaits,
+    HoldsWholeBodies,
+    ForgetsWhenClosed,
+    OpensTwice,
+}
+
+#[derive(Clone, Debug)]
+struct Broken {
+    inner: Memory,
+    flaw: Flaw,
+    capabilities: Capabilities,
+    litter: Arc<Mutex<HashSet<String>>>,
+    writing: Arc<Mutex<HashSet<Key>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Broken {
+    fn new(flaw: Flaw) -> Self {
+        let capabilities = Capabilities {
+            create: flaw != Flaw::PretendsNotToCreate,
+            ..Capabilities::full()
+        };
+        let permits = Arc::new(Semaphore::new(4));
+        Self {
+            inner: Memory::new(),
+            flaw,
+            capabilities,
+            litter: Arc::default(),
+            writing: Arc::default(),
+            permits,
+        }
+    }
+
+    fn key(&self, key: &Key) -> Key {
+        match self.flaw {
+            Flaw::DecodesKeys => Key::new(key.as_str().replace("%3A", ":")).unwrap(),
+            Flaw::FoldsCase => Key::new(key.as_str().to_lowercase()).unwrap(),
+            _ => key.clone(),
+        }
+    }
+
+    async fn broken_put(
+        &self,
+        key: &Key,
+        mut body: Body,
+        mut options: PutOptions,
+    ) -> Result<PutResult> {
+        let declared = options.size.or(body.size());
+        match self.flaw {
+            Flaw::CommitsShortBodies => {
+                let mut all = BytesMut::new();
+                while let Some(Ok(piece)) = body.next().await {
+                    all.extend_from_slice(&piece);
+                }
+                return self
+                    .inner
+                    .put(
+                        key,
+                        all.freeze().into(),
+                        PutOptions {
+                            size: None,
+                            ..options
+                        },
+                    )
+                    .await;
+            }
+            Flaw::ReadsOn => {
+                let mut all = BytesMut::new();
+                while let (Some(piece), true) = (body.try_next().await?, all.len() < 20 << 20) {
+                    all.extend_from_slice(&piece);
+                }
+                body = Body::from_stream(stream::iter([Ok::<_, Error>(all.freeze())]));
+            }
+            Flaw::WritesInPlace if declared.is_some() => {
+                let mut all = BytesMut::new();
+                while let Some(piece) = body.try_next().await? {
+                    all.extend_from_slice(&piece);
+                    self.inner
+                        .put(key, all.clone().freeze().into(), PutOptions::default())
+                        .await?;
+                    tokio::task::yield_now().await;
+                }
+                body = Body::from_stream(stream::iter([Ok::<_, Error>(all.freeze())]));
+            }
+            Flaw::SkipsPutsDuringPuts => {
+                if !self.writing.lock().unwrap().insert(key.clone()) {
+                    return Ok(PutResult {
+                        etag: ETag::new("skipped"),
+                    });
+                }
+                tokio::task::yield_now().await;
+                let put = self.inner.put(key, body, options).await;
+                self.writing.lock().unwrap().remove(key);
+                return put;
+            }
+            Flaw::CreatesOver if options.mode == PutMode::Create => {
+                options.mode = PutMode::Overwrite
+            }
+            Flaw::ReplacesAnything if matches!(options.mode, PutMode::Replace(_)) => {
+                options.mode = PutMode::Overwrite
+            }
+            Flaw::ChecksThenCreates if options.mode == PutMode::Create => {
+                if self.inner.exists(key).await? {
+                    return Err(Error::AlreadyExists { key: key.clone() });
+                }
+                tokio::task::yield_now().await;
+                options.mode = PutMode::Overwrite;
+            }
+            Flaw::LeavesLitter => {
+                let name = format!("temporary file of {key}");
+                self.litter.lock().unwrap().insert(name.clone());
+                tokio::task::yield_now().await;
+                let put = self.inner.put(key, body, options).await?;
+                self.litter.lock().unwrap().remove(&name);
+                return Ok(put);
+            }
+            Flaw::LimitsWhileItWaits => {
+                let _permit = self.permits.acquire().await.unwrap();
+                return self.inner.put(key, body, options).await;
+            }
+            Flaw::HoldsWholeBodies => {
+                let pieces: Vec<Bytes> = body.try_collect().await?;
+                body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Error>)));
+            }
+            _ => {}
+        }
+        options.size = options.size.or(declared);
+        self.inner.put(key, body, options).await
+    }
+
+    async fn broken_get(&self, key: &Key, mut options: GetOptions) -> Result<Object> {
+        if self.flaw == Flaw::IgnoresConditions {
+            options = GetOptions {
+                range: options.range,
+                ..GetOptions::default()
+            };
+        }
+        let mut got = self.inner.get(key, options.clone()).await;
+        if self.flaw == Flaw::ClampsRanges && matches!(got, Err(Error::RangeNotSatisfiable { .. }))
+        {
+            let size = self.inner.head(key).await?.size;
+            if let Some(start) = options
+                .range
+                .and_then(|range| range.resolve(u64::MAX))
+                .map(|range| range.start)
+                .filter(|start| *start < size)
+            {
+                got = self.inner.get(key, options.range(start..)).await;
+            }
+        }
+        let mut object = got?;
+        match self.flaw {
+            Flaw::TagsAllAlike => object.metadata.etag = ETag::new("same"),
+            Flaw::SaysPartIsWhole => object.metadata.size = object.range.end - object.range.start,
+            Flaw::GivesHugePieces => {
+                object.body = in_pieces(vec![object.body.collect(u64::MAX).await?])
+            }
+            Flaw::GivesEmptyPieces => {
+                object.body = in_pieces(vec![object.body.collect(u64::MAX).await?, Bytes::new()])
+            }
+            Flaw::OpensWhenRead => {
+                let (inner, key, size, range) = (
+                    self.inner.clone(),
+                    key.clone(),
+                    object.body.size(),
+                    object.range.clone(),
+                );
+                let late = async move {
+                    Ok::<_, Error>(
+                        inner
+                            .get(&key, GetOptions::default().range(range))
+                            .await?
+                            .body,
+                    )
+                };
+                if let Some(size @ 1..) = size {
+                    object.body =
+                        Body::from_stream(stream::once(late).try_flatten()).with_size(size);
+                }
+            }
+            _ => {}
+        }
+        Ok(object)
+    }
+}
+
+fn in_pieces(pieces: Vec<Bytes>) -> Body {
+    let size = pieces.iter().map(|piece| piece.len() as u64).sum();
+    Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Error>))).with_size(size)
+}
+
+impl ObjectStore for Broken {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        async move {
+            let put = self.broken_put(&self.key(key), body, options).await?;
+            Ok(if self.flaw == Flaw::TagsAllAlike {
+                PutResult {
+                    etag: ETag::new("same"),
+                }
+            } else {
+                put
+            })
+        }
+        .boxed()
+    }
+
+    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        async move { self.broken_get(&self.key(key), options).await }.boxed()
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        async move {
+            let mut head = self.inner.head(&self.key(key)).await?;
+            if self.flaw == Flaw::TagsAllAlike {
+                head.etag = ETag::new("same");
+            }
+            Ok(head)
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match self.flaw {
+                Flaw::SkipsDeletes => Ok(()),
+                Flaw::FailsToDeleteTheMissing => {
+                    self.inner.head(key).map(|head| head.map(drop)).await
+                }
+                _ => self.inner.delete(&self.key(key)).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        match self.flaw {
+            Flaw::DropsSomeDeletes => self.inner.delete_many(
+                keys.enumerate()
+                    .filter_map(|(n, key)| async move { (n % 7 != 6).then_some(key) })
+                    .boxed(),
+            ),
+            Flaw::TakesAllKeysFirst => {
+                // All, or what is as good as all in a test.
+                let all = keys.take(100_000).collect::<Vec<_>>().map(stream::iter);
+                self.inner.delete_many(stream::once(all).flatten().boxed())
+            }
+            _ => self.inner.delete_many(keys),
+        }
+    }
+
+    fn list(&self, mut options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        match self.flaw {
+            Flaw::ListsTwice => self
+                .inner
+                .list(options)
+                .flat_map(|entry| {
+                    stream::iter([entry.unwrap(); 1].into_iter().cycle().take(2).map(Ok))
+                })
+                .boxed(),
+            Flaw::ListsByKeyInReverse => {
+                let all = self
+                    .inner
+                    .list(options)
+                    .try_collect::<Vec<_>>()
+                    .map_ok(|all| stream::iter(all.into_iter().rev().map(Ok)));
+                stream::once(all).try_flatten().boxed()
+            }
+            Flaw::ListsByPath => {
+                // The prefix as a directory, as by-segment listings take it.
+                let prefix = options.prefix.clone();
+                let under = move |key: &str| {
+                    prefix.is_empty()
+                        || key
+                            .strip_prefix(prefix.trim_end_matches('/'))
+                            .is_some_and(|rest| rest.starts_with('/'))
+                };
+                self.inner
+                    .list(options)
+                    .try_filter(move |entry| std::future::ready(under(entry.key.as_str())))
+                    .boxed()
+            }
+            Flaw::ResumesAtTheKey => {
+                let from = options.start_after.take();
+                let from = move |entry: &Entry| from.as_ref().is_none_or(|from| entry.key >= *from);
+                self.inner
+                    .list(options)
+                    .try_filter(move |entry| std::future::ready(from(entry)))
+                    .boxed()
+            }
+            Flaw::ForgetsLimits => self.inner.list(ListOptions {
+                limit: options.limit.filter(|limit| *limit != 2),
+                ..options
+            }),
+            Flaw::ListsLargeValues => self.inner.list(ListOptions {
+                values_up_to: Some(u64::MAX),
+                ..options
+            }),
+            Flaw::ListsOtherValues => {
+                let cut = |value: Bytes| value.slice(value.len().min(1)..);
+                self.inner
+                    .list(options)
+                    .map_ok(move |entry| Entry {
+                        value: entry.value.map(cut),
+                        ..entry
+                    })
+                    .boxed()
+            }
+            _ => self.inner.list(options),
+        }
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.health()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
+}
+
+async fn fixture(flaw: Flaw) -> Fixture {
+    let store = Broken::new(flaw);
+    // Flaws that show by something that never happens.
+    let hangs = matches!(flaw, Flaw::LimitsWhileItWaits | Flaw::LeavesLitter);
+    let litter = Arc::clone(&store.litter);
+    let again = store.clone();
+    Fixture::new(store)
+        .opens(move || {
+            let store = if flaw == Flaw::ForgetsWhenClosed {
+                Broken::new(flaw)
+            } else {
+                again.clone()
+            };
+            async { Ok(store) }
+        })
+        .leftovers(move || {
+            let litter = litter.lock().unwrap().iter().cloned().collect();
+            async { litter }
+        })
+        .profile(Profile {
+            pace: Pace {
+                model_runs: 200,
+                ..Pace::MEMORY
+            },
+            holds_bodies: flaw != Flaw::HoldsWholeBodies,
+            exclusive: flaw == Flaw::OpensTwice,
+            patience: Duration::from_secs(if hangs { 1 } else { 60 }),
+            ..Profile::default()
+        })
+}
+
+/// What the case says about a store with this flaw, if it fails.
+fn verdict(case: &str, flaw: Flaw) -> Option<String> {
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        storehouse_conformance::run(case, || fixture(flaw))
+    }))
+    .err()?;
+    let text = failed
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| failed.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Some(text.expect("a panic with a message"))
+}
+
+fn assert_catches(case: &str, flaw: Flaw, rule: &str) {
+    assert_eq!(
+        verdict(case, Flaw::None),
+        None,
+        "{case} fails for a store without a flaw"
+    );
+    let verdict =
+        verdict(case, flaw).unwrap_or_else(|| panic!("{case} passes for a store that {flaw:?}"));
+    assert!(
+        verdict.contains(rule),
+        "{case} of a store that {flaw:?} names another rule: {verdict}"
+    );
+}
+
+macro_rules! catches {
+    ($($name:ident { $($flaw:ident is $rule:literal in $case:literal;)+ })*) => {$(
+        #[test]
+        fn $name() {$(
+            assert_catches($case, Flaw::$flaw, concat!("rule ", $rule, ":"));
+        )+}
+    )*};
+}
+
+catches! {
+    keys {
+        DecodesKeys is 1 in "keys::text_is_kept";
+        FoldsCase is 1 in "keys::differ_by_their_text_alone";
+    }
+    lengths {
+        CommitsShortBodies is 4 in "lengths::one_byte_less";
+        CommitsShortBodies is 2 in "lengths::failing_source";
+        ReadsOn is 4 in "lengths::one_byte_more";
+        WritesInPlace is 2 in "lengths::failing_source";
+        LeavesLitter is 4 in "lengths::one_byte_less";
+    }
+    modes {
+        CreatesOver is 5 in "modes::create";
+        PretendsNotToCreate is 5 in "modes::create";
+        ChecksThenCreates is 5 in "modes::racing_creates";
+        ReplacesAnything is 5 in "modes::replace";
+        ReplacesAnything is 5 in "modes::racing_replaces";
+        IgnoresConditions is 5 in "modes::conditional_gets";
+        TagsAllAlike is 5 in "modes::etags";
+    }
+    ranges {
+        ClampsRanges is 8 in "ranges::every_form_at_every_edge";
+        SaysPartIsWhole is 8 in "ranges::across_pieces";
+        SaysPartIsWhole is 8 in "ranges::every_form_at_every_edge";
+    }
+    reading {
+        GivesHugePieces is 9 in "sizes::as_bytes";
+        GivesEmptyPieces is 9 in "sizes::as_stream";
+        OpensWhenRead is 7 in "reading::is_undisturbed";
+    }
+    concurrent {
+        SkipsPutsDuringPuts is 6 in "concurrent::is_linearizable_on_one_key";
+        SkipsDeletes is 6 in "concurrent::is_linearizable_on_one_key";
+        WritesInPlace is 2 in "concurrent::readers_see_whole_versions";
+    }
+    deletes {
+        SkipsDeletes is 10 in "delete::is_idempotent";
+        FailsToDeleteTheMissing is 10 in "delete::is_idempotent";
+        DropsSomeDeletes is 10 in "delete::many";
+        TakesAllKeysFirst is 10 in "delete::many_as_they_are_read";
+    }
+    listings {
+        ListsTwice is 11 in "list::order";
+        ListsByKeyInReverse is 11 in "list::order";
+        ListsByPath is 11 in "list::prefixes_are_text";
+        ResumesAtTheKey is 11 in "list::resume_at_every_key";
+        ForgetsLimits is 11 in "list::limits";
+        ListsTwice is 11 in "list::while_writing";
+        ListsLargeValues is 11 in "list::values";
+        ListsOtherValues is 7 in "list::values";
+    }
+    cancelling {
+        LeavesLitter is 12 in "cancel::put_at_every_await";
+        WritesInPlace is 2 in "cancel::put_at_every_await";
+        WritesInPlace is 2 in "cancel::put_that_waits_for_its_body";
+    }
+    waiting {
+        LimitsWhileItWaits is 13 in "waiting::puts_of_bodies_that_wait";
+        LimitsWhileItWaits is 13 in "waiting::puts_of_bodies_that_wait_for_puts";
+        HoldsWholeBodies is 9 in "waiting::put_holds_a_window";
+    }
+    reopening {
+        ForgetsWhenClosed is 3 in "reopen::keeps_everything";
+        OpensTwice is 14 in "reopen::open_twice";
+    }
+    model {
+        SkipsDeletes is 11 in "model::is_like_a_sorted_map";
+        CommitsShortBodies is 4 in "model::is_like_a_sorted_map";
+        ClampsRanges is 8 in "model::is_like_a_sorted_map";
+        ReplacesAnything is 5 in "model::is_like_a_sorted_map";
+        ResumesAtTheKey is 11 in "model::is_like_a_sorted_map";
+    }
+}
+
+#[test]
+fn a_model_failure_shows_a_small_sequence() {
+    let verdict = verdict("model::is_like_a_sorted_map", Flaw::ListsTwice).unwrap();
+    let ops = [
+        "Put {",
+        "Get {",
+        "Head {",
+        "Delete {",
+        "BadPut {",
+        "Reopen",
+        "DeleteMany {",
+    ]
+    .map(|op| verdict.matches(op).count());
+    assert!(
+        verdict.contains("minimal failing input") && ops.iter().sum::<usize>() <= 4,
+        "not small: {verdict}"
+    );
+}

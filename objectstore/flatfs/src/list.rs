@@ -1,0 +1,266 @@
+//! List: shard after shard in order, one of them in memory at a time.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+use tokio::task::JoinHandle;
+
+use super::files::{Files, failed};
+use super::shard::{self, EXTENSION, ShardFunction};
+use super::stamp;
+use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
+
+/// Entries that are read in one blocking task: few at first, so that the first key comes at once.
+const FIRST_BATCH: usize = 16;
+const LAST_BATCH: usize = 1024;
+
+/// The most shards that are read in one blocking task, so that it ends soon also if few keys match.
+const MAX_SHARDS: usize = 64;
+
+pub(super) fn list(
+    files: Arc<Files>,
+    shard: ShardFunction,
+    options: ListOptions,
+) -> BoxStream<'static, Result<Entry>> {
+    let walk = Walk {
+        files,
+        function: shard,
+        after: options.start_after.map(|key| shard.path(key.as_str())),
+        prefix: options.prefix,
+        left: options.limit.unwrap_or(usize::MAX),
+        batch: FIRST_BATCH,
+        shards: None,
+        shard: None,
+    };
+    stream::unfold(Ahead::Start(walk), Ahead::next)
+        .flatten()
+        .boxed()
+}
+
+/// Each batch is read while the one before is consumed, and no further ahead.
+enum Ahead {
+    Start(Walk),
+    Reading(JoinHandle<(Walk, Result<Batch>)>),
+    End,
+}
+
+type Batch = Vec<Entry>;
+type Items = stream::Iter<std::vec::IntoIter<Result<Entry>>>;
+
+impl Ahead {
+    fn read(mut walk: Walk) -> JoinHandle<(Walk, Result<Batch>)> {
+        tokio::task::spawn_blocking(move || {
+            let batch = walk.next_batch();
+            (walk, batch)
+        })
+    }
+
+    async fn next(self) -> Option<(Items, Self)> {
+        let reading = match self {
+            Self::Start(walk) if walk.left == 0 => return None,
+            Self::Start(walk) => Self::read(walk),
+            Self::Reading(reading) => reading,
+            Self::End => return None,
+        };
+        let (batch, next) = match reading.await {
+            Ok((walk, Ok(batch))) => {
+                let next = if walk.has_ended() {
+                    Self::End
+                } else {
+                    Self::Reading(Self::read(walk))
+                };
+                (batch.into_iter().map(Ok).collect(), next)
+            }
+            Ok((_, Err(e))) => (vec![Err(e)], Self::End),
+            Err(e) => (
+                vec![Err(list_failed(
+                    "the work was cut off",
+                    std::io::Error::other(e),
+                ))],
+                Self::End,
+            ),
+        };
+        Some((stream::iter(batch), next))
+    }
+}
+
+/// Where a listing stands.
+struct Walk {
+    files: Arc<Files>,
+    function: ShardFunction,
+    prefix: String,
+    /// The path after which entries are wanted.
+    after: Option<String>,
+    left: usize,
+    batch: usize,
+    /// The shards to come, in order; `None` before the first batch.
+    shards: Option<std::vec::IntoIter<String>>,
+    shard: Option<Shard>,
+}
+
+/// The shard that is being listed, and the names that are left in it.
+struct Shard {
+    dir: File,
+    names: std::vec::IntoIter<Box<str>>,
+}
+
+impl Walk {
+    fn has_ended(&self) -> bool {
+        self.left == 0
+            || (self.shard.is_none()
+                && self.shards.as_ref().is_some_and(|shards| shards.len() == 0))
+    }
+
+    fn next_batch(&mut self) -> Result<Batch> {
+        let mut batch = Vec::new();
+        let want = self.batch.min(self.left);
+        let mut budget = MAX_SHARDS;
+        while batch.len() < want {
+            if self.shard.is_none() {
+                self.shard = self.next_shard(&mut budget)?;
+            }
+            let Some(shard) = &mut self.shard else { break };
+            match shard.names.next() {
+                Some(name) => batch.extend(entry(&shard.dir, &name)?),
+                None => self.shard = None,
+            }
+        }
+        // That this was the last name need not be found out by another task.
+        self.shard = self.shard.take().filter(|shard| shard.names.len() > 0);
+        self.left -= batch.len();
+        self.batch = (self.batch * 4).min(LAST_BATCH);
+        Ok(batch)
+    }
+
+    /// The next shard that is there, with the names wanted from it. `None` if there is none, or
+    /// after so many shards as the budget has.
+    fn next_shard(&mut self, budget: &mut usize) -> Result<Option<Shard>> {
+        if self.shards.is_none() {
+            self.shards = Some(self.read_shards()?.into_iter());
+        }
+        while *budget > 0 {
+            *budget -= 1;
+            let Some(name) = self.shards.as_mut().and_then(Iterator::next) else {
+                return Ok(None);
+            };
+            let dir = match self.files.open_shard(&name) {
+                Ok(Some(dir)) => dir,
+                Ok(None) => continue,
+                // No directory: nothing of ours.
+                Err(e)
+                    if [Errno::NOTDIR, Errno::LOOP]
+                        .iter()
+                        .any(|no| e.raw_os_error() == Some(no.raw_os_error())) =>
+                {
+                    continue;
+                }
+                Err(e) => return Err(list_failed("a shard's directory cannot be opened", e)),
+            };
+            let names = self.read_names(&name, &dir)?.into_iter();
+            return Ok(Some(Shard { dir, names }));
+        }
+        Ok(None)
+    }
+
+    /// The names of all shards in which something is wanted, in order.
+    fn read_shards(&self) -> Result<Vec<String>> {
+        let dir = self
+            .files
+            .reopen()
+            .map_err(|e| list_failed("the store's directory cannot be opened", e))?;
+        let mut shards = Vec::new();
+        each_name(&dir, |name, kind| {
+            let may_be_dir = matches!(kind, FileType::Directory | FileType::Unknown);
+            if may_be_dir
+                && name.len() == self.function.len()
+                && shard::flaw(name).is_none()
+                && self.may_hold_some(name)
+            {
+                shards.push(name.to_owned());
+            }
+        })?;
+        shards.sort_unstable();
+        Ok(shards)
+    }
+
+    fn may_hold_some(&self, shard: &str) -> bool {
+        // No object's path is the shard's alone, so that it is enough to compare with what all of
+        // them start with.
+        let start = format!("{shard}/");
+        let late_enough = self
+            .after
+            .as_ref()
+            .is_none_or(|after| after.starts_with(&start) || start > *after);
+        let matches = match self.function {
+            ShardFunction::Prefix(_) => {
+                let common = self.prefix.len().min(shard.len());
+                self.prefix.as_bytes()[..common] == shard.as_bytes()[..common]
+            }
+            _ => true,
+        };
+        late_enough && matches
+    }
+
+    /// The file names of the objects wanted from a shard, in order.
+    fn read_names(&self, shard: &str, dir: &File) -> Result<Vec<Box<str>>> {
+        let after = self
+            .after
+            .as_ref()
+            .and_then(|after| after.strip_prefix(shard)?.strip_prefix('/'));
+        let mut names: Vec<Box<str>> = Vec::new();
+        each_name(dir, |name, kind| {
+            let Some(key) = name.strip_suffix(EXTENSION) else {
+                return;
+            };
+            let wanted = key.starts_with(&self.prefix) && after.is_none_or(|after| name > after);
+            // What lies in a shard that is not its own cannot be got either.
+            let ours = matches!(kind, FileType::RegularFile | FileType::Unknown)
+                && shard::flaw(key).is_none();
+            if wanted && ours && self.function.is_shard_of(shard, key) {
+                names.push(name.into());
+            }
+        })?;
+        names.sort_unstable();
+        // Some file systems show a name twice if it is replaced meanwhile.
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// Calls `f` with every name in `dir` that is UTF-8, in no order.
+fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> Result<()> {
+    let unreadable = |e: Errno| list_failed("a directory cannot be read", e.into());
+    for found in Dir::read_from(dir).map_err(unreadable)? {
+        let found = found.map_err(unreadable)?;
+        if let Ok(name) = found.file_name().to_str() {
+            f(name, found.file_type());
+        }
+    }
+    Ok(())
+}
+
+/// What is known of the object in this file; `None` if it is gone, or none.
+fn entry(dir: &File, name: &str) -> Result<Option<Entry>> {
+    let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(list_failed("a file cannot be described", e.into())),
+    };
+    if !stamp::is_object(&stat) {
+        return Ok(None);
+    }
+    let key = Key::new(name.strip_suffix(EXTENSION).unwrap_or(name))?;
+    Ok(Some(Entry {
+        key,
+        metadata: stamp::metadata(&stat),
+        value: None,
+    }))
+}
+
+fn list_failed(message: &str, source: std::io::Error) -> Error {
+    failed(Operation::List, None, message, source)
+}

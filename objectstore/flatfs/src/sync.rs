@@ -1,0 +1,64 @@
+//! Syncing many files.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::sys::Sys;
+
+/// From so many files on, syncing the whole file system may be cheaper.
+const TOGETHER: usize = 8;
+
+/// Threads that sync files side by side otherwise: a journaling file system commits the syncs that
+/// wait at the same time together.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Syncs files or directories, by way of `file_system` if that is there and cheaper. One result for
+/// each, in order.
+pub(super) fn sync_all(
+    sys: &dyn Sys,
+    file_system: Option<&File>,
+    files: &[&File],
+) -> Vec<io::Result<()>> {
+    if files.len() >= TOGETHER
+        && let Some(file_system) = file_system
+        && let Some(Ok(())) = sys.sync_file_system(file_system, files.len() as u32)
+    {
+        return files.iter().map(|_| Ok(())).collect();
+    }
+    if files.len() <= 2 {
+        return files.iter().map(|file| file.sync_all()).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<io::Result<()>>>> =
+        Mutex::new(files.iter().map(|_| None).collect());
+    let work = || {
+        while let Some((i, file)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?)))
+        {
+            let result = file.sync_all();
+            if let Some(slot) = results
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_mut(i)
+            {
+                *slot = Some(result);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..files.len().min(SIDE_BY_SIDE) {
+            // If the system has no more threads to give, this one does the work.
+            let _ = std::thread::Builder::new()
+                .name("flatfs-sync".to_owned())
+                .spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|| Err(io::Error::other("not synced"))))
+        .collect()
+}

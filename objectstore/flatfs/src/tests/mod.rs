@@ -1,0 +1,271 @@
+//! What only a disk that waits for us can show: that nobody else waits with it. And what only a
+//! disk that forgets can: see `power`.
+
+#[cfg(target_os = "linux")]
+mod kept;
+mod power;
+mod together;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::sys::{Sys, pick};
+use super::{FlatFs, FlatFsOptions, SystemCalls};
+use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt, Result};
+
+/// The system's own calls over a disk that stands still until it is let go: while it does, nothing
+/// is cached, and what reads or opens waits.
+#[derive(Debug)]
+struct SlowDisk {
+    sys: Arc<dyn Sys>,
+    still: Mutex<bool>,
+    changed: Condvar,
+    /// How often a call has come to wait.
+    waiting: AtomicU64,
+    /// Which bytes of files are never cached.
+    uncached: Mutex<Range<u64>>,
+    /// Who read from the cache.
+    readers: Mutex<HashSet<ThreadId>>,
+    /// Names this run of the machine.
+    instance: &'static str,
+}
+
+impl SlowDisk {
+    fn new(calls: SystemCalls, instance: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            sys: pick(calls),
+            still: Mutex::new(false),
+            changed: Condvar::new(),
+            waiting: AtomicU64::new(0),
+            uncached: Mutex::default(),
+            readers: Mutex::default(),
+            instance,
+        })
+    }
+
+    fn set(&self, still: bool) {
+        *self.still.lock().unwrap() = still;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut still = self.still.lock().unwrap();
+        while *still {
+            // Each time that it finds the disk standing still: it may have been let go and come too
+            // late.
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            still = self.changed.wait(still).unwrap();
+        }
+    }
+
+    fn is_still(&self) -> bool {
+        *self.still.lock().unwrap()
+    }
+}
+
+impl Sys for SlowDisk {
+    fn open_cached(&self, dir: &File, path: &str) -> Option<io::Result<File>> {
+        if self.is_still() {
+            None
+        } else {
+            self.sys.open_cached(dir, path)
+        }
+    }
+
+    fn open(&self, dir: &File, path: &str) -> io::Result<File> {
+        self.wait();
+        self.sys.open(dir, path)
+    }
+
+    fn read_cached(
+        &self,
+        file: &File,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Option<io::Result<usize>> {
+        if self.is_still() {
+            return None;
+        }
+        self.readers
+            .lock()
+            .unwrap()
+            .insert(std::thread::current().id());
+        let uncached = self.uncached.lock().unwrap().clone();
+        let buffer = if offset < uncached.end && uncached.start < offset + buffer.len() as u64 {
+            // What comes before is, if anything does.
+            &mut buffer[..usize::try_from(
+                uncached
+                    .start
+                    .checked_sub(offset)
+                    .filter(|before| *before > 0)?,
+            )
+            .unwrap()]
+        } else {
+            buffer
+        };
+        self.sys.read_cached(file, buffer, offset)
+    }
+
+    fn read(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.wait();
+        self.sys.read(file, buffer, offset)
+    }
+
+    fn start_write_back(&self, file: &File, offset: u64, len: u64) {
+        self.sys.start_write_back(file, offset, len);
+    }
+
+    fn rename_new(&self, dir: &File, from: &str, to_dir: &File, to: &str) -> io::Result<()> {
+        self.wait();
+        self.sys.rename_new(dir, from, to_dir, to)
+    }
+
+    fn create_unnamed(&self, dir: &File) -> Option<File> {
+        self.wait();
+        self.sys.create_unnamed(dir)
+    }
+
+    fn name(&self, file: &File, dir: &File, name: &str) -> io::Result<()> {
+        self.sys.name(file, dir, name)
+    }
+
+    fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>> {
+        self.wait();
+        self.sys.sync_file_system(dir, files)
+    }
+
+    /// Whatever the file system that the tests run on: this is no real machine's disk.
+    fn can_sync_file_system(&self, _dir: &File) -> bool {
+        true
+    }
+
+    fn sync_whole_file_system(&self, dir: &File) -> io::Result<()> {
+        self.wait();
+        rustix::fs::fsync(dir)?;
+        Ok(())
+    }
+
+    /// At once: a store that is alone changes link counts, so files can be kept from the start.
+    fn tells_of_changes(&self, dir: &File) -> Option<Duration> {
+        self.sys.tells_of_changes(dir).map(|_| Duration::ZERO)
+    }
+
+    fn instance(&self, _dir: &File) -> Option<String> {
+        Some(self.instance.to_owned())
+    }
+
+    fn create_whole(&self, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+        self.sys.create_whole(dir, name, content, mode)
+    }
+}
+
+/// Runs `slow` on the one thread there is, next to a task that ticks. The disk is let go only once
+/// that has ticked a thousand times *after* a call came to wait for the disk: if the call waited on
+/// the async thread, there would never be another tick.
+async fn undisturbed<T, F: Future<Output = T>>(
+    disk: &Arc<SlowDisk>,
+    slow: impl FnOnce() -> F,
+) -> T {
+    // Counted first: what reads ahead may come to wait as soon as the disk stands still, and then
+    // nothing else comes.
+    let (before, done) = (
+        disk.waiting.load(Ordering::SeqCst),
+        Arc::new(AtomicBool::new(false)),
+    );
+    disk.set(true);
+    let ticking = tokio::spawn({
+        let (disk, done) = (Arc::clone(disk), Arc::clone(&done));
+        async move {
+            let mut ticks = 0;
+            while ticks < 1000 {
+                assert!(!done.load(Ordering::SeqCst), "nothing waited for the disk");
+                ticks += u32::from(disk.waiting.load(Ordering::SeqCst) > before);
+                tokio::task::yield_now().await;
+            }
+            disk.set(false);
+        }
+    });
+    let result = slow().await;
+    done.store(true, Ordering::SeqCst);
+    ticking.await.unwrap();
+    result
+}
+
+#[test]
+fn a_slow_read_leaves_a_ticking_task_undisturbed() {
+    // If it did not, the test would stand still: this ends it.
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for calls in [SystemCalls::Native, SystemCalls::Portable] {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(slow_reads(calls)).unwrap();
+        }
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_secs(60))
+        .expect("a call waits for the disk on the async thread");
+}
+
+async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = SlowDisk::new(system_calls, "here");
+    let store = FlatFs::open_with(
+        dir.path().to_owned(),
+        FlatFsOptions::default(),
+        Arc::clone(&disk) as Arc<dyn Sys>,
+    )
+    .await?;
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let key = Key::new("object")?;
+    let content = vec![7; 5 << 20];
+    store.write(&key, content.clone()).await?;
+
+    undisturbed(&disk, || store.head(&key)).await?;
+    undisturbed(&disk, || store.open_range(&key, 5..4096)).await?;
+    let mut body = undisturbed(&disk, || store.open(&key)).await?.body;
+    let mut len = 0;
+    while len < content.len() {
+        len += undisturbed_piece(&disk, &mut body).await?;
+    }
+    assert!(body.next().await.is_none());
+    let create =
+        storehouse_objectstore::PutOptions::default().mode(storehouse_objectstore::PutMode::Create);
+    let created = Key::new("created")?;
+    undisturbed(&disk, || store.put(&created, "x".into(), create)).await?;
+    Ok(())
+}
+
+/// A piece, with the disk standing still unless the piece was read ahead already.
+async fn undisturbed_piece(
+    disk: &Arc<SlowDisk>,
+    body: &mut storehouse_objectstore::Body,
+) -> Result<usize> {
+    let before = disk.waiting.load(Ordering::SeqCst);
+    disk.set(true);
+    let letting_go = tokio::spawn({
+        let disk = Arc::clone(disk);
+        async move {
+            let mut ticks = 0;
+            while ticks < 1000 && disk.is_still() {
+                ticks += u32::from(disk.waiting.load(Ordering::SeqCst) > before);
+                tokio::task::yield_now().await;
+            }
+            disk.set(false);
+        }
+    });
+    let piece = body.next().await.expect("a piece")?;
+    disk.set(false);
+    letting_go.await.unwrap();
+    Ok(piece.len())
+}
