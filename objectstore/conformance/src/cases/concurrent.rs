@@ -108,7 +108,7 @@ pub(in super::super) async fn is_linearizable_on_one_key(fixture: Fixture) {
                     act,
                 }),
                 failed if fixture.known().linearizable => {
-                    drop(failed.or_fail(6, "an operation among others on one key"))
+                    let _: Act = failed.or_fail(6, "an operation among others on one key");
                 }
                 Err(_) => {}
             }
