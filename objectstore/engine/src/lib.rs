@@ -1,0 +1,19 @@
+//! What local object stores stand on.
+//!
+//! - [`CommitQueue`] makes groups of the requests that wait at the same time, so that they share
+//!   one sync.
+//! - [`DirLock`] keeps a data directory to one store.
+//! - [`off_thread`] runs blocking work on the blocking pool.
+//!
+//! This crate is for writers of backends. Applications use the backends.
+//!
+//! Architecture invariants: nothing here names a backend; nothing here opens a file other than a
+//! directory's lock.
+
+mod commit_queue;
+mod dir_lock;
+mod off_thread;
+
+pub use commit_queue::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply, Unanswered};
+pub use dir_lock::DirLock;
+pub use off_thread::off_thread;
