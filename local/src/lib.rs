@@ -14,6 +14,8 @@ mod error;
 mod files;
 pub mod journal;
 pub mod keystore;
+#[cfg(feature = "observe")]
+mod observe;
 mod secret;
 
 /// The CAR container, shared with the record stores.

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipld_core::cid::Cid;
 
+use super::names;
 use super::open_batch::{OpenBatch, write_durably};
-use super::{BatchInfo, JournalOptions, Recovery, Retention, Status, names};
-use crate::error::IoContext;
+use super::options::{JournalOptions, Retention};
+use super::scan::Recovery;
+use super::types::{BatchInfo, Status};
+use crate::error::{Error, IoContext, Result};
 use crate::files::{create_dirs, lock_dir, sync_dir};
-use crate::{Error, Result};
 
 /// The directory, locked.
 #[derive(Debug)]

@@ -9,14 +9,15 @@ use ipld_core::cid::Cid;
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 
+use super::contract::Journal;
 use super::directory::Directory;
+use super::names::{self, MAX_ARCHIVE};
+use super::options::{JournalOptions, Retention};
 use super::queue::Queue;
-use super::{
-    Appended, BatchInfo, Journal, JournalOptions, MAX_ARCHIVE, Recovery, Retention, Status, names,
-};
-use crate::error::IoContext;
+use super::scan::Recovery;
+use super::types::{Appended, BatchInfo, Status};
+use crate::error::{Error, IoContext, Result};
 use crate::files::off_thread;
-use crate::{Error, Result};
 
 /// A [`Journal`] in a directory, in Piri's files. Clones are handles on the same journal.
 ///

@@ -10,8 +10,11 @@ use sha2::{Digest, Sha256};
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 
-use super::{Appended, BatchInfo, Journal, MAX_ARCHIVE, Retention, Status, names};
-use crate::{Error, Result};
+use super::contract::Journal;
+use super::names::{self, MAX_ARCHIVE};
+use super::options::Retention;
+use super::types::{Appended, BatchInfo, Status};
+use crate::error::{Error, Result};
 
 /// A [`Journal`] in memory, for tests and for nodes that keep nothing: what is not handed over is
 /// lost with the process. Clones are handles on the same journal.

@@ -18,6 +18,10 @@ pub(super) const HEADER: [u8; 18] = *b"\x11\xa2eroots\x80gversion\x01";
 /// The bytes of a frame's CID: version 1, codec 0x0202, sha2-256 of 32 bytes.
 pub(super) const FRAME_CID: usize = 37;
 
+/// The most that a frame's archive may hold, in bytes (inclusive): the block that a strict reader
+/// takes (32 MiB) less its CID.
+pub const MAX_ARCHIVE: usize = (32 << 20) - FRAME_CID;
+
 /// How such a CID begins, before the 32 bytes of the hash.
 pub(super) const CID_START: [u8; 5] = [0x01, 0x82, 0x04, 0x12, 0x20];
 

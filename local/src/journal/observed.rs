@@ -10,8 +10,11 @@ use storehouse_objectstore::observe::{Meter, Running, TARGET};
 use tokio::sync::watch;
 use tracing::{Instrument, Span, debug_span};
 
-use super::{Appended, BatchInfo, Journal, Retention, Status};
-use crate::Result;
+use super::contract::Journal;
+use super::options::Retention;
+use super::types::{Appended, BatchInfo, Status};
+use crate::error::Result;
+use crate::observe::note;
 
 /// A journal whose operations are counted, timed and traced, under the label `store="journal"`.
 /// `docs/observability.md` lists the names.
@@ -79,13 +82,6 @@ impl<J: Journal> ObservedJournal<J> {
             self.span(&self.meters.rotate, Some(batch)),
         )
         .succeeded();
-    }
-}
-
-pub(crate) fn note<T>(running: &mut Running, result: &Result<T>) {
-    match result {
-        Ok(_) => running.succeeded(),
-        Err(error) => running.failed(error.outcome(), error),
     }
 }
 

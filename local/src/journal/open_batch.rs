@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::names::{self, HEADER};
 use super::scan::{Recovery, Scan, SetAside, scan};
-use crate::Result;
-use crate::error::IoContext;
+use crate::error::{IoContext, Result};
 use crate::files::sync_dir;
 
 /// How much of the batch there is, in frames.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::BatchInfo;
+use super::types::BatchInfo;
 
 /// When appended frames are made durable.
 ///

@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{oneshot, watch};
 
 use super::directory::Directory;
-use super::{Appended, SyncPolicy, names};
-use crate::{Error, Result};
+use super::names;
+use super::options::SyncPolicy;
+use super::types::Appended;
+use crate::error::{Error, Result};
 
 /// An archive up to this size is hashed by its appender, so that appenders share that work among
 /// them; a larger one by the blocking job, since it would keep an async thread busy for too long

@@ -5,9 +5,10 @@ use std::io::{self, BufReader, Read};
 use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
 
+use super::names;
 use super::receipt::Receipt;
 use crate::car::{CarError, CarLimits, CarProblem, CarReader};
-use crate::{Error, Result, journal::names};
+use crate::error::{Error, Result};
 
 /// The frames of a batch, each checked against its hash: an iterator of `Result<Frame>`.
 ///

@@ -7,7 +7,7 @@ use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 
 use crate::car::{CarError, CarLimits, CarProblem, CarReader};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The tag under which an archive's root block names its receipt.
 const TAG: &str = "ucan/receipt@0.9.1";

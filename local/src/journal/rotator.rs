@@ -7,8 +7,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{BatchInfo, Journal, Retention};
-use crate::Error;
+use super::contract::Journal;
+use super::options::Retention;
+use super::types::BatchInfo;
+use crate::error::Error;
 
 /// How often what is done.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::names::{self, CID_START, FRAME_CID, HEADER};
-use crate::Result;
 use crate::car::{CarError, CarLimits, CarProblem, CarReader};
-use crate::error::IoContext;
+use crate::error::{IoContext, Result};
 
 /// What opening found wrong with the open batch, and did about it. A whole one gives
 /// [`Recovery::default`].

@@ -8,8 +8,9 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use ipld_core::cid::multibase::{Base, encode};
 use zeroize::Zeroizing;
 
+use crate::error::{Error, Result};
 use crate::files::random;
-use crate::{Error, Result, Secret};
+use crate::secret::Secret;
 
 /// The multicodec of an Ed25519 public key, as a varint.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
+use super::contract::{KeyStore, PutKey, check_size};
 use super::format::{self, MAX_FILE, SealCost};
-use super::{KeyName, KeyStore, PutKey, check_size};
-use crate::error::IoContext;
+use super::name::KeyName;
+use crate::error::{Error, IoContext, Result};
 use crate::files::{create_dirs, off_thread, random, sync_dir};
-use crate::{Error, Result, Secret};
+use crate::secret::Secret;
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;

@@ -19,9 +19,11 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{KeyName, MAX_KEY};
+use super::contract::MAX_KEY;
+use super::name::KeyName;
+use crate::error::{Error, Result};
 use crate::files::random;
-use crate::{Error, Result, Secret};
+use crate::secret::Secret;
 
 const MAGIC: &[u8; 17] = b"storehouse key 1\n";
 const PLAIN: u8 = 0;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use storehouse_genericstore::leveldb::{Database, LevelDbError};
 
-use super::{KeyName, KeyStore, PutKey, check_size};
+use super::contract::{KeyStore, PutKey, check_size};
+use super::name::KeyName;
+use crate::error::{Error, Result};
 use crate::files::off_thread;
-use crate::{Error, Result, Secret};
+use crate::secret::Secret;
 
 /// Where Piri keeps its keys in the database.
 const PREFIX: &str = "/keystore/";

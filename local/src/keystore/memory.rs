@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
 
-use super::{KeyName, KeyStore, PutKey, check_size};
-use crate::{Error, Result, Secret};
+use super::contract::{KeyStore, PutKey, check_size};
+use super::name::KeyName;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// Keys in memory, gone with the process.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The most characters that a name may have (inclusive): with what the store adds, a file name
 /// anywhere.

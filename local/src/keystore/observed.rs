@@ -4,9 +4,11 @@ use futures_core::future::BoxFuture;
 use storehouse_objectstore::observe::{Meter, Running, TARGET};
 use tracing::{Instrument, debug_span};
 
-use super::{KeyName, KeyStore, PutKey};
-use crate::journal::note;
-use crate::{Result, Secret};
+use super::contract::{KeyStore, PutKey};
+use super::name::KeyName;
+use crate::error::Result;
+use crate::observe::note;
+use crate::secret::Secret;
 
 /// A keystore whose operations are counted, timed and traced, under the label `store="keystore"`.
 /// `docs/observability.md` lists the names. Of a key, its name alone is ever recorded, and that

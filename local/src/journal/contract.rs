@@ -1,0 +1,141 @@
+//! What a journal does.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use ipld_core::cid::Cid;
+use storehouse_objectstore::Body;
+use tokio::sync::watch;
+
+use super::options::Retention;
+use super::types::{Appended, BatchInfo, Status};
+use crate::error::Result;
+
+/// A journal of retrieval receipts.
+///
+/// The contract:
+///
+/// 1. Frames lie in the batch in the order in which their appends were called, as far as those did
+///    not overlap.
+/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the
+///    frame is not in the journal (if the sync failed, a machine that crashes right then may bring
+///    it back). A dropped append may or may not be.
+/// 3. A batch that rotated is in `list` and, until it is acknowledged, in `pending`, after any
+///    crash. Acknowledge only what was handed over.
+/// 4. `gc` never removes a batch that is not acknowledged.
+/// 5. After any error the journal goes on as soon as its cause (a full disk) is gone.
+pub trait Journal: Debug + Send + Sync + 'static {
+    /// Appends one receipt archive as a frame. The bytes are taken as they are; [`BatchReader`]
+    /// checks them when they are read.
+    ///
+    /// # Errors
+    /// [`Error::FrameSize`], [`Error::Io`] (the disk is full, the sync failed), [`Error::Stopped`].
+    fn append(&self, archive: Bytes) -> BoxFuture<'_, Result<Appended>>;
+
+    /// Makes every frame appended so far durable, whatever the policy.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`].
+    fn sync(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Closes the open batch and begins another. `None` if the open batch has no frame: nothing is
+    /// done then.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`]. The batch then stays open, or has rotated and is in
+    /// `pending`.
+    fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>>;
+
+    /// The rotated batches, oldest first (ties in the order of their CIDs).
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`].
+    fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
+
+    /// The rotated batches not acknowledged yet, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`].
+    fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
+
+    /// A rotated batch, as a stream of known size. Its hash is not checked on the way: its
+    /// consumer, or [`BatchReader`], does.
+    ///
+    /// # Errors
+    /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
+    fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>>;
+
+    /// Says that the batch was handed over: it leaves `pending`, and `gc` may remove it. Durable
+    /// when it returns; doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
+    fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes a rotated batch, acknowledged or not. A missing one is ok.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`].
+    fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes acknowledged batches as the policy says, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`]. What was removed before the error stays removed.
+    fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
+
+    /// How the open batch stands.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is none and none can be created, [`Error::Stopped`].
+    fn status(&self) -> BoxFuture<'_, Result<Status>>;
+
+    /// Counts rotations, by size and by force, since the journal was opened: wait for a change,
+    /// then look at `pending`.
+    fn rotations(&self) -> watch::Receiver<u64>;
+}
+
+macro_rules! forward {
+    ($($pointer:ident),*) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<J: Journal + ?Sized> Journal for $pointer<J> {
+            fn append(&self, archive: Bytes) -> BoxFuture<'_, Result<Appended>> {
+                (**self).append(archive)
+            }
+            fn sync(&self) -> BoxFuture<'_, Result<()>> {
+                (**self).sync()
+            }
+            fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>> {
+                (**self).force_rotate()
+            }
+            fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+                (**self).list()
+            }
+            fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+                (**self).pending()
+            }
+            fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>> {
+                (**self).get_batch(cid)
+            }
+            fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
+                (**self).acknowledge(cid)
+            }
+            fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
+                (**self).remove(cid)
+            }
+            fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
+                (**self).gc(retention)
+            }
+            fn status(&self) -> BoxFuture<'_, Result<Status>> {
+                (**self).status()
+            }
+            fn rotations(&self) -> watch::Receiver<u64> {
+                (**self).rotations()
+            }
+        }
+    )*};
+}
+
+forward!(Arc, Box);

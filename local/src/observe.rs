@@ -1,0 +1,12 @@
+//! How an operation's end is counted.
+
+use storehouse_objectstore::observe::Running;
+
+use crate::error::Result;
+
+pub(crate) fn note<T>(running: &mut Running, result: &Result<T>) {
+    match result {
+        Ok(_) => running.succeeded(),
+        Err(error) => running.failed(error.outcome(), error),
+    }
+}
