@@ -1,0 +1,175 @@
+//! From opening to the end.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+use super::limits::{arm, leave_descriptors, restore_descriptors};
+use super::load::Load;
+use super::report::tell;
+use crate::content::version_of;
+use crate::event::Event;
+use crate::model::{Found, Model};
+use crate::spec::{Arm, Spec};
+use crate::stores::Store;
+
+/// How often opening is tried while errors are to be expected.
+const TRIES: u64 = 3;
+
+/// Lives as the spec says.
+///
+/// # Errors
+/// If the process cannot be set up; what goes wrong with the store is told.
+pub fn live(spec: &Spec) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(alive(spec))?;
+    if spec.close {
+        tell(&Event::End);
+        return Ok(());
+    }
+    tell(&Event::End);
+    Ok(kill_process(getpid(), Signal::KILL)?)
+}
+
+async fn alive(spec: &Spec) -> std::io::Result<()> {
+    let mut limit = None;
+    let mut begin = |now| -> std::io::Result<()> {
+        if spec.arm == now {
+            if let Some(spare) = spec.spare {
+                limit = Some(leave_descriptors(spare)?);
+            }
+            arm(true)?;
+        }
+        Ok(())
+    };
+    begin(Arm::Open)?;
+    let Some(store) = open(spec).await else {
+        return Ok(());
+    };
+    let model = if spec.read {
+        read(spec, &*store).await
+    } else {
+        unknown(spec)
+    };
+    if spec.check {
+        check(&*store).await;
+    }
+    begin(Arm::Load)?;
+    let load = Load {
+        store: Arc::clone(&store),
+        spec: spec.clone(),
+        model: Mutex::new(model),
+        next: AtomicU64::new(spec.first),
+    };
+    let load = Arc::new(load);
+    load.run(spec.ops).await;
+    if spec.arm == Arm::Open || spec.arm == Arm::Load {
+        arm(false)?;
+        if let Some(before) = limit.take() {
+            restore_descriptors(before)?;
+        }
+        tell(&Event::Relieved);
+    }
+    load.run(Some(spec.after)).await;
+    if spec.clear {
+        load.clear().await;
+    }
+    if spec.close {
+        if spec.arm == Arm::Close {
+            arm(true)?;
+        }
+        if let Err(error) = store.close().await {
+            tell(&Event::NotClosed(error));
+        }
+    }
+    Ok(())
+}
+
+async fn open(spec: &Spec) -> Option<Arc<dyn Store>> {
+    for _ in 0..if spec.errors { TRIES } else { 1 } {
+        match spec.store.open(&spec.dir, spec.size).await {
+            Ok(store) => {
+                tell(&Event::Open);
+                return Some(store);
+            }
+            Err(error) => tell(&Event::OpenFailed(error)),
+        }
+    }
+    None
+}
+
+fn keys(spec: &Spec) -> impl Iterator<Item = String> {
+    (0..spec.writers)
+        .flat_map(|writer| (0..spec.keys).map(move |number| format!("w{writer}-{number}")))
+}
+
+fn unknown(spec: &Spec) -> Model {
+    let mut model = Model::default();
+    keys(spec).for_each(|key| model.forget(&key));
+    model
+}
+
+/// Reads all there is. Keys that cannot be read may hold anything.
+async fn read(spec: &Spec, store: &dyn Store) -> Model {
+    let (mut found, mut model) = (Found::default(), Model::default());
+    let all = match store.all().await {
+        Ok(all) => all,
+        Err(error) => {
+            tell(&Event::NotRead(error));
+            return unknown(spec);
+        }
+    };
+    for (key, object) in all {
+        match object.map(|object| version_of(&key, &object)) {
+            Ok(Ok(version)) => {
+                tell(&Event::Is(key.clone(), version));
+                if found.objects.insert(key.clone(), version).is_some() && !store.traits().appends {
+                    tell(&Event::Wrong(format!("{key} is listed twice")));
+                }
+            }
+            Ok(Err(what)) => tell(&Event::Wrong(format!("{key} has {what}"))),
+            Err(error) => {
+                tell(&Event::Unreadable(key.clone(), error.clone()));
+                found.unreadable.insert(key, error);
+            }
+        }
+    }
+    if !store.traits().appends {
+        for key in keys(spec) {
+            if found.objects.contains_key(&key) || found.unreadable.contains_key(&key) {
+                continue;
+            }
+            match store.read(&key).await {
+                Ok(None) => {}
+                Ok(Some(object)) => tell(&Event::Wrong(format!(
+                    "{key} is not listed, but has {} bytes",
+                    object.len()
+                ))),
+                Err(error) => {
+                    tell(&Event::Unreadable(key.clone(), error.clone()));
+                    found.unreadable.insert(key, error);
+                }
+            }
+        }
+    }
+    tell(&Event::AllRead);
+    model.settle(&found);
+    found.unreadable.keys().for_each(|key| model.forget(key));
+    model
+}
+
+async fn check(store: &dyn Store) {
+    match store.check().await {
+        Ok(damage) => {
+            damage
+                .into_iter()
+                .for_each(|damage| tell(&Event::Damage(damage)));
+            tell(&Event::Checked);
+        }
+        Err(error) => tell(&Event::NotChecked(error)),
+    }
+}

@@ -1,0 +1,50 @@
+//! Injected errors, and the limit on file descriptors.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::shim::CONTROL;
+
+/// Lets the shim inject errors, or stops it. Nothing happens without a shim.
+pub(super) fn arm(armed: bool) -> io::Result<()> {
+    let Some(path) = std::env::var_os(CONTROL) else {
+        return Ok(());
+    };
+    OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all_at(&u64::from(armed).to_ne_bytes(), 0)
+}
+
+/// Leaves `spare` file descriptors. Returns the limit as it was.
+pub(super) fn leave_descriptors(spare: u64) -> io::Result<Rlimit> {
+    let mut open = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        open.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u64>().ok()),
+        );
+    }
+    // The one that reads the directory is closed by now, so one more than asked for would be left.
+    let free = (0..).filter(|number| !open.contains(number));
+    let limit = free.take(spare as usize + 1).last().unwrap_or(0);
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(limit),
+            maximum: before.maximum,
+        },
+    )?;
+    Ok(before)
+}
+
+/// Sets the limit to what it was.
+pub(super) fn restore_descriptors(before: Rlimit) -> io::Result<()> {
+    Ok(setrlimit(Resource::Nofile, before)?)
+}

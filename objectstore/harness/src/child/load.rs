@@ -1,0 +1,212 @@
+//! Writers that write at random, each its own keys, and read them back.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::report::tell;
+use crate::content::version_of;
+use crate::event::Event;
+use crate::model::{Effect, Model};
+use crate::random::Random;
+use crate::spec::Spec;
+use crate::stores::{Mode, Op, Outcome, Store};
+
+/// What the writers share.
+pub(super) struct Load {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) spec: Spec,
+    pub(super) model: Mutex<Model>,
+    /// The next write's number.
+    pub(super) next: AtomicU64,
+}
+
+impl Load {
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, writer: u64, number: u64) -> String {
+        format!("w{writer}-{number}")
+    }
+
+    /// Runs `ops` writes on all writers together.
+    pub(super) async fn run(self: &Arc<Self>, ops: Option<u64>) {
+        let (left, round) = (
+            Arc::new(AtomicU64::new(ops.unwrap_or(u64::MAX))),
+            self.next.load(Ordering::Relaxed),
+        );
+        let writers = (0..self.spec.writers).map(|writer| {
+            let (load, left) = (Arc::clone(self), Arc::clone(&left));
+            let mut random = Random::new(self.spec.seed ^ (writer << 32) ^ (round << 8));
+            tokio::spawn(async move {
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                        left.checked_sub(1)
+                    })
+                    .is_ok()
+                {
+                    let op = load.choose(writer, &mut random).await;
+                    load.apply(&op).await;
+                    load.look(writer, &mut random).await;
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            if let Err(e) = writer.await {
+                tell(&Event::Wrong(format!("a writer ended: {e}")));
+            }
+        }
+    }
+
+    /// Deletes every key.
+    pub(super) async fn clear(&self) {
+        let keys: Vec<String> = self.model().keys().map(str::to_owned).collect();
+        for key in keys {
+            let op = Op {
+                id: self.number(),
+                mode: Mode::Delete,
+                writes: vec![(key, None)],
+            };
+            self.apply(&op).await;
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn choose(&self, writer: u64, random: &mut Random) -> Op {
+        let traits = self.store.traits();
+        let sizes = self.spec.store.object_sizes(self.spec.size);
+        let size = |random: &mut Random| Some(sizes[random.below(sizes.len() as u64) as usize]);
+        let id = self.number();
+        if traits.appends {
+            // One of the writers hands batches over.
+            if writer == 0
+                && random.below(4) == 0
+                && let Some(keys) = self.store.removable().await
+            {
+                return Op {
+                    id,
+                    mode: Mode::Delete,
+                    writes: keys.into_iter().map(|key| (key, None)).collect(),
+                };
+            }
+            return Op {
+                id,
+                mode: Mode::Put,
+                writes: vec![(self.key(writer, id), size(random))],
+            };
+        }
+        let key = self.key(writer, random.below(self.spec.keys));
+        let mode = match random.below(100) {
+            0..50 => Mode::Put,
+            50..60 => Mode::Create,
+            60..70 if traits.replace => Mode::Replace,
+            70..85 if traits.batches => Mode::Batch,
+            60..75 => Mode::Put,
+            _ => Mode::Delete,
+        };
+        let mut writes = vec![(
+            key,
+            if mode == Mode::Delete {
+                None
+            } else {
+                size(random)
+            },
+        )];
+        if mode == Mode::Batch {
+            let others: BTreeSet<u64> = (0..random.below(5))
+                .map(|_| random.below(self.spec.keys))
+                .collect();
+            for key in others.into_iter().map(|number| self.key(writer, number)) {
+                if key != writes[0].0 {
+                    writes.push((
+                        key,
+                        if random.below(3) == 0 {
+                            None
+                        } else {
+                            size(random)
+                        },
+                    ));
+                }
+            }
+        }
+        Op { id, mode, writes }
+    }
+
+    async fn apply(&self, op: &Op) {
+        let effects: Vec<(String, Effect)> = op
+            .writes
+            .iter()
+            .map(|(key, size)| {
+                (
+                    key.clone(),
+                    if size.is_some() {
+                        Effect::Version(op.id)
+                    } else {
+                        Effect::Absent
+                    },
+                )
+            })
+            .collect();
+        let before = self.model().certain(op.single().0);
+        self.model().begin(op.id, &effects);
+        tell(&Event::Begin(op.id, effects));
+        let outcome = self.store.apply(op).await;
+        let wrong = |what: &str| {
+            tell(&Event::Wrong(format!(
+                "{:?} of {}, which is {before:?}: {what}",
+                op.mode,
+                op.single().0
+            )))
+        };
+        match outcome {
+            Outcome::Done => {
+                if op.mode == Mode::Create && matches!(before, Some(Effect::Version(_))) {
+                    wrong("created once more");
+                }
+                if op.mode == Mode::Replace && before == Some(Effect::Absent) {
+                    wrong("replaced without being there");
+                }
+                self.model().acknowledge(op.id);
+                tell(&Event::Done(op.id));
+            }
+            Outcome::Exists | Outcome::Missing => {
+                let there = outcome == Outcome::Exists;
+                if there != (op.mode == Mode::Create)
+                    || before.is_some_and(|before| (before == Effect::Absent) == there)
+                {
+                    wrong(if there { "it exists" } else { "it is missing" });
+                }
+                self.model().refuse(op.id);
+                tell(&Event::Refused(op.id));
+            }
+            Outcome::Failed(error) => tell(&Event::Failed(op.id, error)),
+        }
+    }
+
+    /// Reads one of the writer's keys.
+    async fn look(&self, writer: u64, random: &mut Random) {
+        if self.store.traits().appends {
+            return;
+        }
+        let key = self.key(writer, random.below(self.spec.keys));
+        let found = match self.store.read(&key).await {
+            Ok(None) => Effect::Absent,
+            Ok(Some(object)) => match version_of(&key, &object) {
+                Ok(version) => Effect::Version(version),
+                Err(what) => return tell(&Event::Wrong(format!("{key} was read with {what}"))),
+            },
+            Err(error) if self.spec.errors => return drop(error),
+            Err(error) => return tell(&Event::Wrong(format!("{key} cannot be read: {error}"))),
+        };
+        if !self.model().allows(&key, found) {
+            let allowed = self.model().allowed(&key);
+            tell(&Event::Wrong(format!(
+                "{key} was read with {found:?} instead of {allowed:?}"
+            )));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Object stores.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use storehouse_flatfs::FlatFs;
+use storehouse_objectstore::{
+    Batch, Datastore, Error, Key, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+};
+
+use super::op::{Read, tell};
+use super::{Mode, Op, Outcome, Store, Traits};
+
+/// The largest object that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// An object store with what its own type has beside the trait.
+#[derive(Debug)]
+pub(super) struct Objects<S>(S);
+
+impl<S: Own> Objects<S> {
+    pub(super) fn new(store: S) -> Self {
+        Self(store)
+    }
+
+    async fn write(&self, op: &Op) -> Result<(), Error> {
+        let (name, size) = op.single();
+        let key = Key::new(name)?;
+        let object = |size: usize| op.object(name, size);
+        match (op.mode, size) {
+            (Mode::Delete, _) | (Mode::Put | Mode::Create | Mode::Replace, None) => {
+                self.0.delete(&key).await
+            }
+            (Mode::Put, Some(size)) => self.put(&key, object(size), PutMode::Overwrite).await,
+            (Mode::Create, Some(size)) => self.put(&key, object(size), PutMode::Create).await,
+            (Mode::Replace, Some(size)) => {
+                let etag = self.0.head(&key).await?.etag;
+                self.put(&key, object(size), PutMode::Replace(etag)).await
+            }
+            (Mode::Batch, _) => {
+                let mut batch = Batch::new();
+                for (name, size) in &op.writes {
+                    let key = Key::new(name)?;
+                    batch = match size {
+                        Some(size) => batch.put(key, op.object(name, *size)),
+                        None => batch.delete(key),
+                    };
+                }
+                match self.0.batches() {
+                    Some(batches) => batches.batch(batch).await.map(drop),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn put(&self, key: &Key, object: Bytes, mode: PutMode) -> Result<(), Error> {
+        self.0
+            .put(key, object.into(), PutOptions::default().mode(mode))
+            .await
+            .map(drop)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
+        let key = Key::new(key).map_err(|e| tell(&e))?;
+        match self.0.read(&key, LIMIT).await {
+            Ok(object) => Ok(Some(object)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(tell(&e)),
+        }
+    }
+}
+
+impl<S: Own> Store for Objects<S> {
+    fn traits(&self) -> Traits {
+        let replace = self.0.capabilities().replace;
+        Traits {
+            batches: self.0.batches().is_some(),
+            replace,
+            appends: false,
+        }
+    }
+
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Outcome> {
+        self.write(op)
+            .map(|written| match written {
+                Ok(()) => Outcome::Done,
+                Err(Error::AlreadyExists { .. }) => Outcome::Exists,
+                Err(Error::NotFound { .. } | Error::Precondition { .. }) => Outcome::Missing,
+                Err(e) => Outcome::Failed(tell(&e)),
+            })
+            .boxed()
+    }
+
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>> {
+        self.get(key).boxed()
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Read>, String>> {
+        async {
+            let entries: Vec<_> = self
+                .0
+                .list_prefix("")
+                .try_collect()
+                .await
+                .map_err(|e| tell(&e))?;
+            let mut all = Vec::new();
+            for entry in entries {
+                let object = match self.get(entry.key.as_str()).await {
+                    Ok(Some(object)) if object.len() as u64 == entry.metadata.size => Ok(object),
+                    Ok(Some(object)) => Err(format!(
+                        "listed with {} bytes, has {}",
+                        entry.metadata.size,
+                        object.len()
+                    )),
+                    Ok(None) => Err("listed, but not found".to_owned()),
+                    Err(e) => Err(e),
+                };
+                all.push((entry.key.as_str().to_owned(), object));
+            }
+            Ok(all)
+        }
+        .boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        self.0.damage()
+    }
+
+    fn removable(&self) -> BoxFuture<'_, Option<Vec<String>>> {
+        async { None }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), String>> {
+        self.0.end()
+    }
+}
+
+/// What is not in the trait.
+pub(super) trait Own: ObjectStore {
+    fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
+    fn end(&self) -> BoxFuture<'_, Result<(), String>>;
+}
+
+impl Own for FlatFs {
+    fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        async {
+            self.health()
+                .await
+                .map(|()| Vec::new())
+                .map_err(|e| tell(&e))
+        }
+        .boxed()
+    }
+
+    fn end(&self) -> BoxFuture<'_, Result<(), String>> {
+        // Dropping it does.
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl Own for Datastore {
+    fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        async {
+            let report = Datastore::check(self).await.map_err(|e| tell(&e))?;
+            Ok(report.damage.iter().map(ToString::to_string).collect())
+        }
+        .boxed()
+    }
+
+    fn end(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Datastore::close(self).await.map_err(|e| tell(&e)) }.boxed()
+    }
+}
