@@ -5,6 +5,7 @@
 //! the next child finds with the model.
 //!
 //! - [`kill`]: SIGKILL at random.
+//! - [`inject`]: errors of system calls, one at every call or at random, and few file descriptors.
 //!
 //! The binary `harness` runs each of them by hand and repeats a failure by its seed; the tests run short forms.
 
@@ -12,6 +13,7 @@ pub mod child;
 pub mod content;
 pub mod event;
 pub mod form;
+pub mod inject;
 pub mod kill;
 pub mod model;
 pub mod random;

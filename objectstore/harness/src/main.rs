@@ -4,13 +4,22 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use storehouse_harness::child::live;
+use storehouse_harness::inject::{Inject, InjectSummary};
 use storehouse_harness::kill::Kills;
 use storehouse_harness::session::Harness;
-use storehouse_harness::spec::Spec;
+use storehouse_harness::shim::Fault;
+use storehouse_harness::spec::{Arm, Spec};
 use storehouse_harness::stores::{Kind, Size};
 
 const USAGE: &str = "\
 harness kill --store STORE [--size tiny|production] [--seed N] [--rounds N]
+harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [--ops N], with one of
+    --call N --fault EIO|ENOSPC|EMFILE|ENFILE|EINTR|ENOMEM|short
+    --rate CALLS_OF_A_MILLION
+    --spare DESCRIPTORS
+    --every-call [--fault FAULT] [--most LIVES]
+    --at-random [--rounds N]
+    --few-descriptors [--rounds N]
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +53,15 @@ fn run() -> Result<bool, Box<dyn Error>> {
             println!("{kills:?}: {summary:#?}");
             Ok(summary.wrong.is_none())
         }
+        Some("inject") => {
+            let options = Options::parse()?;
+            let summary = inject(&options)?;
+            println!(
+                "{} {} {}: {summary:#?}",
+                options.store, options.size, options.arm
+            );
+            Ok(summary.wrong.is_empty())
+        }
         _ => {
             print!("{USAGE}");
             Ok(false)
@@ -51,11 +69,58 @@ fn run() -> Result<bool, Box<dyn Error>> {
     }
 }
 
+fn inject(options: &Options) -> Result<InjectSummary, Box<dyn Error>> {
+    let Options {
+        store,
+        size,
+        arm,
+        seed,
+        ..
+    } = *options;
+    let inject = Inject {
+        store,
+        size,
+        arm,
+        seed,
+        ops: options.ops.unwrap_or(Inject::ops(size)),
+    };
+    let (harness, dir) = (options.harness()?, tempfile::tempdir()?);
+    let dir = &dir.path().canonicalize()?;
+    let rounds = options.rounds.unwrap_or(100);
+    Ok(match (options.series, options.call, options.fault) {
+        (Some(Series::EveryCall), _, fault) => {
+            inject.every_call(&harness, dir, options.most.unwrap_or(u64::MAX), fault)?
+        }
+        (Some(Series::AtRandom), _, _) => inject.at_random(&harness, dir, rounds)?,
+        (Some(Series::FewDescriptors), _, _) => {
+            inject.few_descriptors(&harness, dir, rounds, 12)?
+        }
+        (None, Some(call), Some(fault)) => inject.one_call(&harness, dir, call, fault)?,
+        (None, Some(_), None) => return Err("--call needs --fault".into()),
+        (None, None, _) => inject.with(&harness, dir, options.rate, options.spare)?,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Series {
+    EveryCall,
+    AtRandom,
+    FewDescriptors,
+}
+
 struct Options {
     store: Kind,
     size: Size,
     seed: u64,
+    arm: Arm,
     rounds: Option<u64>,
+    ops: Option<u64>,
+    call: Option<u64>,
+    fault: Option<Fault>,
+    rate: Option<u64>,
+    spare: Option<u64>,
+    most: Option<u64>,
+    series: Option<Series>,
 }
 
 impl Options {
@@ -65,7 +130,15 @@ impl Options {
             store: Kind::Flatfs,
             size: Size::Tiny,
             seed: 1,
+            arm: Arm::Load,
             rounds: None,
+            ops: None,
+            call: None,
+            fault: None,
+            rate: None,
+            spare: None,
+            most: None,
+            series: None,
         };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -74,6 +147,16 @@ impl Options {
                 Long("size") => options.size = parser.value()?.parse()?,
                 Long("seed") => options.seed = parser.value()?.parse()?,
                 Long("rounds") => options.rounds = Some(parser.value()?.parse()?),
+                Long("arm") => options.arm = parser.value()?.parse()?,
+                Long("ops") => options.ops = Some(parser.value()?.parse()?),
+                Long("call") => options.call = Some(parser.value()?.parse()?),
+                Long("fault") => options.fault = Some(parser.value()?.parse()?),
+                Long("rate") => options.rate = Some(parser.value()?.parse()?),
+                Long("spare") => options.spare = Some(parser.value()?.parse()?),
+                Long("most") => options.most = Some(parser.value()?.parse()?),
+                Long("every-call") => options.series = Some(Series::EveryCall),
+                Long("at-random") => options.series = Some(Series::AtRandom),
+                Long("few-descriptors") => options.series = Some(Series::FewDescriptors),
                 Value(_) => {}
                 _ => return Err(arg.unexpected().into()),
             }

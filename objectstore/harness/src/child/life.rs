@@ -39,10 +39,10 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
     let mut limit = None;
     let mut begin = |now| -> std::io::Result<()> {
         if spec.arm == now {
+            arm(true)?;
             if let Some(spare) = spec.spare {
                 limit = Some(leave_descriptors(spare)?);
             }
-            arm(true)?;
         }
         Ok(())
     };
@@ -68,10 +68,10 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
     let load = Arc::new(load);
     load.run(spec.ops).await;
     if spec.arm == Arm::Open || spec.arm == Arm::Load {
-        arm(false)?;
         if let Some(before) = limit.take() {
             restore_descriptors(before)?;
         }
+        arm(false)?;
         tell(&Event::Relieved);
     }
     load.run(Some(spec.after)).await;

@@ -23,14 +23,17 @@ pub(super) fn arm(armed: bool) -> io::Result<()> {
 pub(super) fn leave_descriptors(spare: u64) -> io::Result<Rlimit> {
     let mut open = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
-        open.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<u64>().ok()),
-        );
+        let entry = entry?;
+        // Not the one that reads the directory.
+        if entry
+            .path()
+            .read_link()
+            .is_ok_and(|path| !path.ends_with("fd"))
+        {
+            let name = entry.file_name();
+            open.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
     }
-    // The one that reads the directory is closed by now, so one more than asked for would be left.
     let free = (0..).filter(|number| !open.contains(number));
     let limit = free.take(spare as usize + 1).last().unwrap_or(0);
     let before = getrlimit(Resource::Nofile);

@@ -12,6 +12,9 @@ use crate::random::Random;
 use crate::spec::Spec;
 use crate::stores::{Mode, Op, Outcome, Store};
 
+/// A writer has the store made smaller once in so many writes.
+const SELDOM: u64 = 16;
+
 /// What the writers share.
 pub(super) struct Load {
     pub(super) store: Arc<dyn Store>,
@@ -49,6 +52,9 @@ impl Load {
                     let op = load.choose(writer, &mut random).await;
                     load.apply(&op).await;
                     load.look(writer, &mut random).await;
+                    if writer == 0 && random.below(SELDOM) == 0 {
+                        load.compact().await;
+                    }
                 }
             })
         });
@@ -56,6 +62,16 @@ impl Load {
             if let Err(e) = writer.await {
                 tell(&Event::Wrong(format!("a writer ended: {e}")));
             }
+        }
+    }
+
+    /// Starts work that a store does by itself now and then.
+    async fn compact(&self) {
+        match self.store.compact().await {
+            Err(error) if !self.spec.errors => tell(&Event::Wrong(format!(
+                "the store cannot be made smaller: {error}"
+            ))),
+            _ => {}
         }
     }
 

@@ -91,6 +91,10 @@ impl Store for Keys {
         async { None }.boxed()
     }
 
+    fn compact(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), String>> {
         async { Ok(()) }.boxed()
     }

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use storehouse_flatfs::FlatFs;
 use storehouse_objectstore::{
-    Batch, Datastore, Error, Key, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    Batch, Datastore, Error, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
 };
 
 use super::op::{Read, tell};
@@ -33,10 +33,7 @@ impl<S: Own> Objects<S> {
             }
             (Mode::Put, Some(size)) => self.put(&key, object(size), PutMode::Overwrite).await,
             (Mode::Create, Some(size)) => self.put(&key, object(size), PutMode::Create).await,
-            (Mode::Replace, Some(size)) => {
-                let etag = self.0.head(&key).await?.etag;
-                self.put(&key, object(size), PutMode::Replace(etag)).await
-            }
+            (Mode::Replace, Some(size)) => self.replace(&key, object(size)).await,
             (Mode::Batch, _) => {
                 let mut batch = Batch::new();
                 for (name, size) in &op.writes {
@@ -52,6 +49,24 @@ impl<S: Own> Objects<S> {
                 }
             }
         }
+    }
+
+    /// The tag may change without a write: when a store puts an object in its place once more.
+    async fn replace(&self, key: &Key, object: Bytes) -> Result<(), Error> {
+        for _ in 0..3 {
+            let etag = self.0.head(key).await?.etag;
+            match self.put(key, object.clone(), PutMode::Replace(etag)).await {
+                Err(Error::Precondition { .. }) => {}
+                replaced => return replaced,
+            }
+        }
+        let error = std::io::Error::other("it is there, and its tag is another each time");
+        Err(Error::io(
+            Operation::Put,
+            Some(key),
+            "an object cannot be replaced",
+            error,
+        ))
     }
 
     async fn put(&self, key: &Key, object: Bytes, mode: PutMode) -> Result<(), Error> {
@@ -131,6 +146,10 @@ impl<S: Own> Store for Objects<S> {
         async { None }.boxed()
     }
 
+    fn compact(&self) -> BoxFuture<'_, Result<(), String>> {
+        self.0.shrink()
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), String>> {
         self.0.end()
     }
@@ -139,6 +158,7 @@ impl<S: Own> Store for Objects<S> {
 /// What is not in the trait.
 pub(super) trait Own: ObjectStore {
     fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
+    fn shrink(&self) -> BoxFuture<'_, Result<(), String>>;
     fn end(&self) -> BoxFuture<'_, Result<(), String>>;
 }
 
@@ -151,6 +171,10 @@ impl Own for FlatFs {
                 .map_err(|e| tell(&e))
         }
         .boxed()
+    }
+
+    fn shrink(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
     }
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {
@@ -166,6 +190,10 @@ impl Own for Datastore {
             Ok(report.damage.iter().map(ToString::to_string).collect())
         }
         .boxed()
+    }
+
+    fn shrink(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Datastore::compact(self).await.map_err(|e| tell(&e)) }.boxed()
     }
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -77,6 +77,9 @@ pub trait Store: Send + Sync {
     /// The keys that a [`Mode::Delete`] would take next from a store that appends.
     fn removable(&self) -> BoxFuture<'_, Option<Vec<String>>>;
 
+    /// Makes the store smaller, if it has such work.
+    fn compact(&self) -> BoxFuture<'_, Result<(), String>>;
+
     /// Ends all work.
     fn close(&self) -> BoxFuture<'_, Result<(), String>>;
 }
