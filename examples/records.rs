@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use storehouse::blobstore::{Digest, HashFunction};
-use storehouse::records::{
-    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, DelegationBuilder, Did, Effects,
-    Ipld, Outcome, Promise, ReceiptBuilder, Signer,
+use storehouse::formats::ucan::{
+    Capability, DelegationBuilder, Effects, Outcome, ReceiptBuilder, Signer,
 };
+use storehouse::records::{Acceptance, Allocation, Blob, Cid, Consolidation, Did, Ipld, Promise};
 use storehouse::{Config, Records, Stores};
 
 #[tokio::main]

@@ -21,6 +21,7 @@ pub use stores::{Blobs, Records, Stores};
 pub use storehouse_blobstore as blobstore;
 #[cfg(all(unix, feature = "flatfs"))]
 pub use storehouse_flatfs as flatfs;
+pub use storehouse_formats as formats;
 pub use storehouse_genericstore as genericstore;
 pub use storehouse_layers as layers;
 pub use storehouse_local as local;

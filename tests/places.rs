@@ -10,10 +10,12 @@ use futures_util::TryStreamExt;
 use s3::Server;
 use secrecy::ExposeSecret;
 use storehouse::blobstore::{Digest, GetBlob, HashFunction, PutBlob};
+use storehouse::formats::ucan::{
+    Capability, DelegationBuilder, Effects, Outcome, ReceiptBuilder, Signer,
+};
 use storehouse::objectstore::{Body, ListOptions, ObjectStore};
 use storehouse::records::{
-    Acceptance, Allocation, Blob, Capability, Cid, Consolidation, Delegation, DelegationBuilder,
-    Effects, Ipld, Outcome, Receipt, ReceiptBuilder, Signer,
+    Acceptance, Allocation, Blob, Cid, Consolidation, Delegation, Ipld, Receipt,
 };
 use storehouse::{Backend, Config, StoreName, Stores};
 

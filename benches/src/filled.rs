@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, TableDefinition};
 use storehouse_blobstore::{Digest, HashFunction};
-use storehouse_genericstore::car::dag_cbor_cid_of;
+use storehouse_formats::car::dag_cbor_cid_of;
 use storehouse_objectstore::{Batch, Datastore, DatastoreOptions, Key};
 use storehouse_stores::{Allocation, Blob, Did, Layout};
 use tokio::runtime::Runtime;

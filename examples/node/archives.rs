@@ -131,7 +131,7 @@ async fn take<T>(
     cid: Segment,
     headers: &HeaderMap,
     body: Body,
-    decode: impl FnOnce(Bytes) -> Result<T, storehouse::records::Error>,
+    decode: impl FnOnce(Bytes) -> Result<T, storehouse::formats::Error>,
     cid_of: impl FnOnce(&T) -> Cid,
 ) -> Result<(Cid, T), Failure> {
     let cid = parse(cid).map_err(Failure::closing)?;
@@ -145,7 +145,7 @@ async fn take<T>(
             })?
             .into();
     }
-    let record = decode(bytes)?;
+    let record = decode(bytes).map_err(storehouse::records::Error::from)?;
     let actual = cid_of(&record);
     if actual != cid {
         let message = format!("the archive is of {actual}");

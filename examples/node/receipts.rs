@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt, stream};
+use storehouse::formats::ucan::{
+    Capability, DelegationBuilder, Outcome, ReceiptBuilder, ReceiptForm, Signer,
+};
 use storehouse::local::journal::{Handled, Journal, Rotator};
 use storehouse::local::keystore::{Ed25519Key, KeyName, KeyStore, PutKey};
-use storehouse::records::{
-    Capability, DelegationBuilder, Ipld, Outcome, Receipt, ReceiptBuilder, ReceiptForm, Signer,
-};
+use storehouse::records::{Ipld, Receipt};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -231,7 +232,7 @@ fn sign(
     signer: &Signer,
     retrieval: &Retrieval,
     nonce: &str,
-) -> storehouse::records::Result<Receipt> {
+) -> storehouse::formats::Result<Receipt> {
     let Retrieval { digest, range } = retrieval;
     let blob = Ipld::Map(BTreeMap::from([(
         "digest".to_owned(),

@@ -126,9 +126,9 @@ fn space(query: SpaceQuery) -> Result<Option<Did>, Failure> {
         query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
     space
         .map(|space| {
-            space
-                .parse()
-                .map_err(|e: Error| Failure::bad_request("invalid_did", e.to_string()))
+            space.parse().map_err(|e: storehouse::formats::Error| {
+                Failure::bad_request("invalid_did", e.to_string())
+            })
         })
         .transpose()
 }

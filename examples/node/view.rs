@@ -6,7 +6,8 @@
 
 use multibase::Base;
 use serde_json::{Map, Number, Value, json};
-use storehouse::records::{Capability, Cid, Delegation, Ipld, Outcome, Receipt};
+use storehouse::formats::ucan::{Capability, Outcome};
+use storehouse::records::{Cid, Delegation, Ipld, Receipt};
 
 pub(crate) fn claim(claim: &Delegation) -> Value {
     json!({

@@ -23,11 +23,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - [`codec`]: bytes to values and back. [`dag_cbor`]: the reader and writer for records whose
-//!   bytes must be exact.
+//! - [`codec`]: bytes to values and back.
 //! - [`index`]: unique and multi indexes, what a crash leaves of them, and their repair.
-//! - [`car`]: the CAR container, read with limits and every block hashed.
-//! - `leveldb` (feature `leveldb`): reads a LevelDB database without changing a byte of it.
 //!
 //! Architecture invariants: nothing here names a backend or knows a record type; a record is never
 //! read into memory before its size is known to be within the limit.
@@ -38,12 +35,8 @@ mod read_ahead;
 mod scan;
 mod store;
 
-pub mod car;
 pub mod codec;
-pub mod dag_cbor;
 pub mod index;
-#[cfg(feature = "leveldb")]
-pub mod leveldb;
 
 #[cfg(feature = "cbor")]
 pub use codec::Cbor;

@@ -19,7 +19,7 @@ mod observe;
 mod secret;
 
 /// The CAR container, shared with the record stores.
-pub use storehouse_genericstore::car;
+pub use storehouse_formats::car;
 
 pub use error::{Error, Result};
 pub use secret::Secret;

@@ -1,7 +1,5 @@
 //! The crate's one error type.
 
-use storehouse_genericstore::car::CarError;
-use storehouse_genericstore::dag_cbor::DecodeError;
 use storehouse_objectstore::ErrorClass;
 
 /// The result of an operation of this crate.
@@ -17,14 +15,9 @@ pub enum Error {
     /// The store failed, or found no such record; it says which.
     #[error(transparent)]
     Store(#[from] storehouse_genericstore::Error),
-    /// The text or the bytes are no DID.
-    #[error("invalid DID {did:?}: {reason}")]
-    InvalidDid {
-        /// The DID as it was given, cut after 64 characters; bytes in hexadecimal.
-        did: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    /// Text or bytes are not of a record's format.
+    #[error(transparent)]
+    Format(#[from] storehouse_formats::Error),
     /// A value is not one that a record can have.
     #[error("invalid {what}: {reason}")]
     Invalid {
@@ -35,7 +28,7 @@ pub enum Error {
     },
     /// A database that is to be imported cannot be read.
     #[error(transparent)]
-    LevelDb(#[from] storehouse_genericstore::leveldb::LevelDbError),
+    LevelDb(#[from] storehouse_formats::leveldb::LevelDbError),
     /// There is nothing to import.
     #[error("{} holds none of a Piri node's record databases", .path.display())]
     NothingToImport {
@@ -47,30 +40,6 @@ pub enum Error {
     Compare {
         /// The object.
         key: storehouse_objectstore::Key,
-    },
-    /// Bytes are not the dag-cbor of such a record.
-    #[error("the bytes are not {what}")]
-    DagCbor {
-        /// The record, or the part of one.
-        what: &'static str,
-        /// What is wrong with them, and where.
-        source: DecodeError,
-    },
-    /// An archive cannot be read.
-    #[error("the archive of {what} cannot be read")]
-    Car {
-        /// The record.
-        what: &'static str,
-        /// What is wrong with it, and where.
-        source: CarError,
-    },
-    /// An archive holds something else.
-    #[error("the archive holds no {what}: {reason}")]
-    Archive {
-        /// The record.
-        what: &'static str,
-        /// What is wrong with it.
-        reason: &'static str,
     },
 }
 

@@ -33,17 +33,13 @@
 //! Architecture invariants: nothing here names a backend; a signature is checked only where a
 //! caller asks for it.
 
-mod base58;
-mod did;
 mod error;
 mod layout;
 mod records;
 mod stores;
-mod ucan;
 
 pub mod import;
 
-pub use did::Did;
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use records::{Acceptance, Allocation, Blob, Consolidation, Promise, RecordCodec};
@@ -51,10 +47,9 @@ pub use stores::{
     AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore,
     ReceiptStore, RecordStores,
 };
-pub use ucan::{
-    Capability, Delegation, DelegationBuilder, Effects, Outcome, Receipt, ReceiptBuilder,
-    ReceiptForm, Signature, SignatureError, Signer,
-};
 
-/// Content identifiers, and the values that dag-cbor can say.
-pub use ipld_core::{cid::Cid, ipld::Ipld};
+/// The types of [`storehouse_formats`] that records and their stores are made of.
+pub use storehouse_formats::{
+    Cid, Did, Ipld,
+    ucan::{Delegation, Receipt},
+};

@@ -9,8 +9,8 @@ mod decoders;
 use bytes::Bytes;
 use common::records;
 use decoders::{receipt_archive, ucan_archive};
-use storehouse_genericstore::car::{Archive, dag_cbor_cid_of};
-use storehouse_genericstore::dag_cbor::Writer;
+use storehouse_formats::car::{Archive, dag_cbor_cid_of};
+use storehouse_formats::dag_cbor::Writer;
 use storehouse_objectstore::{Memory, ObjectStoreExt};
 use storehouse_stores::{
     Acceptance, Allocation, AllocationStore, Cid, Consolidation, Delegation, Did, Ipld, Layout,
@@ -26,7 +26,7 @@ fn story(error: &dyn std::error::Error) -> String {
 }
 
 fn fields(bytes: &[u8]) -> Vec<(String, Ipld)> {
-    let mut reader = storehouse_genericstore::dag_cbor::Reader::new(bytes);
+    let mut reader = storehouse_formats::dag_cbor::Reader::new(bytes);
     let Ipld::Map(map) = reader.ipld().unwrap() else {
         panic!("not a map")
     };
@@ -499,7 +499,7 @@ fn what_lies_in_archives() {
 /// byte is found.
 #[test]
 fn signatures() {
-    use storehouse_stores::{Capability, DelegationBuilder, SignatureError, Signer};
+    use storehouse_formats::ucan::{Capability, DelegationBuilder, SignatureError, Signer};
     let web: Did = "did:web:example.com".parse().unwrap();
     let signer = Signer::from_seed(&[9; 32]).acting_for(web.clone());
     let capability = Capability {

@@ -80,7 +80,7 @@ fn allocations() -> impl Strategy<Value = Allocation> {
         .prop_flat_map(|function| {
             any::<[u8; 8]>().prop_map(move |bytes| Digest::of(function, &bytes))
         });
-    let cid = any::<[u8; 32]>().prop_map(storehouse_genericstore::car::dag_cbor_cid);
+    let cid = any::<[u8; 32]>().prop_map(storehouse_formats::car::dag_cbor_cid);
     (did, digest, any::<u64>(), any::<u64>(), cid).prop_map(
         |(space, digest, size, expires, cause): (Did, Digest, u64, u64, Cid)| Allocation {
             space,

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use decoders::{receipt_archive, table, ucan_archive, write_database};
 use seeds::{Numbers, mutated, seeds};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use storehouse_genericstore::car::{Archive, CarLimits, CarReader};
-use storehouse_genericstore::dag_cbor::{Reader, Writer};
-use storehouse_genericstore::leveldb::Database;
+use storehouse_formats::car::{Archive, CarLimits, CarReader};
+use storehouse_formats::dag_cbor::{Reader, Writer};
+use storehouse_formats::leveldb::Database;
 use storehouse_stores::{Acceptance, Allocation, Cid, Consolidation, Delegation, Did, Receipt};
 
 #[global_allocator]
@@ -153,7 +153,7 @@ fn small_values() -> Vec<Vec<u8>> {
 /// The smallest CIDs that there are, with their blocks, which are empty.
 fn tiny_blocks() -> Vec<u8> {
     let header = Archive::build(
-        vec![storehouse_genericstore::car::dag_cbor_cid_of(b"")],
+        vec![storehouse_formats::car::dag_cbor_cid_of(b"")],
         Vec::new(),
     );
     [
@@ -221,7 +221,7 @@ fn ucans_around(value: Vec<u8>) -> Vec<Vec<u8>> {
 
 /// The same for receipts.
 fn receipts_around(value: Vec<u8>) -> Vec<Vec<u8>> {
-    let cid = storehouse_genericstore::car::dag_cbor_cid_of(b"");
+    let cid = storehouse_formats::car::dag_cbor_cid_of(b"");
     let receipt = |out: &[u8], meta: &[u8], links: bool| {
         let list = |writer: &mut Writer| {
             if links {

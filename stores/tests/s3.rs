@@ -13,7 +13,7 @@ use common::records;
 use futures_util::TryStreamExt;
 use s3::{Kind, Server};
 use storehouse_blobstore::Digest;
-use storehouse_genericstore::car::dag_cbor_cid_of;
+use storehouse_formats::car::dag_cbor_cid_of;
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt};
 use storehouse_s3::S3;
 use storehouse_stores::{

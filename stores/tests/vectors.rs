@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use common::{hex, json, listed, records, sha256};
 use serde_json::Value;
-use storehouse_genericstore::car::Archive;
+use storehouse_formats::car::Archive;
+use storehouse_formats::ucan::ReceiptForm;
 use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
 use storehouse_stores::{
     Acceptance, AcceptanceStore, Allocation, AllocationStore, Cid, Consolidation,
-    ConsolidationStore, Delegation, DelegationStore, Did, Layout, Receipt, ReceiptForm,
-    ReceiptStore,
+    ConsolidationStore, Delegation, DelegationStore, Did, Layout, Receipt, ReceiptStore,
 };
 
 fn cids(list: &Value) -> Vec<Cid> {
@@ -367,7 +367,7 @@ async fn consolidations_of_the_old_form() {
         let consolidations = ConsolidationStore::new(store.clone(), &layout);
         let mut old = 0;
         for directory in ["consolidation", "egress_tracker/journal/consolidation"] {
-            let database = storehouse_genericstore::leveldb::Database::open(
+            let database = storehouse_formats::leveldb::Database::open(
                 common::vectors().join("data_dir").join(directory),
             )
             .unwrap();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use storehouse::records::{
-    Acceptance, Allocation, Blob, Capability, Delegation, DelegationBuilder, Did, Ipld, Outcome,
-    Promise, Receipt, ReceiptBuilder, ReceiptForm, Signer,
+use storehouse::formats::ucan::{
+    Capability, DelegationBuilder, Outcome, ReceiptBuilder, ReceiptForm, Signer,
 };
+use storehouse::records::{Acceptance, Allocation, Blob, Delegation, Did, Ipld, Promise, Receipt};
 
 use crate::support::{Answer, Node, assert_error, noise, sha};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storehouse_genericstore::leveldb::{Database, LevelDbError};
+use storehouse_formats::leveldb::{Database, LevelDbError};
 
 use super::contract::{KeyStore, PutKey, check_size};
 use super::name::KeyName;

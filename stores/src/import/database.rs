@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use storehouse_genericstore::leveldb::Database;
+use storehouse_formats::leveldb::Database;
 use tokio::sync::mpsc;
 
 use super::{ImportOptions, Kind, Progress};

@@ -21,7 +21,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storehouse_genericstore::leveldb::{Database, LevelDbError};
+use storehouse_formats::leveldb::{Database, LevelDbError};
 use storehouse_objectstore::ObjectStore;
 
 use crate::{Error, RecordStores, Result};

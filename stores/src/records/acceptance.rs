@@ -1,9 +1,11 @@
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
-use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader, Writer};
+use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader, Writer};
 
-use super::{Blob, read_did, required, serde_text};
+use super::Blob;
+use super::fields::{not, read_did, required};
+use super::serde_text;
 use crate::{Did, Error, Result};
 
 /// A blob that was taken into a space.
@@ -171,15 +173,10 @@ impl Acceptance {
     /// The acceptance that `bytes` are.
     ///
     /// # Errors
-    /// [`Error::DagCbor`]; [`Error::Invalid`] as [`new`](Self::new).
+    /// [`Error::Format`]; [`Error::Invalid`] as [`new`](Self::new).
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        read(bytes)
-            .map_err(|source| Error::DagCbor {
-                what: "an acceptance",
-                source,
-            })?
-            .try_into()
+        read(bytes).map_err(not("an acceptance"))?.try_into()
     }
 }
 

@@ -1,10 +1,12 @@
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
-use storehouse_genericstore::dag_cbor::{DecodeError, Reader, Writer};
+use storehouse_formats::dag_cbor::{DecodeError, Reader, Writer};
 
-use super::{Blob, read_did, required, serde_text};
-use crate::{Did, Error, Result};
+use super::Blob;
+use super::fields::{not, read_did, required};
+use super::serde_text;
+use crate::{Did, Result};
 
 /// Room that was promised for a blob in a space, until it expires.
 ///
@@ -54,13 +56,10 @@ impl Allocation {
     /// The allocation that `bytes` are.
     ///
     /// # Errors
-    /// [`Error::DagCbor`].
+    /// [`Error::Format`].
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        read(bytes).map_err(|source| Error::DagCbor {
-            what: "an allocation",
-            source,
-        })
+        read(bytes).map_err(not("an allocation"))
     }
 }
 

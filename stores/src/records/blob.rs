@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 use storehouse_blobstore::Digest;
-use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader, Writer};
+use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader, Writer};
 
-use super::required;
+use super::fields::required;
 
 /// A blob that a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

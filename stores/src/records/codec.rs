@@ -29,6 +29,6 @@ codecs! {
     Allocation, "an allocation", Allocation::encode, |bytes| Allocation::decode(bytes);
     Acceptance, "an acceptance", Acceptance::encode, |bytes| Acceptance::decode(bytes);
     Consolidation, "a consolidation", Consolidation::encode, Consolidation::decode;
-    Delegation, "a delegation", |delegation| delegation.as_bytes().clone(), |bytes| Delegation::decode(bytes.clone());
-    Receipt, "a receipt", Receipt::store_form, |bytes| Receipt::decode(bytes.clone());
+    Delegation, "a delegation", |delegation| delegation.as_bytes().clone(), |bytes| Ok(Delegation::decode(bytes.clone())?);
+    Receipt, "a receipt", Receipt::store_form, |bytes| Ok(Receipt::decode(bytes.clone())?);
 }

@@ -1,10 +1,11 @@
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
-use storehouse_genericstore::dag_cbor::{DecodeError, Reader, Writer};
+use storehouse_formats::dag_cbor::{DecodeError, Reader, Writer};
 
-use super::{required, serde_text};
-use crate::{Delegation, Error, Result};
+use super::fields::{not, required};
+use super::serde_text;
+use crate::{Delegation, Result};
 
 /// A batch of retrieval receipts that was handed in: the invocation that tracked it, and the one
 /// that consolidates it.
@@ -39,12 +40,9 @@ impl Consolidation {
     /// The consolidation that `bytes` are. Nothing is copied.
     ///
     /// # Errors
-    /// [`Error::DagCbor`]; those of [`Delegation::decode`].
+    /// [`Error::Format`]; those of [`Delegation::decode`].
     pub fn decode(bytes: &Bytes) -> Result<Self> {
-        let (archive, consolidate_invocation) = read(bytes).map_err(|source| Error::DagCbor {
-            what: "a consolidation",
-            source,
-        })?;
+        let (archive, consolidate_invocation) = read(bytes).map_err(not("a consolidation"))?;
         Ok(Self {
             track_invocation: Delegation::decode(bytes.slice_ref(archive))?,
             consolidate_invocation,

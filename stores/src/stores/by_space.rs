@@ -5,7 +5,9 @@ use storehouse_blobstore::Digest;
 use storehouse_genericstore::{Codec, GenericStore, Namespace, ScanOptions};
 use storehouse_objectstore::ObjectStore;
 
-use crate::{Did, RecordCodec, Result, base58};
+use storehouse_formats::base58;
+
+use crate::{Did, RecordCodec, Result};
 
 /// What is said of a blob in a space.
 pub(super) trait InSpace: Send + Sync + 'static {

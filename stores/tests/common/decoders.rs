@@ -2,13 +2,12 @@
 //! fuzz targets run the same.
 
 use bytes::Bytes;
-use storehouse_genericstore::car::{Archive, CarLimits, CarReader, dag_cbor_cid_of};
-use storehouse_genericstore::dag_cbor::{Problem, Reader, Writer};
-use storehouse_genericstore::leveldb::Database;
+use storehouse_formats::car::{Archive, CarLimits, CarReader, dag_cbor_cid_of};
+use storehouse_formats::dag_cbor::{Problem, Reader, Writer};
+use storehouse_formats::leveldb::Database;
+use storehouse_formats::ucan::ReceiptForm;
 use storehouse_genericstore::{Cbor, Codec, DagCbor, Json};
-use storehouse_stores::{
-    Acceptance, Allocation, Consolidation, Delegation, Did, Ipld, Receipt, ReceiptForm,
-};
+use storehouse_stores::{Acceptance, Allocation, Consolidation, Delegation, Did, Ipld, Receipt};
 
 /// A decoder by name.
 pub(crate) type Decoder = (&'static str, fn(&[u8]));

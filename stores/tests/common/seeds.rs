@@ -72,7 +72,7 @@ pub(crate) fn seeds(dir: &Path, decoder: &str) -> Vec<Vec<u8>> {
 
 /// All blocks of these archives.
 fn blocks(archives: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    use storehouse_genericstore::car::{Archive, CarLimits};
+    use storehouse_formats::car::{Archive, CarLimits};
     let archives = archives
         .into_iter()
         .map(|archive| Archive::parse(archive.into(), CarLimits::default()).unwrap());

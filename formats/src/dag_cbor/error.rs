@@ -58,6 +58,9 @@ pub enum Problem {
         reason: String,
     },
     /// Too many maps and lists in each other.
-    #[error("maps and lists are nested more than {} deep", super::MAX_DEPTH)]
+    #[error(
+        "maps and lists are nested more than {} deep",
+        super::limits::MAX_DEPTH
+    )]
     Depth,
 }

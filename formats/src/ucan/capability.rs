@@ -1,5 +1,5 @@
+use crate::dag_cbor::{DecodeError, Problem, Reader};
 use ipld_core::ipld::Ipld;
-use storehouse_genericstore::dag_cbor::{DecodeError, Problem, Reader};
 
 /// What may be done with what.
 #[derive(Clone, Debug, PartialEq)]

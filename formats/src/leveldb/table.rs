@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::bytes::{Cursor, checksum_matches};
 use super::error::{Damage, IoContext, Parsed, Result};
-use super::merge::Version;
+use super::version::Version;
 
 const FOOTER: u64 = 48;
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;

@@ -2,18 +2,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::car::Archive;
+use crate::dag_cbor::{DecodeError, Kind, Problem, Reader};
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
-use storehouse_genericstore::car::Archive;
-use storehouse_genericstore::dag_cbor::{DecodeError, Kind, Problem, Reader};
 
-use super::archive::{parse, root, variant};
+use super::archive::{RECEIPT_TAG, parse, root, variant};
 use super::lazy::Lazy;
 use super::{Delegation, ReceiptForm, Signature, SignatureError};
 use crate::{Did, Error, Result};
 
-pub(super) const TAG: &str = "ucan/receipt@0.9.1";
 const WHAT: &str = "receipt";
 
 /// What came of an invocation, with the blocks of its archive: the invocation, proofs, effects, as
@@ -82,7 +81,7 @@ impl Receipt {
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
         let (root, block) = root(WHAT, &archive)?;
-        let (form, cid) = match variant(block, TAG) {
+        let (form, cid) = match variant(block, RECEIPT_TAG) {
             Some(cid) => (ReceiptForm::Archive, cid),
             None => (ReceiptForm::Store, root),
         };

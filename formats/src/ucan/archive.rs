@@ -1,11 +1,16 @@
 //! Archives: CARs whose root names the block that matters.
 
+use crate::car::{Archive, CarLimits, dag_cbor_cid_of};
+use crate::dag_cbor::{Reader, Writer};
 use bytes::Bytes;
 use ipld_core::cid::Cid;
-use storehouse_genericstore::car::{Archive, CarLimits, dag_cbor_cid_of};
-use storehouse_genericstore::dag_cbor::{Reader, Writer};
 
 use crate::{Error, Result};
+
+/// What the root of a delegation's archive names its UCAN block by.
+pub(super) const DELEGATION_TAG: &str = "ucan@0.9.1";
+/// What the root of a receipt's archive names its receipt by.
+pub(super) const RECEIPT_TAG: &str = "ucan/receipt@0.9.1";
 
 /// Reads an archive, every block hashed.
 pub(super) fn parse(what: &'static str, bytes: Bytes) -> Result<Archive> {

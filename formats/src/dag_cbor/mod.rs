@@ -8,10 +8,14 @@
 //! nesting goes [`MAX_DEPTH`] deep.
 
 mod error;
+mod kind;
+mod limits;
 mod reader;
 mod walk;
 mod writer;
 
 pub use error::{DecodeError, Problem};
-pub use reader::{Kind, MAX_DEPTH, Reader};
+pub use kind::Kind;
+pub use limits::MAX_DEPTH;
+pub use reader::Reader;
 pub use writer::Writer;

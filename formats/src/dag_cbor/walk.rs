@@ -2,12 +2,20 @@
 
 use std::ops::Range;
 
-use super::reader::{Kind, Reader};
-use super::{DecodeError, Problem};
+use super::{DecodeError, Kind, Problem, Reader};
 
-/// Passes over the next value, which must be dag-cbor all the way down.
-pub(super) fn walk(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    value(reader, &mut Vec::new())
+impl<'a> Reader<'a> {
+    /// The bytes of the next value, whatever it is, checked all the way down: of them
+    /// [`Reader::ipld`] makes a value. Nothing is kept of it, so that this takes no memory but for
+    /// the keys of the maps that lie around one place.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not dag-cbor.
+    pub fn raw(&mut self) -> Result<&'a [u8], DecodeError> {
+        let start = self.at;
+        value(self, &mut Vec::new())?;
+        Ok(&self.all[start..self.at])
+    }
 }
 
 /// `keys` are those of all maps around this value, heads included: encoded, keys are in the order

@@ -1,9 +1,8 @@
+use crate::car::Archive;
 use bytes::Bytes;
 use ipld_core::cid::Cid;
-use storehouse_genericstore::car::Archive;
 
-use super::archive::{variant, variant_block};
-use super::receipt::TAG;
+use super::archive::{RECEIPT_TAG, variant, variant_block};
 
 /// How a receipt's archive names its receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,13 +20,13 @@ impl ReceiptForm {
     pub(super) fn archive(self, receipt: &Cid, blocks: &[(Cid, Bytes)]) -> Bytes {
         let mut blocks: Vec<_> = blocks
             .iter()
-            .filter(|(_, block)| variant(block, TAG) != Some(*receipt))
+            .filter(|(_, block)| variant(block, RECEIPT_TAG) != Some(*receipt))
             .cloned()
             .collect();
         let root = match self {
             Self::Store => *receipt,
             Self::Archive => {
-                let variant = variant_block(TAG, receipt);
+                let variant = variant_block(RECEIPT_TAG, receipt);
                 blocks.push(variant.clone());
                 variant.0
             }

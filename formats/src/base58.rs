@@ -5,8 +5,14 @@ const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqr
 const DIGITS: usize = 5;
 const RADIX: u64 = 58 * 58 * 58 * 58 * 58;
 
-/// Appends `bytes` in base58btc, without the multibase prefix.
-pub(crate) fn encode_to(out: &mut String, bytes: &[u8]) {
+/// Appends `bytes` in base58btc, without the multibase prefix. Takes time quadratic in their number.
+///
+/// ```
+/// let mut key = String::from("z");
+/// storehouse_formats::base58::encode_to(&mut key, b"hello");
+/// assert_eq!(key, "zCn8eVZg");
+/// ```
+pub fn encode_to(out: &mut String, bytes: &[u8]) {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     let bytes = &bytes[zeros..];
     // The number in base 58^5, least digit first; 32 bits are multiplied in at a time.

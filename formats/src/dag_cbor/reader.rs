@@ -1,50 +1,9 @@
 use std::collections::BTreeMap;
-use std::fmt;
 
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 
-use super::{DecodeError, Problem};
-
-/// How many maps and lists may lie in each other (inclusive).
-pub const MAX_DEPTH: usize = 128;
-
-/// A kind of value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// An integer that is not negative.
-    Unsigned,
-    /// A negative integer.
-    Negative,
-    /// A byte string.
-    Bytes,
-    /// Text.
-    Text,
-    /// A list.
-    List,
-    /// A map.
-    Map,
-    /// A link, or another tag.
-    Tag,
-    /// `true`, `false`, `null`, a float, or what else CBOR has there.
-    Simple,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unsigned => "an integer",
-            Self::Negative => "a negative integer",
-            Self::Bytes => "a byte string",
-            Self::Text => "text",
-            Self::List => "a list",
-            Self::Map => "a map",
-            Self::Tag => "a tag",
-            Self::Simple => "a simple value",
-        })
-    }
-}
+use super::{DecodeError, Kind, MAX_DEPTH, Problem};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -99,7 +58,7 @@ impl<'a> Reader<'a> {
             .all
             .get(self.at)
             .ok_or(Self::error_at(self.at, Problem::Truncated))?;
-        Ok(kind(*first))
+        Ok(Kind::of(*first))
     }
 
     /// Whether the next value is `null`; it is passed over then.
@@ -215,18 +174,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of the next value, whatever it is, checked all the way down: of them
-    /// [`Reader::ipld`] makes a value. Nothing is kept of it, so that this takes no memory but for
-    /// the keys of the maps that lie around one place.
-    ///
-    /// # Errors
-    /// [`DecodeError`] if it is not dag-cbor.
-    pub fn raw(&mut self) -> Result<&'a [u8]> {
-        let start = self.at;
-        super::walk::walk(self)?;
-        Ok(&self.all[start..self.at])
-    }
-
     /// The next value, whatever it is.
     ///
     /// # Errors
@@ -325,7 +272,7 @@ impl<'a> Reader<'a> {
             return Err(Self::error_at(
                 start,
                 Problem::Kind {
-                    found: kind(first),
+                    found: Kind::of(first),
                     wanted,
                 },
             ));
@@ -374,19 +321,6 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|len| *len <= most)
             .ok_or(Self::error_at(start, Problem::Truncated))
-    }
-}
-
-fn kind(first: u8) -> Kind {
-    match first >> 5 {
-        0 => Kind::Unsigned,
-        1 => Kind::Negative,
-        2 => Kind::Bytes,
-        3 => Kind::Text,
-        4 => Kind::List,
-        5 => Kind::Map,
-        6 => Kind::Tag,
-        _ => Kind::Simple,
     }
 }
 

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::car::{Archive, dag_cbor_cid_of};
+use crate::dag_cbor::Writer;
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
-use storehouse_genericstore::car::{Archive, dag_cbor_cid_of};
-use storehouse_genericstore::dag_cbor::Writer;
 
-use super::archive::variant_block;
+use super::archive::{DELEGATION_TAG, variant_block};
 use super::payload::{Claims, Payload};
-use super::{
-    Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature, delegation,
-};
+use super::{Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature};
 use crate::{Did, Result};
 
 /// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from
@@ -140,7 +138,7 @@ impl DelegationBuilder {
     #[must_use]
     pub fn proof(mut self, proof: &Delegation) -> Self {
         self.payload.proofs.push(proof.cid());
-        let (variant, _) = variant_block(delegation::TAG, &proof.cid());
+        let (variant, _) = variant_block(DELEGATION_TAG, &proof.cid());
         add_blocks(
             &mut self.blocks,
             proof.blocks().iter().filter(|(cid, _)| *cid != variant),
@@ -166,7 +164,7 @@ impl DelegationBuilder {
             &signer.sign(self.payload.signed(&self.claims).as_bytes()),
         );
         let cid = dag_cbor_cid_of(&block);
-        let variant = variant_block(delegation::TAG, &cid);
+        let variant = variant_block(DELEGATION_TAG, &cid);
         let root = variant.0;
         self.blocks.extend([(cid, block), variant]);
         Delegation::decode(Archive::build(vec![root], self.blocks).as_bytes().clone())
@@ -202,7 +200,7 @@ impl ReceiptBuilder {
     #[must_use]
     pub fn for_invocation(invocation: &Delegation, outcome: Outcome) -> Self {
         let mut builder = Self::new(invocation.cid(), outcome);
-        let (variant, _) = variant_block(delegation::TAG, &invocation.cid());
+        let (variant, _) = variant_block(DELEGATION_TAG, &invocation.cid());
         add_blocks(
             &mut builder.blocks,
             invocation

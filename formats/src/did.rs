@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use multibase::Base;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use storehouse_objectstore::SmallBytes;
+use smallvec::SmallVec;
 
 use crate::{Error, Result, base58};
 
@@ -18,16 +18,19 @@ use crate::{Error, Result, base58};
 /// cheap.
 ///
 /// ```
-/// use storehouse_stores::Did;
+/// use storehouse_formats::Did;
 ///
 /// let did: Did = "did:web:example.com".parse()?;
 /// assert_eq!(did.as_bytes(), b"\x9d\x1aweb:example.com");
 /// assert_eq!(did.method(), "web");
 /// assert!("did:web:../../etc/passwd".parse::<Did>().is_err());
-/// # Ok::<(), storehouse_stores::Error>(())
+/// # Ok::<(), storehouse_formats::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Did(SmallBytes);
+pub struct Did(SmallVec<[u8; INLINE]>);
+
+/// A DID of this many bytes takes no memory of its own: the one of an ed25519 key has 34.
+const INLINE: usize = 38;
 
 const ED25519: [u8; 2] = [0xed, 0x01];
 const RSA: [u8; 2] = [0x85, 0x24];
@@ -45,7 +48,7 @@ impl Did {
     /// [`Error::InvalidDid`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match flaw(bytes) {
-            None => Ok(Self(bytes.into())),
+            None => Ok(Self(SmallVec::from_slice(bytes))),
             Some(reason) => Err(Error::InvalidDid {
                 did: bytes
                     .iter()
@@ -60,7 +63,7 @@ impl Did {
     /// The `did:key` of an ed25519 public key.
     #[must_use]
     pub fn from_ed25519(key: &[u8; 32]) -> Self {
-        Self([&ED25519[..], key].concat().into())
+        Self(SmallVec::from_slice(&[&ED25519[..], key].concat()))
     }
 
     /// The bytes.
@@ -84,7 +87,7 @@ impl Did {
     }
 
     /// Appends the text to `out`.
-    pub(crate) fn write_to(&self, out: &mut String) {
+    pub fn write_to(&self, out: &mut String) {
         out.push_str("did:");
         match self.other() {
             Some(text) => out.push_str(text),
@@ -177,7 +180,7 @@ impl FromStr for Did {
         if let Some(reason) = flaw(&bytes) {
             return Err(invalid(reason));
         }
-        let did = Self(bytes.into());
+        let did = Self(SmallVec::from_slice(&bytes));
         // The bytes of another method as a did:key would have two texts.
         if rest.starts_with("key:") && did.other().is_some() {
             Err(invalid("it is not a key's"))

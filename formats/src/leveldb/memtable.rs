@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::bytes::Cursor;
 use super::error::{Damage, IoContext, Parsed, Result};
-use super::merge::Version;
-use super::{Database, log, read_file};
+use super::file::read_file;
+use super::log;
+use super::manifest::Files;
+use super::version::Version;
 
 /// The newest version of each key that the logs have, in key order.
-pub(super) fn read(database: &Database) -> Result<impl Iterator<Item = Result<Version>> + use<>> {
+pub(super) fn read(
+    dir: &Path,
+    files: &Files,
+) -> Result<impl Iterator<Item = Result<Version>> + use<>> {
     let mut newest = BTreeMap::new();
-    for (number, path) in logs(database)? {
-        if number >= database.files.log || number == database.files.previous_log {
+    for (number, path) in logs(dir)? {
+        if number >= files.log || number == files.previous_log {
             let contents = read_file(&path)?;
             let apply = |batches: Vec<Zeroizing<Vec<u8>>>| {
                 batches
@@ -39,10 +44,10 @@ pub(super) fn read(database: &Database) -> Result<impl Iterator<Item = Result<Ve
 type Newest = BTreeMap<Vec<u8>, (u64, Option<Zeroizing<Vec<u8>>>)>;
 
 /// The logs, oldest first.
-fn logs(database: &Database) -> Result<BTreeMap<u64, PathBuf>> {
+fn logs(dir: &Path) -> Result<BTreeMap<u64, PathBuf>> {
     let mut logs = BTreeMap::new();
-    for entry in fs::read_dir(&database.dir).context("list", &database.dir)? {
-        let path = entry.context("list", &database.dir)?.path();
+    for entry in fs::read_dir(dir).context("list", dir)? {
+        let path = entry.context("list", dir)?.path();
         let number = path
             .file_name()
             .and_then(|name| name.to_str()?.strip_suffix(".log")?.parse().ok());

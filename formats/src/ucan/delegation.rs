@@ -2,21 +2,20 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::car::{Archive, CAR_CODEC, write_varint};
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 use multibase::Base;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use storehouse_genericstore::car::{Archive, CAR_CODEC, write_varint};
 
-use super::archive::{parse, root, variant};
+use super::archive::{DELEGATION_TAG, parse, root, variant};
 use super::lazy::Lazy;
 use super::payload::{Claims, Payload};
 use super::signature::varint;
 use super::{Capability, Signature, SignatureError};
 use crate::{Did, Error, Result};
 
-pub(super) const TAG: &str = "ucan@0.9.1";
 const WHAT: &str = "delegation";
 
 /// A UCAN delegation (an invocation is one too) with the blocks of its archive: its proofs, and
@@ -45,7 +44,7 @@ impl Delegation {
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
         let (_, block) = root(WHAT, &archive)?;
-        let cid = variant(block, TAG).ok_or(Error::Archive {
+        let cid = variant(block, DELEGATION_TAG).ok_or(Error::Archive {
             what: WHAT,
             reason: "its root is not {\"ucan@0.9.1\": link}",
         })?;
@@ -192,7 +191,10 @@ impl FromStr for Delegation {
 
     /// Reads the text form, in any multibase whose reading takes time in proportion.
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = |reason: &str| Error::invalid("text of a delegation", reason);
+        let invalid = |reason| Error::Text {
+            what: "text of a delegation",
+            reason,
+        };
         // The bases that are no power of two take quadratic time.
         if !text.starts_with(['m', 'M', 'u', 'U', 'b', 'B', 'c', 'C', 'f', 'F']) {
             return Err(invalid("it is not of base16, base32 or base64"));

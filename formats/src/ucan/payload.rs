@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::dag_cbor::{DecodeError, Kind, Problem, Reader, Writer};
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 use multibase::Base;
-use storehouse_genericstore::dag_cbor::{DecodeError, Kind, Problem, Reader, Writer};
 
 use super::capability::RawCapability;
 use super::{Capability, Signature, dag_json};

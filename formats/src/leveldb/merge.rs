@@ -4,19 +4,14 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::error::Result;
-use super::{Database, memtable, table};
-
-/// A version of a key: its value, or that it was deleted.
-pub(super) struct Version {
-    pub(super) key: Vec<u8>,
-    pub(super) sequence: u64,
-    pub(super) value: Option<Zeroizing<Vec<u8>>>,
-}
+use super::manifest::Files;
+use super::version::Version;
+use super::{memtable, table};
 
 type Source<'a> = Box<dyn Iterator<Item = Result<Version>> + Send + 'a>;
 
@@ -60,14 +55,12 @@ impl PartialEq for Head<'_> {
 impl Eq for Head<'_> {}
 
 impl<'a> Records<'a> {
-    pub(super) fn new(database: &'a Database) -> Result<Self> {
-        let mut sources: Vec<Source<'a>> = vec![Box::new(memtable::read(database)?)];
-        for (level, tables) in &database.files.levels {
+    pub(super) fn new(dir: &Path, files: &'a Files) -> Result<Self> {
+        let mut sources: Vec<Source<'a>> = vec![Box::new(memtable::read(dir, files)?)];
+        for (level, tables) in &files.levels {
             let mut tables: Vec<_> = tables.iter().collect();
             tables.sort_by_key(|(_, smallest)| *smallest);
-            let paths = tables
-                .into_iter()
-                .map(|(number, _)| path(database, *number));
+            let paths = tables.into_iter().map(|(number, _)| path(dir, *number));
             if *level == 0 {
                 sources.extend(paths.map(|path| Box::new(opened(path)) as Source<'a>));
             } else {
@@ -106,8 +99,8 @@ impl<'a> Records<'a> {
     }
 }
 
-fn path(database: &Database, number: u64) -> PathBuf {
-    let mut path = database.dir.join(format!("{number:06}.ldb"));
+fn path(dir: &Path, number: u64) -> PathBuf {
+    let mut path = dir.join(format!("{number:06}.ldb"));
     if !path.exists() {
         path.set_extension("sst");
     }

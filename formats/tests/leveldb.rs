@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use storehouse_genericstore::leveldb::{Database, LevelDbError};
+use storehouse_formats::leveldb::{Database, LevelDbError};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../stores/tests/vectors/");
 
