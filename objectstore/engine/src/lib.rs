@@ -2,18 +2,24 @@
 //!
 //! - [`CommitQueue`] makes groups of the requests that wait at the same time, so that they share
 //!   one sync.
+//! - [`RecordStore`] is an object store over any sorted key-value [`Engine`].
 //! - [`DirLock`] keeps a data directory to one store.
 //! - [`off_thread`] runs blocking work on the blocking pool.
 //!
 //! This crate is for writers of backends. Applications use the backends.
 //!
 //! Architecture invariants: nothing here names a backend; nothing here opens a file other than a
-//! directory's lock.
+//! directory's lock and a record store's mark.
 
 mod commit_queue;
 mod dir_lock;
 mod off_thread;
+mod records;
 
 pub use commit_queue::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply, Unanswered};
 pub use dir_lock::DirLock;
 pub use off_thread::off_thread;
+pub use records::{
+    CheckReport, Engine, EngineStats, Fault, KeyRange, Limits, RecordStats, RecordStore,
+    SalvageReport, Span,
+};

@@ -1,0 +1,154 @@
+//! What a sorted key-value engine does for a record store.
+
+use std::fmt::Debug;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use storehouse_objectstore::Result;
+
+use super::fault::Fault;
+
+/// A sorted map of bytes to bytes in a directory, by some library.
+///
+/// All methods block. Reads see whole writes: what one [`Engine::write`] did, or nothing of it.
+pub trait Engine: Send + Sync + Sized + 'static {
+    /// The engine's name, at most 8 bytes of ASCII. A directory stays with one engine.
+    const NAME: &'static str;
+
+    /// Whether [`Engine::write`] can do without a sync and still survive a crash of the process.
+    const UNSYNCED_SURVIVES_PROCESS: bool;
+
+    /// The options of opening.
+    type Options: Clone + Debug + Send + Sync + 'static;
+
+    /// The limits that the options set.
+    fn limits(options: &Self::Options) -> Limits;
+
+    /// Opens what is in `dir`, which exists, or makes an empty map there. `unused` says that
+    /// nothing in it was ever acknowledged: what a crash left of making it may be removed.
+    ///
+    /// `accept` judges what was opened. If it refuses, this returns its error and leaves the files
+    /// as they were before.
+    ///
+    /// # Errors
+    /// What `accept` says; [`Error::Backend`](storehouse_objectstore::Error::Backend) if the files
+    /// cannot be opened.
+    fn open(
+        dir: &Path,
+        options: &Self::Options,
+        unused: bool,
+        accept: &dyn Fn(&Self) -> Result<()>,
+    ) -> Result<Self>;
+
+    /// Reads the value of `key` with `read`; `None` if there is none.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be read.
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault>;
+
+    /// Visits keys and values of `span` in its order, as they were at one moment, until `visit`
+    /// breaks.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot go on.
+    fn scan(
+        &self,
+        span: &Span,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Fault>;
+
+    /// Applies `changes` together: a value, or `None` to remove the key. They are in byte order of
+    /// keys, each key once. With `sync` they are durable when this returns. Never called twice at
+    /// a time.
+    ///
+    /// # Errors
+    /// A [`Fault`] if they may not have happened, all of them or none. Then no later write may
+    /// succeed until the engine is opened again.
+    fn write(&self, changes: &[(&[u8], Option<&[u8]>)], sync: bool) -> Result<(), Fault>;
+
+    /// Rewrites the files so that what was removed or replaced takes up no room. Reads go on.
+    ///
+    /// # Errors
+    /// A [`Fault`] if that failed. Nothing is lost.
+    fn compact(&self) -> Result<(), Fault>;
+
+    /// Reads everything that scans do not, such as checksums of the files' own, and says what is
+    /// wrong. Scans are done by the caller.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the files cannot be read.
+    fn verify(&self) -> Result<Vec<String>, Fault>;
+
+    /// Sizes and counts, without reading much.
+    ///
+    /// # Errors
+    /// A [`Fault`] if they cannot be read.
+    fn stats(&self) -> Result<EngineStats, Fault>;
+
+    /// Whether writes or reads have stopped, until the engine is opened again.
+    fn has_stopped(&self) -> bool;
+
+    /// The free bytes that opening again needs on the disk.
+    fn room_to_reopen(&self) -> u64;
+}
+
+/// Limits that a store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest record, in bytes (inclusive).
+    pub max_size: u64,
+    /// Opens a store that has lost acknowledged writes.
+    pub salvage: bool,
+}
+
+impl Limits {
+    /// These limits.
+    #[must_use]
+    pub fn new(max_size: u64, salvage: bool) -> Self {
+        Self { max_size, salvage }
+    }
+}
+
+/// Sizes and counts of an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// The bytes that the files take up on the disk.
+    pub disk: u64,
+    /// The number of records, at least. Engines may count deletions and replaced values too.
+    pub records: u64,
+    /// The bytes of the caches and buffers in memory, as far as the engine knows.
+    pub memory: u64,
+}
+
+/// A range of keys and the direction to read it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The least key.
+    pub start: Bound<Vec<u8>>,
+    /// The greatest key.
+    pub end: Bound<Vec<u8>>,
+    /// From the greatest key to the least.
+    pub reverse: bool,
+}
+
+impl Span {
+    /// Whether no key can be in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match (&self.start, &self.end) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(start), Bound::Included(end)) => start > end,
+            (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end))
+            | (Bound::Excluded(start), Bound::Included(end)) => start >= end,
+        }
+    }
+
+    /// Its bounds, borrowed.
+    #[must_use]
+    pub fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (
+            self.start.as_ref().map(Vec::as_slice),
+            self.end.as_ref().map(Vec::as_slice),
+        )
+    }
+}

@@ -1,0 +1,414 @@
+//! The public type.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use storehouse_objectstore::{
+    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Durability, Entry, Error, GetOptions,
+    Key, ListOptions, Metadata, Object, ObjectStore, ObjectStoreExt as _, Operation, PutOptions,
+    PutResult, Result, SizedBody,
+};
+
+use super::core::Core;
+use super::engine::Engine;
+use super::fault::Fault;
+use super::handle::Handle;
+use super::inspect::{self, CheckReport, SalvageReport};
+use super::listing;
+use super::reads;
+use super::record::{Record, Version};
+use super::writer::{Write, WriteFault, Writer};
+use crate::{CommitQueue, QueueOptions, off_thread};
+
+/// How many deletes of a [`delete_many`](ObjectStore::delete_many), and copies of a
+/// [`salvage`](RecordStore::salvage), run at a time: they share their syncs.
+const AT_ONCE: usize = 256;
+
+/// The most bytes in a batch: keys, values and 64 bytes for each operation.
+const MAX_BATCH: u64 = 64 << 20;
+const OPERATION: u64 = 64;
+
+/// How long a group waits for writers that were just answered: less than most disks take to sync.
+const LINGER: Duration = Duration::from_micros(100);
+
+/// Small records in an embedded database, a directory.
+///
+/// An [`ObjectStore`] with every put mode, [`Batches`] and inline values in listings, over the
+/// [`Engine`] `E`. Clones share the store. When the last clone and the last listing are dropped, it
+/// closes in the background; opening the directory again in this process waits for that.
+/// [`RecordStore::close`] waits for it.
+///
+/// Many writers share one sync. A record is held in memory while it is put and when it is read.
+/// Each record carries a checksum over its key, value, version and time, which every read checks.
+pub struct RecordStore<E: Engine> {
+    handle: Arc<Handle<E>>,
+    capabilities: Arc<Capabilities>,
+}
+
+/// Sizes and counts of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordStats {
+    /// The bytes that the files take up on the disk.
+    pub disk: u64,
+    /// The number of records, or more: an engine may count deletions and replaced values that it
+    /// has not cleaned up yet.
+    pub records: u64,
+    /// The bytes of the engine's caches and buffers in memory, as far as it knows.
+    pub memory: u64,
+}
+
+impl<E: Engine> Clone for RecordStore<E> {
+    fn clone(&self) -> Self {
+        let capabilities = Arc::clone(&self.capabilities);
+        Self {
+            handle: Arc::clone(&self.handle),
+            capabilities,
+        }
+    }
+}
+
+impl<E: Engine> fmt::Debug for RecordStore<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RecordStore");
+        debug
+            .field("engine", &E::NAME)
+            .field("path", &self.handle.core.path);
+        debug.field("queue", &self.handle.queue).finish()
+    }
+}
+
+impl<E: Engine> RecordStore<E> {
+    /// Opens the store in the directory `path`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if another process, or another store of this process, has it open.
+    /// [`Error::Config`] if there can be no such directory, an option is out of bounds, or the
+    /// directory holds another engine's records. [`Error::Backend`] if the directory holds
+    /// something else, or acknowledged writes are missing from it.
+    pub async fn open(path: impl Into<PathBuf>, options: E::Options) -> Result<Self> {
+        let path = path.into();
+        off_thread(Operation::Open, move || {
+            let (core, last) = Core::<E>::open(&path, options)?;
+            let mut capabilities = Capabilities::full();
+            capabilities.max_size = core.limits.max_size;
+            let core = Arc::new(core);
+            let writer = Writer::new(Arc::clone(&core), last);
+            let queue = CommitQueue::new(writer, QueueOptions::default().linger(LINGER));
+            let handle = Arc::new(Handle { core, queue });
+            Ok(Self {
+                handle,
+                capabilities: Arc::new(capabilities),
+            })
+        })
+        .await
+    }
+
+    /// Commits what waits, closes the files and frees the directory, for all clones. Later
+    /// operations fail.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if a file could not be closed. Nothing acknowledged is lost.
+    pub async fn close(&self) -> Result<()> {
+        self.handle.queue.close().await;
+        let core = Arc::clone(&self.handle.core);
+        let failed = |fault: Fault| fault.into_error(Operation::Open, None);
+        off_thread(Operation::Open, move || core.close().map_err(failed)).await
+    }
+
+    /// See [`ObjectStore::put`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+        let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
+        let bytes = gather(&mut body).await?;
+        let op = BatchOp::Put {
+            key: key.clone(),
+            bytes,
+            mode: options.mode,
+        };
+        let written = self
+            .write(Operation::Put, Some(key), vec![op], options.durability)
+            .await?;
+        let etag = written.first().copied().flatten().map(Version::etag);
+        let lost =
+            || Fault::stopped("the put has no version").into_error(Operation::Put, Some(key));
+        etag.map(|etag| PutResult { etag }).ok_or_else(lost)
+    }
+
+    /// See [`ObjectStore::get`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+        let found = self.find(Operation::Get, key, |record| {
+            (record.metadata(), Bytes::copy_from_slice(record.value))
+        });
+        let (metadata, value) = found.await?;
+        options.check_conditions(key, &metadata.etag)?;
+        let range = options.resolve_range(key, metadata.size)?;
+        // Both ends are at most the length of what is in memory, so they fit.
+        let body = value.slice(range.start as usize..range.end as usize);
+        Ok(Object {
+            metadata,
+            range,
+            body: body.into(),
+        })
+    }
+
+    /// See [`ObjectStore::head`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn head(&self, key: &Key) -> Result<Metadata> {
+        self.find(Operation::Head, key, |record| record.metadata())
+            .await
+    }
+
+    /// See [`ObjectStore::delete`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn delete(&self, key: &Key) -> Result<()> {
+        let op = BatchOp::Delete {
+            key: key.clone(),
+            if_match: None,
+        };
+        let durability = Durability::Durable;
+        self.write(Operation::Delete, Some(key), vec![op], durability)
+            .await
+            .map(drop)
+    }
+
+    /// See [`Batches::batch`]. A batch has at most 64 MiB (keys, values and 64 bytes for each
+    /// operation), or as much as the largest record has if that is more.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn batch(&self, batch: Batch) -> Result<BatchResult> {
+        let max_size = self.capabilities.max_size;
+        let mut total = 0;
+        for op in &batch.ops {
+            let size = if let BatchOp::Put { bytes, .. } = op {
+                bytes.len() as u64
+            } else {
+                0
+            };
+            let limit = MAX_BATCH.max(max_size + 2048);
+            total += size + op.key().as_str().len() as u64 + OPERATION;
+            if size > max_size || total > limit {
+                let limit = if size > max_size { max_size } else { limit };
+                return Err(Error::TooLarge {
+                    key: op.key().clone(),
+                    limit,
+                });
+            }
+        }
+        if batch.ops.is_empty() {
+            return Ok(BatchResult::default());
+        }
+        let written = self
+            .write(Operation::Batch, None, batch.ops, batch.durability)
+            .await?;
+        Ok(BatchResult {
+            etags: written.into_iter().map(|v| v.map(Version::etag)).collect(),
+        })
+    }
+
+    /// Reads everything and says what is damaged. Other operations go on meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the files cannot be read at all.
+    pub async fn check(&self) -> Result<CheckReport> {
+        let core = Arc::clone(&self.handle.core);
+        off_thread(Operation::Health, move || inspect::check(&core)).await
+    }
+
+    /// Rewrites the files, so that what was deleted or replaced takes up no room. Until it is done
+    /// that takes as much room again. Reads go on meanwhile. The store does this by itself once a
+    /// quarter of its records was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if files are damaged or the disk is full. Nothing is lost.
+    pub async fn compact(&self) -> Result<()> {
+        let core = Arc::clone(&self.handle.core);
+        let failed = |fault: Fault| fault.into_error(Operation::Health, None);
+        off_thread(Operation::Health, move || {
+            core.with_retry(|engine| engine.compact()).map_err(failed)
+        })
+        .await
+    }
+
+    /// Copies all records that can be read into `to`, and says which cannot be. Records that are
+    /// put or deleted meanwhile may or may not be copied.
+    ///
+    /// # Errors
+    /// What `to` answers to a put; [`Error::Backend`] if nothing can be read at all.
+    pub async fn salvage(&self, to: &dyn ObjectStore) -> Result<SalvageReport> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(AT_ONCE);
+        let core = Arc::clone(&self.handle.core);
+        let walking = off_thread(Operation::Health, move || {
+            let mut damaged = Vec::new();
+            let unreadable = inspect::walk(&core, &mut |key, value| {
+                let Some(value) = value else {
+                    damaged.push(key);
+                    return std::ops::ControlFlow::Continue(());
+                };
+                match sender.blocking_send((key, value)) {
+                    Ok(()) => std::ops::ControlFlow::Continue(()),
+                    // The copying has failed and says why.
+                    Err(_) => std::ops::ControlFlow::Break(()),
+                }
+            })?;
+            Ok((damaged, unreadable))
+        });
+        let records = stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|record| (record, receiver))
+        });
+        let copying = records
+            .map(|(key, value)| async move { to.write(&key, value).await })
+            .buffer_unordered(AT_ONCE)
+            .try_fold(0, |copied, _| async move { Ok(copied + 1) });
+        let (walked, copied) = futures_util::future::join(walking, copying).await;
+        let copied = copied?;
+        let (damaged, unreadable) = walked?;
+        Ok(SalvageReport {
+            copied,
+            damaged,
+            unreadable,
+        })
+    }
+
+    /// Sizes and counts, for metrics.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if they cannot be read.
+    pub async fn stats(&self) -> Result<RecordStats> {
+        let core = Arc::clone(&self.handle.core);
+        let failed = |fault: Fault| fault.into_error(Operation::Health, None);
+        off_thread(Operation::Health, move || {
+            let stats = core.with_retry(|engine| engine.stats()).map_err(failed)?;
+            Ok(RecordStats {
+                disk: stats.disk,
+                records: stats.records,
+                memory: stats.memory,
+            })
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        ops: Vec<BatchOp>,
+        durability: Durability,
+    ) -> Result<Vec<Option<Version>>> {
+        let size = |op: &BatchOp| match op {
+            BatchOp::Put { key, bytes, .. } => key.as_str().len() + bytes.len(),
+            BatchOp::Delete { key, .. } => key.as_str().len(),
+        };
+        let bytes = ops.iter().map(size).sum();
+        match self
+            .handle
+            .queue
+            .submit(Write { ops, durability }, bytes)
+            .await
+        {
+            Ok(Ok(versions)) => Ok(versions),
+            Ok(Err(WriteFault::Refused(error))) => Err(error),
+            Ok(Err(WriteFault::Failed(fault))) => Err(fault.into_error(operation, key)),
+            Err(unanswered) => Err(unanswered.into_error(operation, key)),
+        }
+    }
+
+    /// Reads what `take` takes of the record of a key.
+    async fn find<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        key: &Key,
+        take: impl Fn(Record<'_>) -> T + Copy + Send + 'static,
+    ) -> Result<T> {
+        let find = move |engine: &E, key: &Key| {
+            let key = key.as_str().as_bytes();
+            let found = engine.get(key, |bytes| Record::decode(key, bytes).map(take));
+            found.and_then(Option::transpose)
+        };
+        let found = reads::read(&self.handle.core, key, Clone::clone, find, find).await;
+        found
+            .map_err(|fault| fault.into_error(operation, Some(key)))?
+            .ok_or_else(|| Error::not_found(operation, key))
+    }
+}
+
+/// All of a body in memory. The declared size is not trusted with an allocation.
+async fn gather(body: &mut SizedBody) -> Result<Bytes> {
+    let whole = body.as_bytes().cloned();
+    let mut all = Vec::new();
+    while let Some(piece) = body.next().await.transpose()? {
+        if whole.is_none() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(whole.unwrap_or_else(|| all.into()))
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<E: Engine> ObjectStore for RecordStore<E> {
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(self.put(key, body, options))
+    }
+
+    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get(key, options))
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        Box::pin(self.head(key))
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.delete(key))
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        let delete = move |key: Key| async move { self.delete(&key).await.map(|()| key) };
+        keys.map(delete).buffer_unordered(AT_ONCE).boxed()
+    }
+
+    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        listing::list(Arc::clone(&self.handle), options)
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        let trouble = self.handle.core.trouble();
+        let error = trouble.map(|fault| fault.into_error(Operation::Health, None));
+        Box::pin(std::future::ready(error.map_or(Ok(()), Err)))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
+    }
+}
+
+impl<E: Engine> Batches for RecordStore<E> {
+    fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>> {
+        Box::pin(self.batch(batch))
+    }
+}

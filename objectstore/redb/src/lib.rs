@@ -1,0 +1,24 @@
+//! Small records in a [redb](https://docs.rs/redb) database: a copy-on-write B-tree in one file.
+//!
+//! Reads are fast and never wait for writes. Each group of writes rewrites the pages on its way to
+//! the root, so writes are slower than with `storehouse-fjall`.
+//!
+//! - A put or batch is durable when it returns.
+//!   [`Durability::Relaxed`](storehouse_objectstore::Durability::Relaxed) changes nothing.
+//! - Memory: [`RedbOptions::cache`], and the records that are being put and read.
+//! - After a crash, opening reads the whole file once.
+//!
+//! Files: `LOCK`, `MARK` (the last acknowledged version) and `records.redb`.
+//!
+//! `options` are the options, `open` opens and makes the file, `engine` reads and writes it,
+//! `error` translates redb's errors.
+
+mod engine;
+mod error;
+mod open;
+mod options;
+mod store;
+
+pub use engine::RedbEngine;
+pub use options::RedbOptions;
+pub use store::Redb;

@@ -1,0 +1,61 @@
+//! Options of opening.
+
+use storehouse_engine::Limits;
+
+/// Options of [`Redb::open`](crate::Redb::open). Sizes are in bytes.
+///
+/// ```
+/// use storehouse_redb::RedbOptions;
+///
+/// let options = RedbOptions::default().cache(32 << 20).max_size(1 << 20);
+/// assert_eq!(options.max_size, 1 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedbOptions {
+    /// The largest record (inclusive), at most 1 GiB. Default: 16 MiB.
+    pub max_size: u64,
+    /// The memory that cached pages take up. Default: 128 MiB. What is not in there is read
+    /// through the system's cache.
+    pub cache: usize,
+    /// Opens a store from which acknowledged writes are missing, with what is there. Default:
+    /// false.
+    pub salvage: bool,
+}
+
+impl Default for RedbOptions {
+    fn default() -> Self {
+        Self {
+            max_size: 16 << 20,
+            cache: 128 << 20,
+            salvage: false,
+        }
+    }
+}
+
+impl RedbOptions {
+    /// With this size of the largest record.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// With this much cache.
+    #[must_use]
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.cache = bytes;
+        self
+    }
+
+    /// With or without salvage.
+    #[must_use]
+    pub fn salvage(mut self, salvage: bool) -> Self {
+        self.salvage = salvage;
+        self
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::new(self.max_size, self.salvage)
+    }
+}
