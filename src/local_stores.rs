@@ -57,7 +57,7 @@ impl LocalStores {
         let journal = FsJournal::open(data_dir.join(JOURNAL_DIR), options)
             .await
             .map_err(cannot_open)?;
-        let recovery = Arc::new(journal.recovery().clone());
+        let recovery = journal.recovery();
         let (keys, journal) = (
             observed::keys(Arc::new(keys), "files"),
             observed::journal(Arc::new(journal), "files"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipld_core::cid::Cid;
+use storehouse_engine::Unanswered;
 
 use crate::car::CarError;
 
@@ -124,6 +125,12 @@ pub enum Error {
     /// The runtime that carries the blocking work out is shutting down.
     #[error("the runtime is shutting down")]
     Stopped,
+    /// The journal was closed.
+    #[error("the journal is closed")]
+    Closed,
+    /// The work panicked. All, a part or nothing of it happened.
+    #[error("the work panicked")]
+    Panicked,
     /// The operating system gave no random bytes.
     #[error("no random bytes to be had from the operating system")]
     Random,
@@ -168,6 +175,7 @@ impl Error {
             | Self::FrameSize { .. }
             | Self::Invalid { .. } => Outcome::InvalidInput,
             Self::InUse { .. } | Self::Stopped | Self::Random => Outcome::Transient,
+            Self::Closed | Self::Panicked => Outcome::Fatal,
             Self::Io { .. } if self.is_full() => Outcome::Transient,
             Self::Exposed { .. }
             | Self::Damaged { .. }
@@ -182,6 +190,16 @@ impl Error {
     pub fn is_full(&self) -> bool {
         use io::ErrorKind as Kind;
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge))
+    }
+}
+
+impl From<Unanswered> for Error {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Closed => Self::Closed,
+            Unanswered::Panicked => Self::Panicked,
+            _ => Self::Stopped,
+        }
     }
 }
 

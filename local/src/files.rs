@@ -31,6 +31,15 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
         .context("sync directory", dir)
 }
 
+/// Removes a file. Returns whether there was one.
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e).context("remove", path),
+    }
+}
+
 /// Opens `dir` and locks it for this handle alone. The lock is the kernel's (`flock` on the
 /// directory itself), so it leaves no file behind and ends with the process.
 pub(crate) fn lock_dir(dir: &Path) -> Result<File> {

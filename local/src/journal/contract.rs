@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::options::Retention;
 use super::types::{Appended, BatchInfo, Status};
-use crate::error::Result;
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::error::{Error, Result};
 
 /// A journal of retrieval receipts.
 ///
@@ -92,6 +93,14 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`Error::Io`] if there is none and none can be created, [`Error::Stopped`].
     fn status(&self) -> BoxFuture<'_, Result<Status>>;
 
+    /// Waits for the calls that were made before, syncs, and gives the directory up, so that it can
+    /// be opened again at once. Later calls fail with [`Error::Closed`]. Closing again does
+    /// nothing. A journal that is dropped instead loses nothing either.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the last sync fails, [`Error::Stopped`]. The journal is closed all the same.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
+
     /// Counts rotations, by size and by force, since the journal was opened: wait for a change,
     /// then look at `pending`.
     fn rotations(&self) -> watch::Receiver<u64>;
@@ -130,6 +139,9 @@ macro_rules! forward {
             }
             fn status(&self) -> BoxFuture<'_, Result<Status>> {
                 (**self).status()
+            }
+            fn close(&self) -> BoxFuture<'_, Result<()>> {
+                (**self).close()
             }
             fn rotations(&self) -> watch::Receiver<u64> {
                 (**self).rotations()

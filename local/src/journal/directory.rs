@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ipld_core::cid::Cid;
 
 use super::names;
-use super::open_batch::{OpenBatch, write_durably};
+use super::open_batch::{OpenBatch, write_small};
 use super::options::{JournalOptions, Retention};
-use super::scan::Recovery;
+use super::recovery::LatestRecovery;
+use super::reserve::Reserve;
 use super::types::{BatchInfo, Status};
 use crate::error::{Error, IoContext, Result};
-use crate::files::{create_dirs, lock_dir, sync_dir};
+use crate::files::{create_dirs, lock_dir, remove_if_there, sync_dir};
 
 /// The directory, locked.
 #[derive(Debug)]
@@ -22,43 +23,65 @@ pub(super) struct Directory {
     path: PathBuf,
     acknowledged: PathBuf,
     options: JournalOptions,
-    /// `None` after a rotation that could not begin the next batch; the next use tries again.
+    /// `None` if it could not be opened or begun; the next use tries again.
     open: Option<OpenBatch>,
     /// A batch was renamed or removed, and that is not known to be durable.
     unsynced_names: bool,
+    /// An acknowledgement was written or removed, and that is not known to be durable.
+    unsynced_acknowledgements: bool,
     /// Rotations so far.
     rotations: u64,
     background_error: Option<Error>,
+    recovery: LatestRecovery,
+    reserve: Reserve,
     lock: File,
 }
 
 impl Directory {
-    pub(super) fn open(path: &Path, options: JournalOptions) -> Result<(Self, Recovery)> {
+    /// On a full disk this succeeds without an open batch: what has rotated can be read and removed.
+    pub(super) fn open(
+        path: &Path,
+        options: JournalOptions,
+        recovery: LatestRecovery,
+    ) -> Result<Self> {
         create_dirs(path)?;
         let lock = lock_dir(path)?;
-        let acknowledged = path.join(names::ACKNOWLEDGED);
-        create_dirs(&acknowledged)?;
-        let (open, recovery) = OpenBatch::open(path)?;
-        let directory = Self {
+        let mut directory = Self {
             path: path.to_owned(),
-            acknowledged,
+            acknowledged: path.join(names::ACKNOWLEDGED),
             options,
-            open: Some(open),
-            // The rename of a rotation may have been the last thing before a crash of the process
-            // alone.
+            open: None,
+            // A rename or an acknowledgement may have been the last thing before a crash of the
+            // process alone.
             unsynced_names: true,
+            unsynced_acknowledgements: true,
             rotations: 0,
             background_error: None,
+            recovery,
+            reserve: Reserve::new(&path.join(names::RESERVE)),
             lock,
         };
+        match create_dirs(&directory.acknowledged) {
+            // The first acknowledgement tries again.
+            Err(error) if error.is_full() => {}
+            made => made?,
+        }
         directory.forget_acknowledgements_of_removed()?;
-        Ok((directory, recovery))
+        match directory.batch() {
+            Ok(_) => directory.reserve.refill(),
+            Err(error) if error.is_full() => directory.note(error),
+            Err(error) => return Err(error),
+        }
+        Ok(directory)
     }
 
-    /// The open batch; begun now if there is none.
+    /// The open batch; opened or begun now if there is none.
     pub(super) fn batch(&mut self) -> Result<&mut OpenBatch> {
         if self.open.is_none() {
-            let (batch, _) = OpenBatch::open(&self.path)?;
+            let (batch, recovery) = self.reserve.spend(|| OpenBatch::open(&self.path))?;
+            if !recovery.is_clean() {
+                self.recovery.set(recovery);
+            }
             self.open = Some(batch);
         }
         self.open.as_mut().ok_or(Error::Invalid {
@@ -87,8 +110,13 @@ impl Directory {
 
     /// Makes the open batch durable.
     pub(super) fn sync(&mut self) -> Result<()> {
-        if let Some(batch) = &mut self.open {
-            batch.sync()?;
+        if let Some(batch) = &mut self.open
+            && let Err(error) = batch.sync()
+        {
+            if batch.is_lost() {
+                self.open = None;
+            }
+            return Err(error);
         }
         self.background_error = None;
         Ok(())
@@ -101,7 +129,7 @@ impl Directory {
         }
     }
 
-    /// Keeps an error that nobody waits for.
+    /// Keeps an error that no caller waits for.
     pub(super) fn note(&mut self, error: Error) {
         self.background_error = Some(error);
     }
@@ -109,11 +137,11 @@ impl Directory {
     /// Closes the open batch, if it has a frame. The crash steps are in `docs/local.md`; in short,
     /// whatever a step leaves is either the open batch as it was or a rotated one that is pending.
     pub(super) fn rotate(&mut self) -> Result<Option<Cid>> {
-        let batch = self.batch()?;
-        if batch.frames() == 0 {
+        if self.batch()?.frames() == 0 {
             return Ok(None);
         }
-        batch.sync()?;
+        self.sync()?;
+        let batch = self.batch()?;
         batch.stamp();
         let (cid, from) = (batch.cid(), batch.path().to_owned());
         let to = self.path.join(names::batch(&cid));
@@ -126,16 +154,26 @@ impl Directory {
         self.rotations += 1;
         self.background_error = None;
         self.sync_names()?;
-        if let Err(error) = self.batch().map(|_| ()) {
-            self.note(error);
+        match self.batch() {
+            Ok(_) => self.reserve.refill(),
+            Err(error) => self.note(error),
         }
         Ok(Some(cid))
     }
 
     fn sync_names(&mut self) -> Result<()> {
         if self.unsynced_names {
-            sync_dir(&self.path)?;
+            // By the handle that is open already, so that a missing descriptor is no obstacle.
+            self.lock.sync_all().context("sync directory", &self.path)?;
             self.unsynced_names = false;
+        }
+        Ok(())
+    }
+
+    fn sync_acknowledgements(&mut self) -> Result<()> {
+        if self.unsynced_acknowledgements && self.acknowledged.is_dir() {
+            sync_dir(&self.acknowledged)?;
+            self.unsynced_acknowledgements = false;
         }
         Ok(())
     }
@@ -170,18 +208,20 @@ impl Directory {
         if !names::is_car(cid) || !batch.is_file() {
             return Err(Error::BatchNotFound { cid: *cid });
         }
-        if self.acknowledgement(cid)?.is_some() {
-            return Ok(());
+        if self.acknowledgement(cid)?.is_none() {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            let (name, text) = (cid.to_string(), format!("{now}\n"));
+            self.unsynced_acknowledgements = true;
+            self.reserve.spend(|| {
+                create_dirs(&self.acknowledged)?;
+                write_small(&self.acknowledged, &name, text.as_bytes())
+            })?;
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        write_durably(
-            &self.acknowledged,
-            &cid.to_string(),
-            format!("{now}\n").as_bytes(),
-        )
+        // Also if it was there: an earlier sync may have failed.
+        self.sync_acknowledgements()
     }
 
     /// When the batch was acknowledged. An unreadable time counts as now: it was acknowledged, and
@@ -203,17 +243,21 @@ impl Directory {
         }
     }
 
-    fn forget_acknowledgement(&self, cid: &Cid) -> Result<()> {
+    fn forget_acknowledgement(&mut self, cid: &Cid) -> Result<()> {
         if remove_if_there(&self.acknowledged.join(cid.to_string()))? {
-            sync_dir(&self.acknowledged)?;
+            self.unsynced_acknowledgements = true;
         }
-        Ok(())
+        self.sync_acknowledgements()
     }
 
     /// A crash between the two steps of a removal leaves the acknowledgement of a batch that is
     /// gone.
     fn forget_acknowledgements_of_removed(&self) -> Result<()> {
-        for entry in fs::read_dir(&self.acknowledged).context("list", &self.acknowledged)? {
+        let entries = match fs::read_dir(&self.acknowledged) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.context("list", &self.acknowledged)?,
+        };
+        for entry in entries {
             let entry = entry.context("list", &self.acknowledged)?;
             let name = entry.file_name();
             let kept = name
@@ -230,11 +274,16 @@ impl Directory {
     /// Removes a batch: the file first, so that a crash in between cannot leave it there without
     /// its acknowledgement.
     pub(super) fn remove(&mut self, cid: &Cid) -> Result<()> {
-        if names::is_car(cid) && remove_if_there(&self.batch_path(cid))? {
-            self.unsynced_names = true;
-            self.sync_names()?;
-            self.forget_acknowledgement(cid)?;
+        if !names::is_car(cid) {
+            return Ok(());
         }
+        if remove_if_there(&self.batch_path(cid))? {
+            self.unsynced_names = true;
+        }
+        // Also if it was gone: an earlier sync may have failed.
+        self.sync_names()?;
+        self.forget_acknowledgement(cid)?;
+        self.reserve.refill();
         Ok(())
     }
 
@@ -248,6 +297,7 @@ impl Directory {
 
     pub(super) fn status(&mut self) -> Result<Status> {
         let background_error = self.background_error.clone();
+        let recovery = self.recovery.get();
         let batch = self.batch()?;
         Ok(Status {
             size: batch.len(),
@@ -255,6 +305,7 @@ impl Directory {
             unsynced: batch.unsynced(),
             since: batch.since(),
             background_error,
+            recovery,
         })
     }
 
@@ -264,21 +315,20 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Syncs what is not synced, and gives the directory up.
+    pub(super) fn close(mut self) -> Result<()> {
+        self.sync()
+    }
+}
+
 impl Drop for Directory {
-    /// A last try, so that a clean end loses nothing under any policy. Its error has nobody to go
-    /// to: whoever needs to know calls `sync` before.
+    /// A last try, so that a clean end loses nothing under any policy. No caller can get its error:
+    /// [`Directory::close`] reports it.
     fn drop(&mut self) {
         let _ = self.sync();
         // Closing the file would release the lock too, but not while a process that another thread
         // is just starting still shares it.
         let _ = self.lock.unlock();
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<bool> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e).context("remove", path),
     }
 }

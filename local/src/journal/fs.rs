@@ -14,7 +14,7 @@ use super::directory::Directory;
 use super::names::{self, MAX_ARCHIVE};
 use super::options::{JournalOptions, Retention};
 use super::queue::Queue;
-use super::scan::Recovery;
+use super::recovery::{LatestRecovery, Recovery};
 use super::types::{Appended, BatchInfo, Status};
 use crate::error::{Error, IoContext, Result};
 use crate::files::off_thread;
@@ -30,32 +30,37 @@ use crate::files::off_thread;
 pub struct FsJournal {
     path: Arc<Path>,
     queue: Arc<Queue>,
-    recovery: Arc<Recovery>,
+    recovery: LatestRecovery,
 }
 
 impl FsJournal {
     /// Opens the journal in `path`; creates the directory if it is not there.
     ///
-    /// The open batch is read from its start: a torn tail is cut off, a damaged batch is set aside
-    /// and a new one begun. [`FsJournal::recovery`] says so; neither is an error.
+    /// The open batch is read from its start. A torn tail is cut off. A damaged batch is set aside,
+    /// and a new one has all of its frames whose hash is right. [`FsJournal::recovery`] reports
+    /// both; neither is an error. Nor is a full disk: rotated batches can be read and removed then,
+    /// and appends fail until there is space.
     ///
     /// # Errors
     /// [`Error::InUse`] if another process or handle has it open, [`Error::Io`].
     pub async fn open(path: impl Into<PathBuf>, options: JournalOptions) -> Result<Self> {
         let path = path.into();
         let dir: Arc<Path> = path.as_path().into();
-        let (directory, recovery) = off_thread(move || Directory::open(&path, options)).await?;
+        let recovery = LatestRecovery::default();
+        let latest = recovery.clone();
+        let directory = off_thread(move || Directory::open(&path, options, latest)).await?;
         Ok(Self {
             path: dir,
             queue: Queue::new(directory),
-            recovery: Arc::new(recovery),
+            recovery,
         })
     }
 
-    /// What opening found wrong, and did about it.
+    /// What opening found wrong, and did about it. On a disk that was full then, it is known once
+    /// there was space.
     #[must_use]
-    pub fn recovery(&self) -> &Recovery {
-        &self.recovery
+    pub fn recovery(&self) -> Arc<Recovery> {
+        self.recovery.get()
     }
 
     /// The journal's directory.
@@ -79,6 +84,9 @@ impl FsJournal {
     }
 
     async fn body(&self, cid: Cid) -> Result<Body> {
+        if self.queue.is_closed() {
+            return Err(Error::Closed);
+        }
         if !names::is_car(&cid) {
             return Err(Error::BatchNotFound { cid });
         }
@@ -141,6 +149,10 @@ impl Journal for FsJournal {
 
     fn status(&self) -> BoxFuture<'_, Result<Status>> {
         Box::pin(self.queue.run(Directory::status))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.queue.close())
     }
 
     fn rotations(&self) -> watch::Receiver<u64> {

@@ -35,6 +35,7 @@ struct State {
     since: SystemTime,
     /// Oldest first.
     batches: Vec<(BatchInfo, Bytes)>,
+    closed: bool,
 }
 
 impl MemoryJournal {
@@ -47,6 +48,7 @@ impl MemoryJournal {
             frames: 0,
             since: SystemTime::now(),
             batches: Vec::new(),
+            closed: false,
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
@@ -55,8 +57,13 @@ impl MemoryJournal {
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            Err(Error::Closed)
+        } else {
+            Ok(state)
+        }
     }
 
     fn append_now(&self, archive: &[u8]) -> Result<Appended> {
@@ -67,7 +74,7 @@ impl MemoryJournal {
             });
         }
         let sha256: [u8; 32] = Sha256::digest(archive).into();
-        let mut state = self.lock();
+        let mut state = self.lock()?;
         let offset = state.open.len() as u64;
         state.open.extend_from_slice(&names::frame(sha256, archive));
         state.frames += 1;
@@ -112,17 +119,17 @@ impl Journal for MemoryJournal {
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async { Ok(()) })
+        Box::pin(async { self.lock().map(|_| ()) })
     }
 
     fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>> {
-        Box::pin(async { Ok(self.rotate(&mut self.lock())) })
+        Box::pin(async { Ok(self.rotate(&mut *self.lock()?)) })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
         Box::pin(async {
             Ok(self
-                .lock()
+                .lock()?
                 .batches
                 .iter()
                 .map(|(batch, _)| batch.clone())
@@ -140,7 +147,7 @@ impl Journal for MemoryJournal {
 
     fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>> {
         Box::pin(async {
-            let state = self.lock();
+            let state = self.lock()?;
             let batch = state.batches.iter().find(|(batch, _)| batch.cid == *cid);
             batch
                 .map(|(_, bytes)| bytes.clone().into())
@@ -150,7 +157,7 @@ impl Journal for MemoryJournal {
 
     fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            let mut state = self.lock();
+            let mut state = self.lock()?;
             let batch = state
                 .batches
                 .iter_mut()
@@ -163,14 +170,14 @@ impl Journal for MemoryJournal {
 
     fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            self.lock().batches.retain(|(batch, _)| batch.cid != *cid);
+            self.lock()?.batches.retain(|(batch, _)| batch.cid != *cid);
             Ok(())
         })
     }
 
     fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>> {
         Box::pin(async move {
-            let mut state = self.lock();
+            let mut state = self.lock()?;
             let removed = retention.select(
                 state
                     .batches
@@ -186,7 +193,7 @@ impl Journal for MemoryJournal {
 
     fn status(&self) -> BoxFuture<'_, Result<Status>> {
         Box::pin(async {
-            let state = self.lock();
+            let state = self.lock()?;
             let size = state.open.len() as u64;
             Ok(Status {
                 size,
@@ -194,7 +201,17 @@ impl Journal for MemoryJournal {
                 unsynced: 0,
                 since: state.since,
                 background_error: None,
+                recovery: Arc::default(),
             })
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            if let Ok(mut state) = self.lock() {
+                state.closed = true;
+            }
+            Ok(())
         })
     }
 

@@ -31,6 +31,7 @@
 
 mod contract;
 mod directory;
+mod frames;
 mod fs;
 mod memory;
 mod names;
@@ -41,8 +42,11 @@ mod options;
 mod queue;
 mod reader;
 mod receipt;
+mod recovery;
+mod reserve;
 mod rotator;
 mod scan;
+mod search;
 mod types;
 
 pub use contract::Journal;
@@ -54,6 +58,6 @@ pub use observed::ObservedJournal;
 pub use options::{JournalOptions, Retention, SyncPolicy};
 pub use reader::{BatchReader, Frame};
 pub use receipt::{Outcome, Receipt};
+pub use recovery::{Recovery, SetAside};
 pub use rotator::{Handled, Rotator, RotatorOptions};
-pub use scan::{Recovery, SetAside};
 pub use types::{Appended, BatchInfo, Status};

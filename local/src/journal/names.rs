@@ -8,6 +8,12 @@ use crate::car::{CAR_CODEC, SHA2_256, car_cid, write_varint};
 /// The open batch.
 pub(super) const OPEN: &str = "egress.car.wip";
 
+/// The batch that takes the place of a damaged one, while it is written.
+pub(super) const SALVAGED: &str = "egress.car.wip.salvaged";
+
+/// Space that is given up when the disk is full.
+pub(super) const RESERVE: &str = ".reserve";
+
 /// The directory of acknowledgements: one file a batch, named by its CID, holding the time in
 /// seconds. Piri skips directories.
 pub(super) const ACKNOWLEDGED: &str = "acknowledged";

@@ -151,6 +151,10 @@ impl<J: Journal> Journal for ObservedJournal<J> {
         Box::pin(self.observe(&self.meters.read, None, self.inner.status()))
     }
 
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+
     fn rotations(&self) -> watch::Receiver<u64> {
         self.inner.rotations()
     }

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,9 +11,10 @@ use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
 
 use super::names::{self, HEADER};
-use super::scan::{Recovery, Scan, SetAside, scan};
+use super::recovery::{Recovery, SetAside};
+use super::scan::{Damage, Piece, Scan, scan};
 use crate::error::{IoContext, Result};
-use crate::files::sync_dir;
+use crate::files::{remove_if_there, sync_dir};
 
 /// How much of the batch there is, in frames.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(super) struct OpenBatch {
     /// A sync failed: the kernel may hold the unsynced bytes for clean, so they have to be written
     /// again.
     rewrite: bool,
+    /// Unsynced frames are no longer in the file. Opening it again finds out what is left.
+    lost: bool,
 }
 
 impl OpenBatch {
@@ -52,7 +56,7 @@ impl OpenBatch {
             }
             Err(e) => return Err(e).context("open", &path),
         };
-        match scan(&file, &path)? {
+        match scan(&file).context("read", &path)? {
             Scan::Whole {
                 len,
                 frames,
@@ -73,6 +77,7 @@ impl OpenBatch {
                     since,
                     ragged: file_len > len,
                     rewrite: false,
+                    lost: false,
                 };
                 recovery.torn = file_len - len;
                 batch.cut_off()?;
@@ -84,19 +89,71 @@ impl OpenBatch {
                 batch.synced = batch.extent.clone();
                 Ok((batch, recovery))
             }
-            Scan::Damaged {
-                offset,
-                frames,
-                reason,
-            } => {
-                let aside = set_aside(dir, &path)?;
-                recovery.set_aside = Some(SetAside {
-                    path: aside,
-                    frames,
-                    offset,
-                    reason,
-                });
-                Ok((Self::create(dir, path)?, recovery))
+            Scan::Damaged(damage) => {
+                let (batch, aside) = Self::salvage(dir, &path, &file, damage)?;
+                recovery.set_aside = Some(aside);
+                Ok((batch, recovery))
+            }
+        }
+    }
+
+    /// Writes a new batch of what can be kept of a damaged one, which is set aside. The damaged
+    /// file keeps its name until the new batch is durable, so a crash or an error leaves no less
+    /// than there was.
+    fn salvage(
+        dir: &Path,
+        path: &Path,
+        damaged: &File,
+        damage: Damage,
+    ) -> Result<(Self, SetAside)> {
+        let temporary = dir.join(names::SALVAGED);
+        remove_if_there(&temporary)?;
+        let salvaged = Self::create(dir, temporary.clone()).and_then(|mut batch| {
+            for piece in &damage.pieces {
+                batch.copy(damaged, path, piece)?;
+            }
+            batch.file.sync_all().context("sync", &temporary)?;
+            let aside = keep_aside(dir, path, damaged)?;
+            fs::rename(&temporary, path).context("replace", path)?;
+            sync_dir(dir)?;
+            batch.path = path.to_owned();
+            batch.synced = batch.extent.clone();
+            Ok((batch, aside))
+        });
+        let (batch, aside) = match salvaged {
+            Ok(salvaged) => salvaged,
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                return Err(error);
+            }
+        };
+        let aside = SetAside {
+            path: aside,
+            frames: damage.frames(),
+            lost: damage.lost,
+            offset: damage.offset,
+            reason: damage.reason.into(),
+            complete: damage.searched,
+        };
+        Ok((batch, aside))
+    }
+
+    /// Appends what can be kept of a damaged batch.
+    fn copy(&mut self, damaged: &File, path: &Path, piece: &Piece) -> Result<()> {
+        match piece {
+            Piece::Frames { range, frames } => {
+                let mut at = range.start;
+                while at < range.end {
+                    let size = (range.end - at).min(1 << 20);
+                    self.write_whole(&read(damaged, path, at..at + size)?)?;
+                    at += size;
+                }
+                self.extent.frames += frames;
+                Ok(())
+            }
+            Piece::Archive { data, sha256 } => {
+                let archive = read(damaged, path, data.clone())?;
+                self.append(&names::frame(*sha256, &archive)).map(|_| ())
             }
         }
     }
@@ -121,6 +178,7 @@ impl OpenBatch {
             since: SystemTime::now(),
             ragged: false,
             rewrite: false,
+            lost: false,
         };
         batch.write_whole(&HEADER)?;
         batch.file.sync_all().context("sync", &batch.path)?;
@@ -172,9 +230,14 @@ impl OpenBatch {
             return Ok(());
         }
         self.cut_off()?;
-        if self.rewrite {
-            self.write_unsynced_again()
-                .context("write again", &self.path)?;
+        if self.rewrite
+            && !self
+                .write_unsynced_again()
+                .context("write again", &self.path)?
+        {
+            self.lost = true;
+            let lost = io::Error::other("unsynced frames are no longer in the file");
+            return Err(lost).context("sync", &self.path);
         }
         self.rewrite = true;
         self.file.sync_data().context("sync", &self.path)?;
@@ -183,16 +246,20 @@ impl OpenBatch {
         Ok(())
     }
 
-    fn write_unsynced_again(&self) -> io::Result<()> {
+    /// Whether the bytes still are those that were appended: after a failed sync, what the kernel
+    /// held may be gone.
+    fn write_unsynced_again(&self) -> io::Result<bool> {
         let mut piece = vec![0; 1 << 20];
         let mut offset = self.synced.len;
+        let mut hash = self.synced.hash.clone();
         while offset < self.extent.len {
             let size = piece.len().min((self.extent.len - offset) as usize);
             self.file.read_exact_at(&mut piece[..size], offset)?;
+            hash.update(&piece[..size]);
             self.file.write_all_at(&piece[..size], offset)?;
             offset += size as u64;
         }
-        Ok(())
+        Ok(hash.finalize() == self.extent.hash.clone().finalize())
     }
 
     /// Takes back every frame that is not synced.
@@ -203,6 +270,11 @@ impl OpenBatch {
             self.rewrite = false;
             let _ = self.cut_off();
         }
+    }
+
+    /// Whether the batch has to be opened again, because frames vanished from its file.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Gives the file the present as its time of modification, in full precision: by itself it gets
@@ -238,27 +310,39 @@ impl OpenBatch {
     }
 }
 
-/// Renames a damaged batch, replacing nothing.
-fn set_aside(dir: &Path, path: &Path) -> Result<PathBuf> {
+/// Gives a damaged batch a second name, which none had before.
+fn keep_aside(dir: &Path, path: &Path, damaged: &File) -> Result<PathBuf> {
+    let file = damaged.metadata().context("read", path)?;
     let mut n = 1;
     loop {
         let aside = dir.join(names::set_aside(n));
-        // A link fails where a rename would replace. A crash between the two calls leaves both
-        // names; the next opening makes one more link, so that nothing is lost.
         match fs::hard_link(path, &aside) {
             Ok(()) => {
-                fs::remove_file(path).context("set aside", path)?;
                 sync_dir(dir)?;
                 return Ok(aside);
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => n += 1,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                // An opening that did not come to its end may have linked the file already.
+                let other = fs::symlink_metadata(&aside).context("read", &aside)?;
+                if (other.dev(), other.ino()) == (file.dev(), file.ino()) {
+                    return Ok(aside);
+                }
+                n += 1;
+            }
             Err(e) => return Err(e).context("set aside", path),
         }
     }
 }
 
-/// Writes a small file that is durable when this returns, replacing what was there.
-pub(super) fn write_durably(dir: &Path, name: &str, contents: &[u8]) -> Result<()> {
+fn read(file: &File, path: &Path, range: Range<u64>) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    file.read_exact_at(&mut bytes, range.start)
+        .context("read", path)?;
+    Ok(bytes)
+}
+
+/// Writes a small file, replacing what was there. Its name is not synced.
+pub(super) fn write_small(dir: &Path, name: &str, contents: &[u8]) -> Result<()> {
     let temporary = dir.join(format!(".{name}.tmp"));
     let target = dir.join(name);
     let written = File::create(&temporary).and_then(|mut file| {
@@ -269,6 +353,5 @@ pub(super) fn write_durably(dir: &Path, name: &str, contents: &[u8]) -> Result<(
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written.context("write", &target)?;
-    sync_dir(dir)
+    written.context("write", &target)
 }

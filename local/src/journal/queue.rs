@@ -1,52 +1,117 @@
-//! Appends that wait together: one blocking job writes their frames and makes them durable with one
-//! sync.
+//! Appends that wait together are written by one blocking task and share one sync.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
-use tokio::sync::{oneshot, watch};
+use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply};
+use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::names;
 use super::options::SyncPolicy;
 use super::types::Appended;
 use crate::error::{Error, Result};
+use crate::files::off_thread;
 
-/// An archive up to this size is hashed by its appender, so that appenders share that work among
-/// them; a larger one by the blocking job, since it would keep an async thread busy for too long
-/// (16 KiB take some 10 µs).
+/// An archive up to this size, in bytes, is hashed by its appender, so that appenders share that
+/// work. A larger one is hashed by the blocking task, since it would keep an async thread busy for
+/// too long: 16 KiB take some 10 µs.
 const HASHED_BY_APPENDER: usize = 16 << 10;
 
 /// A journal's directory and what waits for it.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
-    directory: Mutex<Directory>,
-    rotations: watch::Sender<u64>,
+    queue: CommitQueue<Committer>,
+    rotations: watch::Receiver<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    requests: Vec<Request>,
-    /// A job is on its way or at work, and will look here again before it ends.
-    served: bool,
-    /// A sync by the clock is due.
-    timer: bool,
+impl Queue {
+    pub(super) fn new(directory: Directory) -> Arc<Self> {
+        let (rotations, counted) = watch::channel(0);
+        Arc::new_cyclic(|queue| {
+            let committer = Committer {
+                directory: Mutex::new(Some(directory)),
+                rotations,
+                timer: AtomicBool::new(false),
+                queue: Weak::clone(queue),
+            };
+            Self {
+                queue: CommitQueue::new(committer, QueueOptions::default()),
+                rotations: counted,
+            }
+        })
+    }
+
+    pub(super) fn rotations(&self) -> watch::Receiver<u64> {
+        self.rotations.clone()
+    }
+
+    pub(super) async fn append(&self, archive: Bytes) -> Result<Appended> {
+        let sha256 = (archive.len() <= HASHED_BY_APPENDER).then(|| Sha256::digest(&archive).into());
+        let bytes = archive.len();
+        match self
+            .queue
+            .submit(Request::Append { archive, sha256 }, bytes)
+            .await?
+        {
+            Answer::Appended(result) => result.map(Appended::from).map_err(|error| *error),
+            // No append is answered so.
+            Answer::Ran => Err(Error::Stopped),
+        }
+    }
+
+    /// Runs `work` on the directory, after the appends that were called before it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Directory) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let slot = Arc::new(Mutex::new(None));
+        let filled = Arc::clone(&slot);
+        let work = Box::new(move |directory: &mut Directory| {
+            let result = work(directory);
+            *lock(&filled) = Some(result);
+        });
+        self.queue.submit(Request::Run(work), 0).await?;
+        let result = lock(&slot).take();
+        result.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Commits what waits, syncs it and gives the directory up.
+    pub(super) async fn close(&self) -> Result<()> {
+        self.queue.close().await;
+        let queue = self.queue.clone();
+        off_thread(move || {
+            let directory = lock(&queue.committer().directory).take();
+            directory.map_or(Ok(()), Directory::close)
+        })
+        .await
+    }
 }
 
 enum Request {
     Append {
         archive: Bytes,
         sha256: Option<[u8; 32]>,
-        done: oneshot::Sender<Result<Written, Box<Error>>>,
     },
-    Run(Box<dyn FnOnce(&mut Directory) -> Answer + Send>),
+    Run(Box<dyn FnOnce(&mut Directory) + Send>),
 }
 
-/// What an append did, in few bytes: it is moved around more than anything else here.
+/// What a caller is told. That of a [`Request::Run`] has its result already.
+enum Answer {
+    Appended(Result<Written, Box<Error>>),
+    Ran,
+}
+
+/// What an append did, in few bytes: it is moved often.
 struct Written {
     sha256: [u8; 32],
     offset: u64,
@@ -75,174 +140,89 @@ impl From<Written> for Appended {
     }
 }
 
-/// What a caller is told. A caller that is gone does not mind.
-enum Answer {
-    Appended(
-        oneshot::Sender<Result<Written, Box<Error>>>,
-        Result<Written, Box<Error>>,
-    ),
-    Ran(Box<dyn FnOnce() + Send>),
+/// Commits groups to the directory.
+struct Committer {
+    /// `None` once the journal is closed.
+    directory: Mutex<Option<Directory>>,
+    rotations: watch::Sender<u64>,
+    /// A sync by the clock is due.
+    timer: AtomicBool,
+    queue: Weak<Queue>,
 }
 
-impl Answer {
-    fn send(self) {
-        match self {
-            Self::Appended(done, result) => drop(done.send(result)),
-            Self::Ran(send) => send(),
+impl fmt::Debug for Committer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Committer").finish_non_exhaustive()
+    }
+}
+
+impl Commit for Committer {
+    type Request = Request;
+    type Answer = Answer;
+
+    fn commit(&self, group: Vec<Pending<Request, Answer>>, answers: &mut Answers<Answer>) {
+        let mut directory = lock(&self.directory);
+        let Some(directory) = directory.as_mut() else {
+            // Not reached: a closed queue takes no request, and the directory is given up after
+            // the last.
+            return;
+        };
+        let rotations = directory.rotations();
+        commit(directory, group, answers);
+        if directory.rotations() != rotations {
+            self.rotations.send_replace(directory.rotations());
+        }
+        if let SyncPolicy::Interval { time, .. } = directory.options().sync
+            && directory.unsynced() > 0
+        {
+            self.sync_after(time);
         }
     }
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Append { .. } => "Append",
-            Self::Run(_) => "Run",
-        })
-    }
-}
-
-impl Queue {
-    pub(super) fn new(directory: Directory) -> Arc<Self> {
-        Arc::new(Self {
-            waiting: Mutex::default(),
-            directory: Mutex::new(directory),
-            rotations: watch::Sender::new(0),
-        })
-    }
-
-    pub(super) fn rotations(&self) -> watch::Receiver<u64> {
-        self.rotations.subscribe()
-    }
-
-    pub(super) async fn append(self: &Arc<Self>, archive: Bytes) -> Result<Appended> {
-        let sha256 = (archive.len() <= HASHED_BY_APPENDER).then(|| Sha256::digest(&archive).into());
-        let (done, result) = oneshot::channel();
-        self.push(Request::Append {
-            archive,
-            sha256,
-            done,
-        });
-        match result.await {
-            Ok(Ok(written)) => Ok(written.into()),
-            Ok(Err(error)) => Err(*error),
-            Err(_) => Err(Error::Stopped),
-        }
-    }
-
-    /// Runs `work` on the directory, after the appends that were called before it.
-    pub(super) async fn run<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&mut Directory) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (done, result) = oneshot::channel();
-        self.push(Request::Run(Box::new(move |directory| {
-            let result = work(directory);
-            Answer::Ran(Box::new(move || drop(done.send(result))))
-        })));
-        result.await.map_err(|_| Error::Stopped)?
-    }
-
-    fn push(self: &Arc<Self>, request: Request) {
-        let mut waiting = lock(&self.waiting);
-        waiting.requests.push(request);
-        if !std::mem::replace(&mut waiting.served, true) {
-            drop(waiting);
-            let job = Job {
-                queue: self.clone(),
-                ended: false,
-            };
-            tokio::task::spawn_blocking(move || job.serve());
-        }
-    }
-
-    /// Syncs after `time` unless everything is synced by then.
-    fn sync_after(self: &Arc<Self>, time: Duration) {
-        if std::mem::replace(&mut lock(&self.waiting).timer, true) {
+impl Committer {
+    /// Syncs after `time`, unless everything is synced by then.
+    fn sync_after(&self, time: Duration) {
+        if self.timer.swap(true, Ordering::Relaxed) {
             return;
         }
-        let queue: Weak<Self> = Arc::downgrade(self);
+        let queue = Weak::clone(&self.queue);
         tokio::runtime::Handle::current().spawn(async move {
             tokio::time::sleep(time).await;
             let Some(queue) = queue.upgrade() else { return };
-            lock(&queue.waiting).timer = false;
-            queue.push(Request::Run(Box::new(|directory| {
-                if let Err(error) = directory.sync() {
-                    directory.note(error);
-                }
-                Answer::Ran(Box::new(|| ()))
-            })));
+            queue
+                .queue
+                .committer()
+                .timer
+                .store(false, Ordering::Relaxed);
+            // The error waits in the status.
+            let _ = queue
+                .run(|directory| {
+                    directory
+                        .sync()
+                        .unwrap_or_else(|error| directory.note(error));
+                    Ok(())
+                })
+                .await;
         });
-    }
-}
-
-/// The work of serving a queue. However it ends, by a panic or without having begun, the queue is
-/// free for the next one.
-struct Job {
-    queue: Arc<Queue>,
-    ended: bool,
-}
-
-impl Job {
-    fn serve(mut self) {
-        let mut answers = Vec::new();
-        while !self.ended {
-            let requests = std::mem::take(&mut lock(&self.queue.waiting).requests);
-            {
-                let mut directory = lock(&self.queue.directory);
-                let rotations = directory.rotations();
-                serve_together(&mut directory, requests, &mut answers);
-                if directory.rotations() != rotations {
-                    self.queue.rotations.send_replace(directory.rotations());
-                }
-                if let SyncPolicy::Interval { time, .. } = directory.options().sync
-                    && directory.unsynced() > 0
-                {
-                    self.queue.sync_after(time);
-                }
-            }
-            {
-                let mut waiting = lock(&self.queue.waiting);
-                self.ended = waiting.requests.is_empty();
-                waiting.served = !self.ended;
-            }
-            if !self.ended {
-                answers.drain(..).for_each(Answer::send);
-            }
-        }
-        // The last callers are told once this job has let go of the journal: one that drops it then
-        // and opens it again finds it free.
-        drop(self);
-        answers.into_iter().for_each(Answer::send);
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        if !self.ended {
-            let mut waiting = lock(&self.queue.waiting);
-            waiting.served = false;
-            // Dropped, they tell their callers that nobody will serve them.
-            waiting.requests.clear();
-        }
     }
 }
 
 /// Frames written and not answered yet.
-type Group = Vec<(oneshot::Sender<Result<Written, Box<Error>>>, Written)>;
+type Group = Vec<(Reply<Answer>, Written)>;
 
-fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &mut Vec<Answer>) {
+fn commit(
+    directory: &mut Directory,
+    requests: Vec<Pending<Request, Answer>>,
+    answers: &mut Answers<Answer>,
+) {
     let mut group = Group::with_capacity(requests.len());
-    for request in requests {
+    for Pending { request, reply } in requests {
         match request {
-            Request::Append {
-                archive,
-                sha256,
-                done,
-            } => {
+            Request::Append { archive, sha256 } => {
                 match write_frame(directory, &archive, sha256) {
-                    Ok(written) => group.push((done, written)),
-                    Err(error) => answers.push(Answer::Appended(done, Err(error.into()))),
+                    Ok(written) => group.push((reply, written)),
+                    Err(error) => answers.push(reply, Answer::Appended(Err(error.into()))),
                 }
                 if directory.is_full() {
                     rotate(directory, &mut group, answers);
@@ -250,7 +230,8 @@ fn serve_together(directory: &mut Directory, requests: Vec<Request>, answers: &m
             }
             Request::Run(work) => {
                 settle(directory, &mut group, answers);
-                answers.push(work(directory));
+                work(directory);
+                answers.push(reply, Answer::Ran);
             }
         }
     }
@@ -272,7 +253,7 @@ fn write_frame(
 }
 
 /// The rotation that a full batch is due.
-fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
+fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Answers<Answer>) {
     let result = directory.rotate().transpose();
     match (group.last_mut(), result) {
         (Some((_, last)), result) => last.rotation = result.map(Box::new),
@@ -284,7 +265,7 @@ fn rotate(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer
 }
 
 /// Makes what was written as durable as the policy says, and answers.
-fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer>) {
+fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Answers<Answer>) {
     let result = match directory.options().sync {
         SyncPolicy::EveryAppend if directory.unsynced() > 0 => directory.sync(),
         SyncPolicy::Interval { bytes, .. }
@@ -300,18 +281,16 @@ fn settle(directory: &mut Directory, group: &mut Group, answers: &mut Vec<Answer
         _ => Ok(()),
     };
     match result {
-        Ok(()) => answers.extend(
-            group
-                .drain(..)
-                .map(|(done, written)| Answer::Appended(done, Ok(written))),
-        ),
+        Ok(()) => {
+            for (reply, written) in group.drain(..) {
+                answers.push(reply, Answer::Appended(Ok(written)));
+            }
+        }
         Err(error) => {
             directory.forget_unsynced();
-            answers.extend(
-                group
-                    .drain(..)
-                    .map(|(done, _)| Answer::Appended(done, Err(error.clone().into()))),
-            );
+            for (reply, _) in group.drain(..) {
+                answers.push(reply, Answer::Appended(Err(error.clone().into())));
+            }
         }
     }
 }

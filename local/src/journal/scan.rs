@@ -1,39 +1,14 @@
 //! What a crash, or a broken disk, left of an open batch.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::names::{self, CID_START, FRAME_CID, HEADER};
-use crate::car::{CarError, CarLimits, CarProblem, CarReader};
-use crate::error::{IoContext, Result};
-
-/// What opening found wrong with the open batch, and did about it. A whole one gives
-/// [`Recovery::default`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// The bytes cut off after the last whole frame: a frame that a crash kept from being written
-    /// whole.
-    pub torn: u64,
-    /// The damaged batch that was set aside; a new one was begun then.
-    pub set_aside: Option<SetAside>,
-}
-
-/// A damaged batch, renamed and otherwise as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Where it is now. [`BatchReader`](super::BatchReader) reads what is whole of it.
-    pub path: PathBuf,
-    /// The whole frames before the damage.
-    pub frames: u64,
-    /// Where the damage begins, in bytes.
-    pub offset: u64,
-    /// What is wrong there.
-    pub reason: String,
-}
+use super::frames::{FrameAt, FrameFile};
+use super::names::HEADER;
+use super::search::{Found, Search};
 
 /// What a scan found.
 pub(super) enum Scan {
@@ -45,198 +20,169 @@ pub(super) enum Scan {
         file_len: u64,
     },
     /// Something that no torn write explains.
-    Damaged {
-        offset: u64,
-        frames: u64,
-        reason: String,
-    },
+    Damaged(Damage),
 }
 
-/// Reads an open batch from its start, in constant memory (one frame).
-pub(super) fn scan(file: &File, path: &Path) -> Result<Scan> {
-    let file_len = file.metadata().context("read", path)?.len();
-    let mut start: &File = file;
-    start.seek(SeekFrom::Start(0)).context("read", path)?;
-    let mut hash = Sha256::new();
-    let mut reader = match CarReader::new(
-        BufReader::with_capacity(256 << 10, file),
-        CarLimits {
-            blocks: usize::MAX,
-            ..CarLimits::default()
-        },
-    ) {
-        Ok(reader) if reader.roots().is_empty() => reader,
-        Ok(_) => {
-            return Ok(Scan::Damaged {
-                offset: 0,
-                frames: 0,
-                reason: "the header names roots".into(),
-            });
-        }
-        Err(CarError {
-            problem: CarProblem::Io(e),
-            ..
-        }) => return Err(from_shared(e)).context("read", path),
-        Err(_) if is_torn_header(file, file_len).context("read", path)? => {
+/// A damaged batch.
+pub(super) struct Damage {
+    /// Where the damage begins.
+    pub(super) offset: u64,
+    /// What is wrong there.
+    pub(super) reason: &'static str,
+    /// What can be kept, in the order of the file.
+    pub(super) pieces: Vec<Piece>,
+    /// The bytes that are in none of them.
+    pub(super) lost: u64,
+    /// Whether the search for whole frames came to its end.
+    pub(super) searched: bool,
+}
+
+/// A part of a damaged batch that can be kept.
+pub(super) enum Piece {
+    /// Frames one behind another.
+    Frames { range: Range<u64>, frames: u64 },
+    /// An archive with its hash. Its length or the first bytes of its CID are damaged.
+    Archive { data: Range<u64>, sha256: [u8; 32] },
+}
+
+/// Reads an open batch from its start. Holds one frame in memory, and some bytes for each damaged
+/// place.
+pub(super) fn scan(file: &File) -> io::Result<Scan> {
+    let mut file = FrameFile::new(file)?;
+    let file_len = file.len();
+    let header = file.bytes(0, HEADER.len())?;
+    if header != HEADER {
+        let torn = header.len() < HEADER.len() && HEADER.starts_with(header);
+        if torn || file.is_zero_from(0)? {
             return Ok(Scan::Whole {
                 len: 0,
                 frames: 0,
-                hash,
+                hash: Sha256::new(),
                 file_len,
             });
         }
-        Err(e) => {
-            return Ok(Scan::Damaged {
-                offset: 0,
-                frames: 0,
-                reason: e.problem.to_string(),
-            });
-        }
-    };
-    hash.update(HEADER);
-    let mut frames = 0;
-    loop {
-        let offset = reader.offset();
-        let damaged = |reason: String| {
-            Ok(Scan::Damaged {
-                offset,
-                frames,
-                reason,
-            })
+        let nothing = Run {
+            range: 0..0,
+            frames: 0,
         };
-        match reader.next_block() {
-            Ok(Some(block)) if names::is_car(&block.cid) => {
-                let mut sha256 = [0; 32];
-                sha256.copy_from_slice(block.cid.hash().digest());
-                hash.update(names::frame(sha256, &block.data));
-                frames += 1;
+        return resume(
+            &mut file,
+            nothing,
+            "it does not begin with a batch's header",
+        );
+    }
+    let mut hash = Sha256::new();
+    hash.update(HEADER);
+    let mut run = Run {
+        range: HEADER.len() as u64..HEADER.len() as u64,
+        frames: 0,
+    };
+    loop {
+        let at = run.range.end;
+        match file.frame_at(at)? {
+            FrameAt::Whole { end } => {
+                hash.update(file.bytes(at, (end - at) as usize)?);
+                run.add(end);
             }
-            Ok(Some(_)) => {
-                return damaged("the frame's CID is not that of a CAR with a sha2-256".into());
-            }
-            Ok(None) => {
-                return Ok(Scan::Whole {
-                    len: offset,
-                    frames,
-                    hash,
-                    file_len,
-                });
-            }
-            Err(CarError {
-                problem: CarProblem::Truncated,
-                ..
-            }) => {
-                return match whole_frame_after(file, offset, file_len).context("read", path)? {
-                    None => Ok(Scan::Whole {
-                        len: offset,
-                        frames,
-                        hash,
-                        file_len,
-                    }),
-                    Some(at) => damaged(format!(
-                        "the frame's length reaches past the end, but a whole frame lies at byte {at}"
-                    )),
+            FrameAt::End => break,
+            FrameAt::Truncated => {
+                let reason = "the frame's length reaches past the end, but a whole one comes after";
+                return match resume(&mut file, run.clone(), reason)? {
+                    // Nothing but the beginning of a frame: a torn write.
+                    Scan::Damaged(damage) if damage.is_torn_tail(&run) => {
+                        Ok(run.whole(hash, file_len))
+                    }
+                    damaged => Ok(damaged),
                 };
             }
-            Err(CarError {
-                problem: CarProblem::Io(e),
-                ..
-            }) => return Err(from_shared(e)).context("read", path),
-            Err(e) => {
-                if never_arrived(file, offset, file_len).context("read", path)? {
-                    return Ok(Scan::Whole {
-                        len: offset,
-                        frames,
-                        hash,
-                        file_len,
-                    });
-                }
-                return damaged(e.problem.to_string());
-            }
+            FrameAt::Damaged { .. } if file.is_zero_from(at)? => break,
+            FrameAt::Damaged { reason, .. } => return resume(&mut file, run, reason),
+        }
+    }
+    Ok(run.whole(hash, file_len))
+}
+
+/// Frames one behind another.
+#[derive(Clone)]
+struct Run {
+    range: Range<u64>,
+    frames: u64,
+}
+
+impl Run {
+    fn add(&mut self, end: u64) {
+        self.range.end = end;
+        self.frames += 1;
+    }
+
+    fn whole(self, hash: Sha256, file_len: u64) -> Scan {
+        Scan::Whole {
+            len: self.range.end,
+            frames: self.frames,
+            hash,
+            file_len,
         }
     }
 }
 
-/// Whether the file is the beginning of a header, or zeros.
-fn is_torn_header(file: &File, len: u64) -> io::Result<bool> {
-    let mut found = vec![0; HEADER.len().min(len as usize)];
-    file.read_exact_at(&mut found, 0)?;
-    Ok((len < HEADER.len() as u64 && HEADER.starts_with(&found)) || never_arrived(file, 0, len)?)
+impl Damage {
+    /// Whether nothing was found after the whole frames of `run`, for certain.
+    fn is_torn_tail(&self, run: &Run) -> bool {
+        self.offset == run.range.end && self.searched && self.frames() == run.frames
+    }
+
+    /// The number of frames that can be kept.
+    pub(super) fn frames(&self) -> u64 {
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Frames { frames, .. } => *frames,
+                Piece::Archive { .. } => 1,
+            })
+            .sum()
+    }
 }
 
-/// Where, in what looks like a torn frame, the data of a whole one begins with its CID.
-///
-/// A damaged length in the middle of the file reads like a torn tail: it reaches past the end. But
-/// a torn write is the beginning of one frame and nothing after it, so any CID in there whose data
-/// is whole (up to where its length says, or up to the end) says that it was not the write that
-/// failed.
-fn whole_frame_after(file: &File, offset: u64, end: u64) -> io::Result<Option<u64>> {
-    // Truncated means that less than one largest frame is left.
-    let mut tail = vec![0; (end - offset) as usize];
-    file.read_exact_at(&mut tail, offset)?;
-    // What may be hashed: an archive made of nothing but CIDs must not take for ever. Past it,
-    // setting the file aside is the safe answer.
-    let mut budget = 4 * tail.len() + (1 << 20);
-    for at in tail
-        .windows(CID_START.len())
-        .enumerate()
-        .filter(|(_, window)| *window == CID_START)
-        .map(|(at, _)| at)
-    {
-        let Some((digest, data)) = tail
-            .get(at + CID_START.len()..)
-            .and_then(|rest| rest.split_at_checked(32))
-        else {
-            break;
+/// Goes on behind a damaged place, which `run` ends at.
+fn resume(file: &mut FrameFile<'_>, mut run: Run, reason: &'static str) -> io::Result<Scan> {
+    let offset = run.range.end;
+    let header = run.range.start;
+    let mut search = Search::new(file.len());
+    let mut pieces = Vec::new();
+    let mut kept = header;
+    loop {
+        // The run ends at damage or at the end of the file.
+        let damaged_at = run.range.end;
+        kept += run.range.end - run.range.start;
+        if run.frames > 0 {
+            pieces.push(Piece::Frames {
+                range: run.range.clone(),
+                frames: run.frames,
+            });
+        }
+        let start = match search.next(file, damaged_at)? {
+            None => break,
+            Some(Found::Next { start }) => start,
+            Some(Found::Archive { data, sha256 }) => {
+                kept += data.end - damaged_at;
+                let end = data.end;
+                pieces.push(Piece::Archive { data, sha256 });
+                end
+            }
         };
-        for size in sizes_before(&tail[..at])
-            .filter(|&size| size <= data.len())
-            .chain([data.len()])
-        {
-            budget = match budget.checked_sub(size) {
-                Some(left) => left,
-                None => return Ok(Some(offset + at as u64)),
-            };
-            if Sha256::digest(&data[..size]).as_slice() == digest {
-                return Ok(Some(offset + at as u64));
-            }
+        run = Run {
+            range: start..start,
+            frames: 0,
+        };
+        while let FrameAt::Whole { end } = file.frame_at(run.range.end)? {
+            run.add(end);
         }
     }
-    Ok(None)
-}
-
-/// The sizes of archives that a varint at the end of `before` may announce: where it begins is not
-/// known.
-fn sizes_before(before: &[u8]) -> impl Iterator<Item = usize> {
-    (1..=before.len().min(4)).filter_map(|width| {
-        let (last, more) = before[before.len() - width..].split_last()?;
-        let varint = last & 0x80 == 0 && more.iter().all(|byte| byte & 0x80 != 0);
-        let size = more.iter().rev().fold(usize::from(*last), |size, byte| {
-            size << 7 | usize::from(byte & 0x7f)
-        });
-        if varint {
-            size.checked_sub(FRAME_CID)
-        } else {
-            None
-        }
-    })
-}
-
-/// Whether from `offset` on the file holds nothing but zeros: after a power failure a file may have
-/// its new length without its new bytes.
-fn never_arrived(file: &File, mut offset: u64, end: u64) -> io::Result<bool> {
-    let mut piece = vec![0; 64 << 10];
-    while offset < end {
-        let size = piece.len().min((end - offset) as usize);
-        file.read_exact_at(&mut piece[..size], offset)?;
-        if piece[..size].iter().any(|&b| b != 0) {
-            return Ok(false);
-        }
-        offset += size as u64;
-    }
-    Ok(true)
-}
-
-fn from_shared(e: std::sync::Arc<io::Error>) -> io::Error {
-    std::sync::Arc::try_unwrap(e).unwrap_or_else(io::Error::other)
+    Ok(Scan::Damaged(Damage {
+        offset,
+        reason,
+        pieces,
+        lost: file.len().saturating_sub(kept),
+        searched: search.is_complete(),
+    }))
 }

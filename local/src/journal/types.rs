@@ -1,9 +1,11 @@
 //! What a journal tells of its batches.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ipld_core::cid::Cid;
 
+use super::recovery::Recovery;
 use crate::error::Error;
 
 /// What an append did.
@@ -45,6 +47,8 @@ pub struct Status {
     /// When it was begun; for one found at opening the file's time of creation, or of its last
     /// change where the file system keeps no such time.
     pub since: SystemTime,
-    /// The error of the last sync or rotation that nobody waited for, until one succeeds.
+    /// The error of the last sync or rotation that no caller waited for, until one succeeds.
     pub background_error: Option<Error>,
+    /// What opening found wrong, and did about it.
+    pub recovery: Arc<Recovery>,
 }

@@ -82,7 +82,7 @@ async fn zeros_after_the_last_frame_are_a_torn_tail() {
         assert_eq!(
             (
                 journal.recovery().torn,
-                journal.recovery().set_aside.as_ref()
+                journal.recovery().set_aside.clone()
             ),
             (zeros as u64, None)
         );
@@ -94,7 +94,7 @@ async fn zeros_after_the_last_frame_are_a_torn_tail() {
     assert_eq!(
         (
             journal.recovery().torn,
-            journal.recovery().set_aside.as_ref()
+            journal.recovery().set_aside.clone()
         ),
         (64, None)
     );

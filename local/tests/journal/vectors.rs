@@ -26,7 +26,7 @@ async fn a_journal_of_go_is_opened_in_place() {
     fs::create_dir(dir.path().join("consolidation")).unwrap();
     let before = fs::read(dir.path().join(OPEN)).unwrap();
     let journal = open(dir.path()).await;
-    assert_eq!(journal.recovery(), &Default::default());
+    assert!(journal.recovery().is_clean());
 
     let mut listed: Vec<_> = journal
         .list()
