@@ -9,11 +9,15 @@ use super::engine::Engine;
 /// Fewer deletions than this, of few bytes, are left to the engine.
 const MIN_DELETES: u64 = 50_000;
 const MIN_BYTES: u64 = 32 << 20;
+/// Sizes cost the engine a look at its files.
+const LOOK_EVERY: u64 = 100;
 
 /// What was deleted since the last compaction.
 #[derive(Debug, Default)]
 pub(super) struct Space {
     deleted: AtomicU64,
+    /// How many there were when the engine was asked last.
+    looked_at: AtomicU64,
     running: AtomicBool,
 }
 
@@ -27,10 +31,11 @@ impl Space {
     /// everything is deleted about four times.
     pub(super) fn compact_if_due<E: Engine>(self: &Arc<Self>, core: &Arc<Core<E>>) {
         let deleted = self.deleted.load(Ordering::Relaxed);
-        // Looked at rarely: it asks the engine for its sizes.
-        if deleted < 100 || self.running.load(Ordering::Relaxed) {
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        if deleted < looked_at + LOOK_EVERY || self.running.load(Ordering::Relaxed) {
             return;
         }
+        self.looked_at.store(deleted, Ordering::Relaxed);
         let Ok(stats) = core.with(|engine| engine.stats()) else {
             return;
         };
@@ -45,6 +50,7 @@ impl Space {
         let (space, core) = (Arc::clone(self), Arc::clone(core));
         runtime.spawn_blocking(move || {
             space.deleted.fetch_sub(deleted, Ordering::Relaxed);
+            space.looked_at.store(0, Ordering::Relaxed);
             // If it fails, the records stay readable, and the next deletions try again.
             let _ = core.with(|engine| engine.compact());
             space.running.store(false, Ordering::Relaxed);
