@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use storehouse_local::Secret;
 use storehouse_local::journal::{FsJournal, Journal, MemoryJournal, Recovery, RotatorOptions};
-use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyStore, MemoryKeyStore};
+use storehouse_local::keystore::{FileKeyStore, KeyName, KeyStore, MemoryKeyStore};
 
 use crate::config::RepoConfig;
 use crate::{Error, Result, observed};
@@ -26,6 +26,8 @@ pub(crate) const JOURNAL_DIR: &str = "egress_tracker/journal";
 pub struct LocalStores {
     keys: Arc<dyn KeyStore>,
     journal: Arc<dyn Journal>,
+    files: Option<FileKeyStore>,
+    unsealed: Arc<[KeyName]>,
     recovery: Arc<Recovery>,
     rotator: RotatorOptions,
     data_dir: Option<PathBuf>,
@@ -42,22 +44,30 @@ impl LocalStores {
                     Arc::new(MemoryJournal::new(options.rotate_at)),
                     "memory",
                 ),
+                files: None,
+                unsealed: Arc::default(),
                 recovery: Arc::default(),
                 rotator,
                 data_dir: None,
             });
         };
-        let sealing = FileKeyStoreOptions {
-            passphrase,
-            ..FileKeyStoreOptions::default()
+        let sealed = passphrase.is_some();
+        let keys = FileKeyStore::open(
+            data_dir.join(KEYSTORE_DIR),
+            repo.keystore.options(passphrase),
+        )
+        .await
+        .map_err(cannot_open)?;
+        let unsealed = if sealed {
+            keys.unsealed().await.map_err(cannot_open)?
+        } else {
+            Vec::new()
         };
-        let keys = FileKeyStore::open(data_dir.join(KEYSTORE_DIR), sealing)
-            .await
-            .map_err(cannot_open)?;
         let journal = FsJournal::open(data_dir.join(JOURNAL_DIR), options)
             .await
             .map_err(cannot_open)?;
         let recovery = journal.recovery();
+        let files = Some(keys.clone());
         let (keys, journal) = (
             observed::keys(Arc::new(keys), "files"),
             observed::journal(Arc::new(journal), "files"),
@@ -65,6 +75,8 @@ impl LocalStores {
         Ok(Self {
             keys,
             journal,
+            files,
+            unsealed: unsealed.into(),
             recovery,
             rotator,
             data_dir: Some(data_dir.clone()),
@@ -75,6 +87,45 @@ impl LocalStores {
     #[must_use]
     pub fn keys(&self) -> &Arc<dyn KeyStore> {
         &self.keys
+    }
+
+    /// The keys that opening found stored unsealed although a passphrase is set. They are refused
+    /// unless `repo.keystore.allow_unsealed` says otherwise, and
+    /// [`LocalStores::seal_unsealed_keys`] seals them.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// assert!(stores.local().unsealed_keys().is_empty());
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn unsealed_keys(&self) -> &[KeyName] {
+        &self.unsealed
+    }
+
+    /// Seals the keys that are stored unsealed, and returns their names. In memory there are none.
+    ///
+    /// # Errors
+    /// Those of [`FileKeyStore::seal_unsealed`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await.unwrap();
+    /// assert!(stores.local().seal_unsealed_keys().await?.is_empty());
+    /// # Ok::<(), storehouse::local::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn seal_unsealed_keys(&self) -> storehouse_local::Result<Vec<KeyName>> {
+        match &self.files {
+            Some(files) => files.seal_unsealed().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The retrieval journal: in `{data_dir}/egress_tracker/journal`, or in memory.

@@ -146,6 +146,32 @@ async fn a_keystore_under_a_passphrase() {
             (result, _) => panic!("{keystore}: {result:?}"),
         }
     }
+    // A key that was stored before there was a passphrase is named, and sealed by a call.
+    let (other, plain) = (
+        "other".parse().unwrap(),
+        Stores::open(&config("")).await.unwrap(),
+    );
+    plain
+        .local()
+        .keys()
+        .put(&other, &key.to_secret(), PutKey::Create)
+        .await
+        .unwrap();
+    assert!(plain.local().unsealed_keys().is_empty());
+    drop(plain);
+    let sealing = "passphrase = 'mArKoFaSeCrEt'";
+    let allowing = format!("{sealing}\nallow_unsealed = true");
+    let stores = Stores::open(&config(&allowing)).await.unwrap();
+    stores.local().keys().get(&other).await.unwrap();
+    drop(stores);
+    let stores = Stores::open(&config(sealing)).await.unwrap();
+    let local = stores.local();
+    assert_eq!(local.unsealed_keys(), std::slice::from_ref(&other));
+    assert!(local.keys().get(&other).await.is_err());
+    assert_eq!(local.seal_unsealed_keys().await.unwrap(), [other.clone()]);
+    local.keys().get(&other).await.unwrap();
+    drop(stores);
+
     fs::remove_file(&passphrase_file).unwrap();
     let error = Stores::open(&config(&format!("passphrase_file = {passphrase_file:?}")))
         .await

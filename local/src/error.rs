@@ -20,7 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is no name for a key.
+    /// The text is not a valid key name.
     #[error("invalid key name {name:?}: {reason}")]
     InvalidName {
         /// The text, cut after 64 characters.
@@ -55,6 +55,36 @@ pub enum Error {
         mode: u32,
         /// A shell command that mends it.
         fix: String,
+    },
+    /// The file or directory belongs to another user.
+    #[error("{} belongs to user {owner}, and this process runs as user {user}; mend it with: {fix}", .path.display())]
+    ForeignOwner {
+        /// The file or directory.
+        path: PathBuf,
+        /// The user that owns it.
+        owner: u32,
+        /// The user of this process.
+        user: u32,
+        /// A shell command that mends it, if it is run by root.
+        fix: String,
+    },
+    /// A path does not name the kind of file that it has to.
+    #[error("{} is {found}, where {wanted} is expected", .path.display())]
+    FileKind {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+        /// What should be.
+        wanted: &'static str,
+    },
+    /// The key is stored as it is, and the store was opened with a passphrase.
+    #[error(
+        "the key {name:?} is stored unsealed, although a passphrase is set; seal it, or allow unsealed keys"
+    )]
+    Unsealed {
+        /// The key's name.
+        name: String,
     },
     /// The key is sealed, and the store was opened without a passphrase.
     #[error("the key {name:?} is sealed under a passphrase, and none was given")]
@@ -170,6 +200,7 @@ impl Error {
             Self::InvalidName { .. }
             | Self::InvalidKey { .. }
             | Self::PassphraseNeeded { .. }
+            | Self::Unsealed { .. }
             | Self::WrongPassphrase { .. }
             | Self::ImportConflict { .. }
             | Self::FrameSize { .. }
@@ -178,6 +209,8 @@ impl Error {
             Self::Closed | Self::Panicked => Outcome::Fatal,
             Self::Io { .. } if self.is_full() => Outcome::Transient,
             Self::Exposed { .. }
+            | Self::ForeignOwner { .. }
+            | Self::FileKind { .. }
             | Self::Damaged { .. }
             | Self::Car { .. }
             | Self::Receipt { .. }

@@ -35,7 +35,12 @@ const STORE: Names = &[
     ("PATH", Kind::Text),
     ("BUCKET", Kind::Text),
 ];
-const KEYSTORE: Names = &[("PASSPHRASE", Kind::Text), ("PASSPHRASE_FILE", Kind::Text)];
+const KEYSTORE: Names = &[
+    ("PASSPHRASE", Kind::Text),
+    ("PASSPHRASE_FILE", Kind::Text),
+    ("ALLOW_UNSEALED", Kind::Flag),
+    ("ALLOW_GROUP_ACCESS", Kind::Flag),
+];
 const JOURNAL: Names = &[
     ("ROTATE_BYTES", Kind::Number),
     ("ROTATE_SECONDS", Kind::Number),

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use storehouse_local::Secret;
 use storehouse_local::journal::{JournalOptions, Retention, RotatorOptions, SyncPolicy};
+use storehouse_local::keystore::FileKeyStoreOptions;
 
 use crate::{Error, Result};
 
@@ -15,6 +16,9 @@ use crate::{Error, Result};
 const LONGEST_PASSPHRASE: u64 = 64 << 10;
 
 const DAY: u64 = 24 * 3600;
+
+const PASSPHRASE: &str = "repo.keystore.passphrase";
+const PASSPHRASE_FILE: &str = "repo.keystore.passphrase_file";
 
 /// The section `[repo.keystore]`. `Debug` shows no secret.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -26,6 +30,13 @@ pub struct KeystoreConfig {
     pub passphrase: Option<SecretString>,
     /// A file that holds the passphrase and nothing else; one line end after it does not count.
     pub passphrase_file: Option<PathBuf>,
+    /// With a passphrase: read keys that are stored unsealed, too. Default: they are refused.
+    #[serde(default)]
+    pub allow_unsealed: bool,
+    /// Accept a keystore that its group may use, or that root owns: Kubernetes makes volumes so
+    /// with `fsGroup`. Default: refused.
+    #[serde(default)]
+    pub allow_group_access: bool,
 }
 
 /// The section `[repo.journal]`.
@@ -69,7 +80,8 @@ pub enum SyncConfig {
 }
 
 impl KeystoreConfig {
-    pub(super) fn check(&self, data_dir: bool) -> Result<()> {
+    /// Checks the section by itself.
+    pub(super) fn check(&self) -> Result<()> {
         let (name, empty) = match (&self.passphrase, &self.passphrase_file) {
             (Some(_), Some(_)) => {
                 return Err(Error::setting(
@@ -78,22 +90,40 @@ impl KeystoreConfig {
                 ));
             }
             (None, None) => return Ok(()),
-            (Some(passphrase), None) => (
-                "repo.keystore.passphrase",
-                passphrase.expose_secret().is_empty(),
-            ),
-            (None, Some(file)) => ("repo.keystore.passphrase_file", file.as_os_str().is_empty()),
+            (Some(passphrase), None) => (PASSPHRASE, passphrase.expose_secret().is_empty()),
+            (None, Some(file)) => (PASSPHRASE_FILE, file.as_os_str().is_empty()),
         };
         if empty {
             return Err(Error::setting(name, "is empty"));
         }
-        if !data_dir {
-            return Err(Error::setting(
-                name,
-                "is set, but without repo.data_dir keys are in memory, where nothing is sealed",
-            ));
-        }
         Ok(())
+    }
+
+    /// Checks that there is a directory for what is to be sealed.
+    pub(super) fn check_place(&self, data_dir: bool) -> Result<()> {
+        let name = match (&self.passphrase, &self.passphrase_file) {
+            (Some(_), _) => PASSPHRASE,
+            (None, Some(_)) => PASSPHRASE_FILE,
+            (None, None) => return Ok(()),
+        };
+        if data_dir {
+            return Ok(());
+        }
+        Err(Error::setting(
+            name,
+            "is set, but without repo.data_dir keys are in memory, where nothing is sealed",
+        ))
+    }
+
+    /// How the keystore is opened.
+    pub(crate) fn options(&self, passphrase: Option<Secret>) -> FileKeyStoreOptions {
+        let options = FileKeyStoreOptions::default()
+            .allow_unsealed(self.allow_unsealed)
+            .allow_group_access(self.allow_group_access);
+        match passphrase {
+            Some(passphrase) => options.passphrase(passphrase),
+            None => options,
+        }
     }
 
     /// The passphrase, from its file if that is where it is.
@@ -107,7 +137,11 @@ impl KeystoreConfig {
 }
 
 fn read_passphrase(path: &Path) -> Result<Secret> {
-    let wrong = |reason: String| Error::setting("repo.keystore.passphrase_file", reason);
+    let wrong = |reason: String| Error::setting(PASSPHRASE_FILE, reason);
+    // A FIFO would block, and a device need not end. A link may be one to a mounted secret.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(wrong(format!("{} is not a regular file", path.display())));
+    }
     // In one buffer that does not grow: one that does leaves copies behind.
     let mut text = zeroize::Zeroizing::new(vec![0; LONGEST_PASSPHRASE as usize + 1]);
     let mut len = 0;

@@ -72,12 +72,36 @@ impl Config {
         let config: Self = values
             .try_into()
             .map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
-        config.check()?;
+        config.check_each()?;
         Ok(config)
     }
 
+    /// Checks everything that can be checked without opening a store. [`Stores::open`] does so too.
+    ///
+    /// Reading a configuration checks each setting by itself. What one setting needs of another is
+    /// checked here, so that a program can first set what its flags say.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], which names the setting.
+    ///
+    /// ```
+    /// use storehouse::Config;
+    ///
+    /// let mut config = Config::from_toml("[repo.keystore]\npassphrase = 'correct horse'")?;
+    /// assert!(config.check().is_err(), "keys in memory are not sealed");
+    /// config.repo.data_dir = Some("/var/lib/node".into());
+    /// config.check()?;
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
+    ///
+    /// [`Stores::open`]: crate::Stores::open
+    pub fn check(&self) -> Result<()> {
+        self.check_each()?;
+        self.repo.keystore.check_place(self.repo.data_dir.is_some())
+    }
+
     /// Checks what the types do not say: nothing empty, credentials whole.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check_each(&self) -> Result<()> {
         for (name, path) in [
             ("repo.data_dir", &self.repo.data_dir),
             ("repo.temp_dir", &self.repo.temp_dir),
@@ -94,7 +118,7 @@ impl Config {
             .as_ref()
             .map_or(Ok(()), |s3| s3.check("repo.s3", true))?;
         self.repo.stores.check()?;
-        self.repo.keystore.check(self.repo.data_dir.is_some())?;
+        self.repo.keystore.check()?;
         self.repo.journal.check()
     }
 }

@@ -107,7 +107,10 @@ fn no_debug_and_no_error_shows_a_secret() {
         "[repo]\nkeystore = 'mArKoFaSeCrEt'",
         "[repo.keystore]\npassphrase = 'mArKoFaSeCrEt'\npassphrase_file = '/x'",
     ] {
-        let error = Config::from_toml(broken).unwrap_err().to_string();
+        let error = Config::from_toml(broken)
+            .and_then(|config| config.check())
+            .unwrap_err()
+            .to_string();
         assert!(!error.contains("mArKoFaSeCrEt"), "{error}");
     }
     let number = "[repo.s3]\nendpoint='e'\nbucket_prefix='b'\n[repo.s3.credentials]\nsecret_access_key = 123456";
@@ -211,10 +214,6 @@ fn each_mistake_is_a_sentence_that_names_the_setting() {
             "[repo.keystore]\npassphrase_file = ''".to_owned(),
             "repo.keystore.passphrase_file: is empty",
         ),
-        (
-            "[repo.keystore]\npassphrase_file = '/x'".to_owned(),
-            "repo.keystore.passphrase_file: is set, but without repo.data_dir",
-        ),
         journal("rotate_at = 1", "rotate_at"),
         journal("rotate_bytes = 0", "repo.journal.rotate_bytes: is 0"),
         journal("rotate_bytes = -1", "repo.journal.rotate_bytes"),
@@ -309,8 +308,8 @@ fn a_passphrase_comes_from_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("passphrase");
     let keystore = KeystoreConfig {
-        passphrase: None,
         passphrase_file: Some(path.clone()),
+        ..KeystoreConfig::default()
     };
     for (text, expected) in [
         ("mArKoFaSeCrEt", "mArKoFaSeCrEt"),
@@ -338,6 +337,31 @@ fn a_passphrase_comes_from_its_file() {
     std::fs::remove_file(&path).unwrap();
     let error = keystore.passphrase().unwrap_err().to_string();
     assert!(error.contains("cannot be read"), "{error}");
+    // A FIFO without a writer would never be read to its end.
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let error = keystore.passphrase().unwrap_err().to_string();
+    assert!(error.contains("is not a regular file"), "{error}");
+}
+
+/// A passphrase in the environment and a data directory on the command line.
+#[test]
+fn settings_are_checked_together_after_the_flags() {
+    let vars = [("STOREHOUSE_REPO_KEYSTORE_PASSPHRASE", "mArKoFaSeCrEt")];
+    let mut config = Config::with_env(None, env(&vars)).unwrap();
+    let error = config.check().unwrap_err().to_string();
+    assert!(
+        error.starts_with("repo.keystore.passphrase: is set, but without repo.data_dir"),
+        "{error}"
+    );
+    config.repo.data_dir = Some("/data".into());
+    config.check().unwrap();
+    let file = Config::from_toml("[repo.keystore]\npassphrase_file = '/x'").unwrap();
+    let error = file.check().unwrap_err().to_string();
+    assert!(
+        error.starts_with("repo.keystore.passphrase_file: is set, but without repo.data_dir"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -394,6 +418,8 @@ fn the_environment_alone_can_configure_everything() {
             "s",
         ),
         ("STOREHOUSE_REPO_KEYSTORE_PASSPHRASE", "mArKoFaSeCrEt"),
+        ("STOREHOUSE_REPO_KEYSTORE_ALLOW_UNSEALED", "true"),
+        ("STOREHOUSE_REPO_KEYSTORE_ALLOW_GROUP_ACCESS", "1"),
         ("STOREHOUSE_REPO_JOURNAL_ROTATE_BYTES", "5"),
         ("STOREHOUSE_REPO_JOURNAL_ROTATE_SECONDS", "6"),
         ("STOREHOUSE_REPO_JOURNAL_SYNC", "interval"),
@@ -418,6 +444,7 @@ fn the_environment_alone_can_configure_everything() {
             .is_some()
     );
     assert!(repo.keystore.passphrase.is_some());
+    assert!(repo.keystore.allow_unsealed && repo.keystore.allow_group_access);
     let JournalConfig {
         rotate_bytes,
         rotate_seconds,

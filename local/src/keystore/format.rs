@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::contract::MAX_KEY;
+use super::cost::{COST, SealCost};
 use super::name::KeyName;
 use crate::error::{Error, Result};
 use crate::files::random;
@@ -28,7 +29,6 @@ use crate::secret::Secret;
 const MAGIC: &[u8; 17] = b"storehouse key 1\n";
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
-const COST: usize = 12;
 const SALT: usize = 16;
 const CHECK: usize = 16;
 const NONCE: usize = 24;
@@ -39,77 +39,6 @@ const SEALED_HEAD: usize = MAGIC.len() + 1 + COST + SALT + CHECK + NONCE;
 
 /// The largest file of a key, in bytes (inclusive).
 pub(super) const MAX_FILE: usize = SEALED_HEAD + MAX_KEY + TAG + SUM;
-
-/// What sealing a key, and each opening of it, costs: the parameters of Argon2id. They are stored
-/// with each key.
-///
-/// The default is RFC 9106's second recommendation (64 MiB, 3 passes, 4 lanes): some 0.1 s. A file
-/// that asks for more than 1 GiB, 64 passes or 64 lanes is refused as damaged before any memory is
-/// taken for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SealCost {
-    /// Memory, in KiB: 8 for each lane to 1,048,576 (inclusive).
-    pub memory: u32,
-    /// Passes over it: 1 to 64 (inclusive).
-    pub passes: u32,
-    /// Lanes: 1 to 64 (inclusive).
-    pub lanes: u32,
-}
-
-impl Default for SealCost {
-    fn default() -> Self {
-        Self {
-            memory: 64 << 10,
-            passes: 3,
-            lanes: 4,
-        }
-    }
-}
-
-impl SealCost {
-    const fn is_bounded(self) -> bool {
-        1 <= self.lanes
-            && self.lanes <= 64
-            && 8 * self.lanes <= self.memory
-            && self.memory <= 1 << 20
-            && 1 <= self.passes
-            && self.passes <= 64
-    }
-
-    /// # Errors
-    /// [`Error::Invalid`] if a parameter is out of its bounds.
-    pub(super) fn check(self) -> Result<()> {
-        if self.is_bounded() {
-            Ok(())
-        } else {
-            Err(Error::Invalid {
-                reason: "the cost of sealing is out of its bounds",
-            })
-        }
-    }
-
-    fn to_bytes(self) -> [u8; COST] {
-        let mut bytes = [0; COST];
-        for (field, value) in bytes
-            .chunks_exact_mut(4)
-            .zip([self.memory, self.passes, self.lanes])
-        {
-            field.copy_from_slice(&value.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: [u8; COST]) -> Self {
-        let field = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        Self {
-            memory: field(0),
-            passes: field(4),
-            lanes: field(8),
-        }
-    }
-}
 
 /// What a passphrase and a salt give.
 struct Derived(Zeroizing<[u8; 32 + CHECK]>);
@@ -181,35 +110,61 @@ pub(super) fn seal(
     Ok(with_sum(file))
 }
 
-/// The key that `file` holds.
+/// Whether `file` is whole and holds a key as it is.
+pub(super) fn is_plain(file: &Secret) -> bool {
+    Contents::read(file.expose()).is_ok_and(|contents| contents.kind == PLAIN)
+}
+
+/// The key that `file` holds. A key as it is is refused with [`Error::Unsealed`] unless
+/// `allow_plain`.
 pub(super) fn open(
     name: &KeyName,
     file: &Secret,
     passphrase: Option<&Secret>,
+    allow_plain: bool,
     path: &Path,
 ) -> Result<Secret> {
-    let damaged = |reason: &str| Error::damaged(path, reason);
-    let file = file.expose();
-    let (body, sum) = file
-        .split_at_checked(file.len().saturating_sub(SUM))
-        .unwrap_or_default();
-    let Some((kind, rest)) = body.strip_prefix(MAGIC).and_then(<[u8]>::split_first) else {
-        return Err(damaged(
-            "it does not begin as the file of a key does, or it is too short",
-        ));
-    };
-    if Sha256::digest(body).as_slice() != sum {
-        return Err(damaged("its checksum is wrong"));
-    }
-    match *kind {
-        PLAIN => Ok(rest.into()),
+    let contents = Contents::read(file.expose()).map_err(|reason| Error::damaged(path, reason))?;
+    match contents.kind {
+        PLAIN if allow_plain => Ok(contents.rest.into()),
+        PLAIN => Err(Error::Unsealed {
+            name: name.to_string(),
+        }),
         SEALED => {
             let passphrase = passphrase.ok_or_else(|| Error::PassphraseNeeded {
                 name: name.to_string(),
             })?;
-            unseal(name, body, passphrase, path)
+            unseal(name, contents.body, passphrase, path)
         }
-        _ => Err(damaged("it is of a kind that this version does not know")),
+        _ => Err(Error::damaged(
+            path,
+            "it is of a kind that this version does not know",
+        )),
+    }
+}
+
+/// The parts of a file whose checksum is right.
+struct Contents<'a> {
+    kind: u8,
+    /// All before the checksum.
+    body: &'a [u8],
+    /// What of it comes after the kind.
+    rest: &'a [u8],
+}
+
+impl<'a> Contents<'a> {
+    fn read(file: &'a [u8]) -> Result<Self, &'static str> {
+        let (body, sum) = file
+            .split_at_checked(file.len().saturating_sub(SUM))
+            .unwrap_or_default();
+        let Some((kind, rest)) = body.strip_prefix(MAGIC).and_then(<[u8]>::split_first) else {
+            return Err("it does not begin as the file of a key does, or it is too short");
+        };
+        if Sha256::digest(body).as_slice() != sum {
+            return Err("its checksum is wrong");
+        }
+        let kind = *kind;
+        Ok(Self { kind, body, rest })
     }
 }
 

@@ -17,10 +17,26 @@ use crate::secret::Secret;
 const PREFIX: &str = "/keystore/";
 
 /// How keys are imported.
+///
+/// ```
+/// use storehouse_local::keystore::ImportOptions;
+///
+/// assert!(ImportOptions::default().dry_run(true).dry_run);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
-    /// Only look: report what an import would do.
+    /// Only look: report what an import would do. Default: `false`.
     pub dry_run: bool,
+}
+
+impl ImportOptions {
+    /// Only looking, or not.
+    #[must_use]
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
 }
 
 /// What an import did, or would do.

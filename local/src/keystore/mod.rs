@@ -1,6 +1,6 @@
 //! Keys under names.
 //!
-//! [`FileKeyStore`] keeps one file a key, which nobody but its owner may read, and which a
+//! [`FileKeyStore`] keeps one file a key, which its owner alone may read, and which a
 //! passphrase may seal; [`MemoryKeyStore`] keeps them in memory. A key is bytes; [`Ed25519Key`] is
 //! what most of them are.
 //!
@@ -24,21 +24,26 @@
 //! ```
 
 mod contract;
+mod cost;
 mod ed25519;
 mod file;
 mod format;
 mod import;
+mod key_dir;
 mod memory;
 mod name;
 #[cfg(feature = "observe")]
 mod observed;
+mod options;
+mod private;
 
 pub use contract::{KeyStore, MAX_KEY, PutKey};
+pub use cost::SealCost;
 pub use ed25519::{Ed25519Key, Ed25519Public};
-pub use file::{FileKeyStore, FileKeyStoreOptions};
-pub use format::SealCost;
+pub use file::FileKeyStore;
 pub use import::{ImportOptions, ImportReport, import_piri_wallet};
 pub use memory::MemoryKeyStore;
 pub use name::KeyName;
 #[cfg(feature = "observe")]
 pub use observed::ObservedKeyStore;
+pub use options::FileKeyStoreOptions;

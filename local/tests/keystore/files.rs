@@ -166,7 +166,7 @@ async fn a_failed_put() {
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
     assert_eq!(fs::read_dir(keys.path()).unwrap().count(), 1);
     let error = keys.get(&name("a")).await.unwrap_err();
-    assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+    assert!(matches!(error, Error::FileKind { .. }), "{error:?}");
 }
 
 #[tokio::test]

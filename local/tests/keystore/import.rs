@@ -57,7 +57,7 @@ async fn all_keys_once_and_the_database_as_it_was() {
     let before = snapshot(&wallet);
     let (_dir, keys) = store().await;
 
-    let dry = import_piri_wallet(&wallet, &keys, ImportOptions { dry_run: true })
+    let dry = import_piri_wallet(&wallet, &keys, ImportOptions::default().dry_run(true))
         .await
         .unwrap();
     assert_eq!(
@@ -97,9 +97,13 @@ async fn another_key_of_the_same_name_stops_it_before_it_begins() {
         .await
         .unwrap();
     for dry_run in [true, false] {
-        let error = import_piri_wallet(vectors().join("wallet"), &keys, ImportOptions { dry_run })
-            .await
-            .unwrap_err();
+        let error = import_piri_wallet(
+            vectors().join("wallet"),
+            &keys,
+            ImportOptions::default().dry_run(dry_run),
+        )
+        .await
+        .unwrap_err();
         assert!(
             matches!(&error, Error::ImportConflict { name } if name == "second"),
             "{error:?}"

@@ -4,6 +4,7 @@
 mod ed25519;
 mod files;
 mod import;
+mod kinds;
 mod modes;
 mod sealed;
 mod secrets;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use storehouse_local::Error;
-use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyStore, PutKey, SealCost};
+use storehouse_local::keystore::{FileKeyStore, KeyStore, PutKey, SealCost};
 
 use crate::support::{MARK, cheap, key, name, passphrase, sealing, show, store};
 
@@ -38,20 +38,14 @@ async fn a_sealed_key_opens_with_its_passphrase_alone() {
     assert!(matches!(error, Error::WrongPassphrase { .. }), "{error:?}");
     show(&error);
 
-    // Parameters are the file's, so another default opens it too; and keys that lie there unsealed
-    // are read.
+    // Parameters are the file's, so another default opens it too.
     plain
         .put(&name("p"), &key(2), PutKey::Create)
         .await
         .unwrap();
-    let dearer = FileKeyStoreOptions {
-        passphrase: Some(passphrase(1)),
-        cost: SealCost {
-            memory: 128,
-            passes: 2,
-            lanes: 2,
-        },
-    };
+    let dearer = sealing(passphrase(1))
+        .cost(SealCost::default().memory(128).passes(2).lanes(2))
+        .allow_unsealed(true);
     let dearer = FileKeyStore::open(plain.path(), dearer).await.unwrap();
     assert_eq!(
         dearer.get(&name("a")).await.unwrap().expose(),
@@ -182,9 +176,16 @@ async fn absurd_costs_are_refused() {
         (26, 0),
         (22, u32::MAX),
         (26, u32::MAX),
+        // 1 GiB in 5 passes: each field is in its bounds, and together they are too much.
+        (0, 0),
     ] {
         let mut file = whole.clone();
-        file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        if at == 0 {
+            file[18..22].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+            file[22..26].copy_from_slice(&5_u32.to_le_bytes());
+        } else {
+            file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
         use sha2::Digest;
         let body = file.len() - 32;
         let sum = sha2::Sha256::digest(&file[..body]);
@@ -196,13 +197,7 @@ async fn absurd_costs_are_refused() {
             "{at} {value}: {error:?}"
         );
     }
-    let bad = FileKeyStoreOptions {
-        passphrase: Some(passphrase(1)),
-        cost: SealCost {
-            memory: 7,
-            ..cheap()
-        },
-    };
+    let bad = sealing(passphrase(1)).cost(cheap().memory(7));
     assert!(matches!(
         FileKeyStore::open(dir.path().join("x"), bad).await,
         Err(Error::Invalid { .. })
@@ -211,4 +206,56 @@ async fn absurd_costs_are_refused() {
         FileKeyStore::open(dir.path().join("x"), sealing(Vec::new().into())).await,
         Err(Error::Invalid { .. })
     ));
+}
+
+/// With a passphrase, keys that are stored as they are can be named and sealed, and are not read
+/// before: a file put in the place of a sealed one is noticed.
+#[tokio::test]
+async fn unsealed_keys_in_a_sealed_store() {
+    let (_dir, plain) = store().await;
+    for n in 1..=2 {
+        let name = name(&format!("open-{n}"));
+        plain.put(&name, &key(n), PutKey::Create).await.unwrap();
+    }
+    let sealed = FileKeyStore::open(plain.path(), sealing(passphrase(1)))
+        .await
+        .unwrap();
+    let one = name("sealed");
+    sealed.put(&one, &key(3), PutKey::Create).await.unwrap();
+    // What is damaged is no key that could be sealed.
+    fs::write(plain.path().join("damaged.key"), b"storehouse key 1\n\0key").unwrap();
+    crate::support::set_mode(&plain.path().join("damaged.key"), 0o600);
+
+    let open = [name("open-1"), name("open-2")];
+    assert_eq!(sealed.unsealed().await.unwrap(), open);
+    for name in &open {
+        let error = sealed.get(name).await.unwrap_err();
+        assert!(matches!(error, Error::Unsealed { .. }), "{error:?}");
+        show(&error);
+    }
+    let error = plain.seal_unsealed().await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+
+    assert_eq!(sealed.seal_unsealed().await.unwrap(), open);
+    assert!(sealed.unsealed().await.unwrap().is_empty());
+    assert!(sealed.seal_unsealed().await.unwrap().is_empty());
+    for (n, name) in (1..).zip(&open) {
+        let file = fs::read(plain.path().join(format!("{name}.key"))).unwrap();
+        assert!(
+            !file
+                .windows(MARK.len())
+                .any(|window| window == MARK.as_bytes())
+        );
+        assert_eq!(sealed.get(name).await.unwrap().expose(), key(n).expose());
+    }
+
+    // Another key, as it is, in the place of the sealed one.
+    let other = plain.path().join("open-1.key");
+    plain.put(&open[0], &key(9), PutKey::Replace).await.unwrap();
+    fs::rename(&other, plain.path().join("sealed.key")).unwrap();
+    let error = sealed.get(&one).await.unwrap_err();
+    assert!(matches!(error, Error::Unsealed { .. }), "{error:?}");
+    let allowing = sealing(passphrase(1)).allow_unsealed(true);
+    let allowing = FileKeyStore::open(plain.path(), allowing).await.unwrap();
+    assert_eq!(allowing.get(&one).await.unwrap().expose(), key(9).expose());
 }

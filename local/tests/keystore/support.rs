@@ -27,18 +27,13 @@ pub(crate) fn name(name: &str) -> KeyName {
 }
 
 pub(crate) fn cheap() -> SealCost {
-    SealCost {
-        memory: 64,
-        passes: 1,
-        lanes: 1,
-    }
+    SealCost::default().memory(64).passes(1).lanes(1)
 }
 
 pub(crate) fn sealing(passphrase: Secret) -> FileKeyStoreOptions {
-    FileKeyStoreOptions {
-        passphrase: Some(passphrase),
-        cost: cheap(),
-    }
+    FileKeyStoreOptions::default()
+        .passphrase(passphrase)
+        .cost(cheap())
 }
 
 pub(crate) async fn store() -> (TempDir, FileKeyStore) {
