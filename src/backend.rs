@@ -75,8 +75,13 @@ pub enum Backend {
         /// The flatfs directory.
         path: PathBuf,
     },
-    /// A database in a directory.
-    Datastore {
+    /// A fjall database in a directory.
+    Fjall {
+        /// The database's directory.
+        path: PathBuf,
+    },
+    /// A redb database in a directory.
+    Redb {
         /// The database's directory.
         path: PathBuf,
     },
@@ -94,7 +99,8 @@ impl fmt::Display for Backend {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
-            Self::Datastore { path } => write!(f, "datastore at {}", path.display()),
+            Self::Fjall { path } => write!(f, "fjall at {}", path.display()),
+            Self::Redb { path } => write!(f, "redb at {}", path.display()),
             Self::S3 { endpoint, bucket } => write!(f, "s3 bucket {bucket} at {endpoint}"),
         }
     }

@@ -19,6 +19,8 @@ pub use local_stores::LocalStores;
 pub use stores::{Blobs, Records, Stores};
 
 pub use storehouse_blobstore as blobstore;
+#[cfg(feature = "fjall")]
+pub use storehouse_fjall as fjall;
 #[cfg(all(unix, feature = "flatfs"))]
 pub use storehouse_flatfs as flatfs;
 pub use storehouse_formats as formats;
@@ -26,6 +28,8 @@ pub use storehouse_genericstore as genericstore;
 pub use storehouse_layers as layers;
 pub use storehouse_local as local;
 pub use storehouse_objectstore as objectstore;
+#[cfg(feature = "redb")]
+pub use storehouse_redb as redb;
 #[cfg(feature = "s3")]
 pub use storehouse_s3 as s3;
 pub use storehouse_stores as records;

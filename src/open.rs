@@ -29,7 +29,7 @@ impl Opener {
         let keys: Arc<dyn KeyEncoder> = match backend {
             Backend::Flatfs { .. } => Arc::new(FlatfsKeys),
             Backend::S3 { .. } => Arc::new(S3Keys),
-            Backend::Memory | Backend::Datastore { .. } => Arc::new(PlainKeys),
+            Backend::Memory | Backend::Fjall { .. } | Backend::Redb { .. } => Arc::new(PlainKeys),
         };
         Ok(BlobStore::new(store, keys))
     }
@@ -37,9 +37,12 @@ impl Opener {
     /// `None` in a build without the database that records go to by default, where nobody asked for
     /// it by name.
     pub(crate) async fn records(&mut self, places: &[Place<'_>]) -> Result<Option<Records>> {
-        let default =
-            |place: &Place<'_>| matches!(place.backend, Backend::Datastore { .. }) && !place.chosen;
-        if !cfg!(feature = "datastore") && places.iter().any(default) {
+        let missing = |place: &Place<'_>| match place.backend {
+            Backend::Fjall { .. } => !cfg!(feature = "fjall") && !place.chosen,
+            Backend::Redb { .. } => !cfg!(feature = "redb") && !place.chosen,
+            _ => false,
+        };
+        if places.iter().any(missing) {
             return Ok(None);
         }
         let (store, backend) = self.open(places, StoreName::Allocations).await?;
@@ -75,9 +78,8 @@ impl Opener {
         };
         let (store, label) = match (&place.backend, place.server) {
             (Backend::Flatfs { path }, _) => (flatfs(path, &place.setting).await?, "flatfs"),
-            (Backend::Datastore { path }, _) => {
-                (self.database(path, &place.setting).await?, "datastore")
-            }
+            (Backend::Fjall { .. }, _) => (self.database(place).await?, "fjall"),
+            (Backend::Redb { .. }, _) => (self.database(place).await?, "redb"),
             (Backend::S3 { bucket, .. }, Some(server)) => {
                 (s3(server, bucket, &place.setting).await?, "s3")
             }
@@ -86,12 +88,18 @@ impl Opener {
         Ok((observed::store(store, name.as_str(), label), &place.backend))
     }
 
-    async fn database(&mut self, path: &Path, setting: &str) -> Opened {
+    async fn database(&mut self, place: &Place<'_>) -> Opened {
+        let (Backend::Fjall { path } | Backend::Redb { path }) = &place.backend else {
+            return memory(&place.setting);
+        };
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if let Some(open) = self.databases.get(&absolute) {
             return Ok(Arc::clone(open));
         }
-        let store = datastore(path, setting).await?;
+        let store = match place.backend {
+            Backend::Redb { .. } => redb(path, &place.setting).await?,
+            _ => fjall(path, &place.setting).await?,
+        };
         self.databases.insert(absolute, Arc::clone(&store));
         Ok(store)
     }
@@ -101,7 +109,7 @@ impl Opener {
 fn layout(backend: &Backend) -> Layout {
     match backend {
         Backend::S3 { .. } => Layout::s3(),
-        Backend::Memory | Backend::Flatfs { .. } | Backend::Datastore { .. } => Layout::database(),
+        _ => Layout::database(),
     }
 }
 
@@ -148,19 +156,30 @@ async fn flatfs(_: &Path, setting: &str) -> Opened {
     Err(not_built(setting, "flatfs"))
 }
 
-#[cfg(feature = "datastore")]
-async fn datastore(path: &Path, setting: &str) -> Opened {
-    use storehouse_objectstore::datastore::{Datastore, DatastoreOptions};
+#[cfg(feature = "fjall")]
+async fn fjall(path: &Path, setting: &str) -> Opened {
+    use storehouse_fjall::{Fjall, FjallOptions};
 
-    let store = Datastore::open(path, DatastoreOptions::default())
-        .await
-        .map_err(|e| cannot_open(setting, e))?;
-    Ok(Arc::new(store))
+    let opened = Fjall::open(path, FjallOptions::default()).await;
+    Ok(Arc::new(opened.map_err(|e| cannot_open(setting, e))?))
 }
 
-#[cfg(not(feature = "datastore"))]
-async fn datastore(_: &Path, setting: &str) -> Opened {
-    Err(not_built(setting, "datastore"))
+#[cfg(not(feature = "fjall"))]
+async fn fjall(_: &Path, setting: &str) -> Opened {
+    Err(not_built(setting, "fjall"))
+}
+
+#[cfg(feature = "redb")]
+async fn redb(path: &Path, setting: &str) -> Opened {
+    use storehouse_redb::{Redb, RedbOptions};
+
+    let opened = Redb::open(path, RedbOptions::default()).await;
+    Ok(Arc::new(opened.map_err(|e| cannot_open(setting, e))?))
+}
+
+#[cfg(not(feature = "redb"))]
+async fn redb(_: &Path, setting: &str) -> Opened {
+    Err(not_built(setting, "redb"))
 }
 
 #[cfg(feature = "s3")]
@@ -194,7 +213,12 @@ async fn s3(_: &S3Config, _: &str, setting: &str) -> Opened {
 }
 
 /// The store's error under the setting's full name: the store knows its settings by shorter ones.
-#[cfg(any(feature = "datastore", feature = "flatfs", feature = "s3"))]
+#[cfg(any(
+    feature = "fjall",
+    feature = "flatfs",
+    feature = "redb",
+    feature = "s3"
+))]
 fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
     use std::error::Error as _;
     use storehouse_objectstore::Error as Store;

@@ -14,6 +14,9 @@ const BLOBS_DIR: &str = "pdp/datastore";
 /// as they are.
 const RECORDS_DIR: &str = "records";
 
+/// The database that `datastore` stands for. The feature of that name stands for the same one.
+const DATASTORE: BackendKind = BackendKind::Fjall;
+
 /// Where one store goes.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
@@ -66,7 +69,10 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
         (None, None) => BackendKind::Memory,
     };
     let told = own.and_then(|own| own.kind(name));
-    let kind = told.unwrap_or(usual);
+    let kind = match told.unwrap_or(usual) {
+        BackendKind::Datastore => DATASTORE,
+        kind => kind,
+    };
     let chosen = told.is_some();
     let directory = |usual: &str| match (own.and_then(|own| own.path.as_ref()), &repo.data_dir) {
         (Some(path), _) => Ok((path.clone(), format!("{section}.path"))),
@@ -102,11 +108,16 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
                 chosen,
             }
         }
-        BackendKind::Datastore => {
+        BackendKind::Datastore | BackendKind::Fjall | BackendKind::Redb => {
             let (path, setting) = directory(RECORDS_DIR)?;
+            let backend = if kind == BackendKind::Redb {
+                Backend::Redb { path }
+            } else {
+                Backend::Fjall { path }
+            };
             Place {
                 name,
-                backend: Backend::Datastore { path },
+                backend,
                 server: None,
                 setting,
                 chosen,
@@ -170,7 +181,8 @@ fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> 
                         ));
                     }
                 }
-                (Backend::Datastore { path }, Backend::Datastore { path: same })
+                (Backend::Fjall { path }, Backend::Fjall { path: same })
+                | (Backend::Redb { path }, Backend::Redb { path: same })
                     if absolute(path) == absolute(same) => {}
                 (_, theirs) => {
                     if let Some(taken) = directory(theirs) {
@@ -190,7 +202,7 @@ fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> 
 
 fn directory(backend: &Backend) -> Option<&Path> {
     match backend {
-        Backend::Flatfs { path } | Backend::Datastore { path } => Some(path),
+        Backend::Flatfs { path } | Backend::Fjall { path } | Backend::Redb { path } => Some(path),
         Backend::Memory | Backend::S3 { .. } => None,
     }
 }

@@ -278,12 +278,12 @@ async fn s3_is_six_buckets_of_piri() {
 async fn each_store_where_its_section_puts_it() {
     let (server, other) = (Server::in_process().await, Server::in_process().await);
     let (dir, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (blobs, database) = (disk.path().join("blobs"), disk.path().join("database"));
+    let [blobs, database, red] = ["blobs", "database", "red"].map(|name| disk.path().join(name));
     let rest = [
         section(&server, "repo.s3", "piri-"),
         format!("[repo.stores.blobs]\nbackend = 'flatfs'\npath = {blobs:?}\n"),
         "[repo.stores.allocations]\nbackend = 'memory'\n".into(),
-        "[repo.stores.acceptances]\nbackend = 'datastore'\n".into(),
+        format!("[repo.stores.acceptances]\nbackend = 'redb'\npath = {red:?}\n"),
         format!("[repo.stores.delegations]\nbackend = 'datastore'\npath = {database:?}\n"),
         "[repo.stores.receipts]\nbucket = 'a-bucket'\n".into(),
         section(&other, "repo.stores.receipts.s3", "unused-"),
@@ -317,14 +317,12 @@ async fn each_store_where_its_section_puts_it() {
             path: blobs.clone(),
         },
         Backend::Memory,
-        Backend::Datastore {
-            path: dir.path().join("records"),
-        },
-        Backend::Datastore {
+        Backend::Redb { path: red.clone() },
+        Backend::Fjall {
             path: database.clone(),
         },
         receipts,
-        Backend::Datastore {
+        Backend::Fjall {
             path: database.clone(),
         },
     ]) {
@@ -370,7 +368,7 @@ async fn one_store_on_s3_and_the_rest_in_the_directory() {
     );
     assert_eq!(
         stores.backend_of(StoreName::Receipts),
-        &Backend::Datastore {
+        &Backend::Fjall {
             path: dir.path().join("records")
         }
     );

@@ -36,7 +36,7 @@ pub use places::{BackendKind, StoreConfig, StoresConfig};
 /// secret_access_key = "…"
 ///
 /// [repo.stores.blobs]               # one store elsewhere; also allocations, acceptances, delegations, receipts, consolidations
-/// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore (records)
+/// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore, fjall, redb (records)
 /// path = "/mnt/large/blobs"         # with s3: bucket, and a section [repo.stores.blobs.s3] for a server of its own
 ///
 /// [repo.keystore]                   # without it keys lie as they are, private to their owner

@@ -54,7 +54,7 @@ impl StoresConfig {
 pub struct StoreConfig {
     /// What it lies in. Without it what `path`, `bucket` or `s3` fits, else what the rest lies in.
     pub backend: Option<BackendKind>,
-    /// Its directory, with `flatfs` and `datastore`. Without it the usual one under
+    /// Its directory, with `flatfs` and the databases. Without it the usual one under
     /// `repo.data_dir`. Record stores with one directory share its database.
     pub path: Option<PathBuf>,
     /// The whole name of its bucket, with `s3`. Without it the prefix and Piri's name.
@@ -72,8 +72,12 @@ pub enum BackendKind {
     Memory,
     /// Files: for blobs.
     Flatfs,
-    /// An embedded database: for records.
+    /// An embedded database, the default one: for records.
     Datastore,
+    /// A fjall database: for records.
+    Fjall,
+    /// A redb database: for records.
+    Redb,
     /// A bucket of an S3 server: for any store.
     S3,
 }
@@ -86,12 +90,18 @@ impl BackendKind {
             Self::Memory => "memory",
             Self::Flatfs => "flatfs",
             Self::Datastore => "datastore",
+            Self::Fjall => "fjall",
+            Self::Redb => "redb",
             Self::S3 => "s3",
         }
     }
 
+    fn is_database(self) -> bool {
+        matches!(self, Self::Datastore | Self::Fjall | Self::Redb)
+    }
+
     fn takes_path(self) -> bool {
-        matches!(self, Self::Flatfs | Self::Datastore)
+        self == Self::Flatfs || self.is_database()
     }
 }
 
@@ -126,17 +136,21 @@ impl StoreConfig {
             return wrong("bucket", "is empty".into());
         }
         match (store, self.backend) {
-            (StoreName::Blobs, Some(BackendKind::Datastore)) => {
+            (StoreName::Blobs, Some(backend)) if backend.is_database() => {
                 return wrong(
                     "backend",
-                    "is \"datastore\", which keeps small records and no blobs; blobs take memory, flatfs or s3".into(),
+                    format!(
+                        "is {:?}, which keeps small records and no blobs; \
+                         blobs take memory, flatfs or s3",
+                        backend.as_str()
+                    ),
                 );
             }
             (StoreName::Blobs, _) => {}
             (_, Some(BackendKind::Flatfs)) => {
                 return wrong(
                     "backend",
-                    "is \"flatfs\", which does not take the keys of records; they take memory, datastore or s3".into(),
+                    "is \"flatfs\", which does not take the keys of records; they take memory, datastore, fjall, redb or s3".into(),
                 );
             }
             _ => {}
