@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use metrics_util::debugging::DebuggingRecorder;
-use storehouse::blobstore::{Digest, HashFunction, PutBlob};
+use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::objectstore::Body;
 use storehouse::records::{Allocation, Blob};
 use storehouse::{Config, Stores};
@@ -21,7 +21,7 @@ async fn every_store_that_is_opened_is_counted() {
         let digest = Digest::of(HashFunction::Sha2_256, b"hello");
         stores
             .blobs()
-            .put(&digest, Body::from("hello"), PutBlob::default())
+            .put(&digest, Body::from("hello"))
             .await
             .unwrap();
         let allocation = Allocation {

@@ -9,7 +9,7 @@ use std::path::Path;
 use futures_util::TryStreamExt;
 use s3::Server;
 use secrecy::ExposeSecret;
-use storehouse::blobstore::{Digest, GetBlob, HashFunction, PutBlob};
+use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::formats::ucan::{
     Capability, DelegationBuilder, Effects, Outcome, ReceiptBuilder, Signer,
 };
@@ -118,11 +118,7 @@ impl Content {
         let records = stores.records().unwrap();
         stores
             .blobs()
-            .put(
-                &self.allocation.blob.digest,
-                Body::from("hello"),
-                PutBlob::default(),
-            )
+            .put(&self.allocation.blob.digest, Body::from("hello"))
             .await
             .unwrap();
         records.allocations.put(&self.allocation).await.unwrap();
@@ -138,11 +134,7 @@ impl Content {
 
     async fn check(&self, stores: &Stores) {
         let (records, digest) = (stores.records().unwrap(), &self.allocation.blob.digest);
-        let blob = stores
-            .blobs()
-            .get(digest, GetBlob::default())
-            .await
-            .unwrap();
+        let blob = stores.blobs().get(digest).await.unwrap();
         assert_eq!(blob.body.collect(10).await.unwrap().as_ref(), b"hello");
         assert_eq!(
             records

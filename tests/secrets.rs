@@ -12,7 +12,7 @@ use std::iter::successors;
 use std::sync::{Arc, Mutex};
 
 use s3::Server;
-use storehouse::blobstore::{Digest, HashFunction, PutBlob};
+use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::local::keystore::PutKey;
 use storehouse::objectstore::Body;
 use storehouse::{Config, Stores};
@@ -78,7 +78,6 @@ async fn no_secret_is_logged_or_told() {
         .put(
             &Digest::of(HashFunction::Sha2_256, b"hello"),
             Body::from("hello"),
-            PutBlob::default(),
         )
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use storehouse::blobstore::{Digest, GetBlob, HashFunction, PutBlob};
+use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::objectstore::Body;
 use storehouse::records::{Allocation, Blob};
 use storehouse::{Backend, Config, S3Config, Stores};
@@ -48,14 +48,10 @@ async fn round_trip(stores: &Stores) {
     let digest = Digest::of(HashFunction::Sha2_256, b"hello");
     stores
         .blobs()
-        .put(&digest, Body::from("hello"), PutBlob::default())
+        .put(&digest, Body::from("hello"))
         .await
         .unwrap();
-    let blob = stores
-        .blobs()
-        .get(&digest, GetBlob::default().range(1..3))
-        .await
-        .unwrap();
+    let blob = stores.blobs().get_range(&digest, 1..3).await.unwrap();
     assert_eq!(
         (blob.size, blob.body.collect(10).await.unwrap().as_ref()),
         (5, b"el".as_ref())

@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Report {
                     for read in 0..READS {
                         let key = Key::new(filled::key(mix(read) % records)).expect("a key");
                         reading
-                            .get(&key, GetOptions::default())
+                            .get_opts(&key, GetOptions::default())
                             .await
                             .expect("a get");
                     }

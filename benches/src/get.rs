@@ -210,7 +210,10 @@ fn through_dyn(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<
     async move {
         let started = Instant::now();
         for key in keys.iter() {
-            let object = store.get(key, GetOptions::default()).await.expect("a get");
+            let object = store
+                .get_opts(key, GetOptions::default())
+                .await
+                .expect("a get");
             assert!(object.body.collect(1 << 20).await.expect("a body").len() > LEAST);
         }
         per_read(started, keys.len())
@@ -225,7 +228,7 @@ fn through_type(store: &Arc<Datastore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'stat
         for key in keys.iter() {
             let object = store
                 .as_ref()
-                .get(key, GetOptions::default())
+                .get_opts(key, GetOptions::default())
                 .await
                 .expect("a get");
             assert!(object.body.collect(1 << 20).await.expect("a body").len() > LEAST);
@@ -242,7 +245,7 @@ fn missing(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'sta
         for key in keys.iter() {
             assert!(
                 store
-                    .get(key, GetOptions::default())
+                    .get_opts(key, GetOptions::default())
                     .await
                     .expect_err("nothing")
                     .is_not_found()

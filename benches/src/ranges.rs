@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Report {
         for (i, key) in keys.iter().enumerate() {
             let size = if i < MANY.first { FEW.size } else { MANY.size };
             store
-                .put(
+                .put_opts(
                     key,
                     vec![7; size as usize].into(),
                     PutOptions::default().durability(Durability::Relaxed),
@@ -117,7 +117,7 @@ pub(crate) fn run(options: &Options) -> Report {
             let (store, keys) = (Arc::clone(&store), Arc::clone(&keys));
             async move {
                 let object = store
-                    .open_range(&keys[read.object], read.offset..read.offset + RANGE)
+                    .get_range(&keys[read.object], read.offset..read.offset + RANGE)
                     .await
                     .expect("a get");
                 object.body.collect(RANGE).await.expect("a body").len()

@@ -104,10 +104,7 @@ fn puts(
             tokio::spawn(async move {
                 for number in first..first + each {
                     let key = Key::new(filled::key(number)).expect("a key");
-                    store
-                        .write(&key, filled::value(number))
-                        .await
-                        .expect("a put");
+                    store.put(&key, filled::value(number)).await.expect("a put");
                 }
             })
         });

@@ -63,7 +63,10 @@ pub(crate) fn run(options: &Options) -> Report {
                         .await
                         .expect("a listing");
                     for key in &keys {
-                        let object = store.get(key, Default::default()).await.expect("an object");
+                        let object = store
+                            .get_opts(key, Default::default())
+                            .await
+                            .expect("an object");
                         let bytes = object.body.collect(1 << 20).await.expect("its bytes");
                         std::hint::black_box(Allocation::decode(&bytes).expect("an allocation"));
                     }

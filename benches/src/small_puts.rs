@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Report {
                     async move {
                         drop(
                             store
-                                .write(&Key::new(name).expect("a key"), body)
+                                .put(&Key::new(name).expect("a key"), body)
                                 .await
                                 .expect("a put"),
                         )

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Report {
     let store = runtime.block_on(peers::flatfs(dir.path()));
     let key = Key::new("object").expect("a key");
     runtime
-        .block_on(store.write(&key, vec![7; SIZE]))
+        .block_on(store.put(&key, vec![7; SIZE]))
         .expect("a put");
     let path = format!("{}/object.data", store.options().shard.shard("object"));
     let file = dir.path().join(&path);
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Report {
                 let (store, key) = (Arc::clone(&store), key.clone());
                 async move {
                     let started = Instant::now();
-                    let mut body = store.open(&key).await.expect("a get").body;
+                    let mut body = store.get(&key).await.expect("a get").body;
                     let mut len = 0;
                     while let Some(piece) = body.next().await {
                         len += black_box(piece.expect("a piece")).len();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sha2::Digest as _;
-use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction, PutBlob};
+use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction};
 use storehouse_objectstore::Body;
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Report {
                 async move {
                     let started = Instant::now();
                     blobs
-                        .put(&digest, Body::from(content), PutBlob::default())
+                        .put(&digest, Body::from(content))
                         .await
                         .expect("a put");
                     let speed = megabytes / started.elapsed().as_secs_f64();

@@ -17,9 +17,9 @@ pub enum Operation {
     Hash,
     /// Making a blob's key.
     Key,
-    /// [`BlobStore::put`](crate::BlobStore::put).
+    /// [`BlobStore::put_opts`](crate::BlobStore::put_opts).
     Put,
-    /// [`BlobStore::get`](crate::BlobStore::get).
+    /// [`BlobStore::get_opts`](crate::BlobStore::get_opts).
     Get,
     /// [`BlobStore::head`](crate::BlobStore::head).
     Head,

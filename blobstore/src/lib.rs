@@ -19,15 +19,15 @@
 //!
 //! let digest = Digest::of(HashFunction::Sha2_256, b"hello");
 //! assert_eq!(digest.to_string(), "zQmRN6wdp1S2A5EtjW9A3M1vKSBuQQGcgvuhoMUoEz4iiT5");
-//! blobs.put(&digest, "hello", PutBlob::default()).await?;
+//! blobs.put(&digest, "hello").await?;
 //!
-//! let blob = blobs.get(&digest, GetBlob::default().range(1..3)).await?;
+//! let blob = blobs.get_range(&digest, 1..3).await?;
 //! assert_eq!((blob.size, blob.range.clone()), (5, 1..3));
 //! assert_eq!(blob.body.collect(1024).await?, "el");
 //!
 //! // Bytes that are not that blob are refused, and nothing is stored.
 //! let other = Digest::of(HashFunction::Blake3, b"other");
-//! assert!(blobs.put(&other, "hello", PutBlob::default()).await.is_err());
+//! assert!(blobs.put(&other, "hello").await.is_err());
 //! assert!(!blobs.exists(&other).await?);
 //! # Ok(()) }
 //! ```

@@ -24,7 +24,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
         let entries = self.store().list(ListOptions {
             prefix: options.prefix,
-            start_after: options.after,
+            start_after: options.start_after,
             ..ListOptions::default()
         });
         let this = self.clone();

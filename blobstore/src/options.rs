@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use storehouse_objectstore::{ByteRange, Durability, Key};
 
-/// Options of [`BlobStore::put`](crate::BlobStore::put).
+/// Options of [`BlobStore::put_opts`](crate::BlobStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutBlob {
     /// The blob's size, in bytes. Needed unless the body knows its own (bytes and files do); if
@@ -16,7 +16,7 @@ pub struct PutBlob {
     pub replace: bool,
 }
 
-/// Options of [`BlobStore::get`](crate::BlobStore::get).
+/// Options of [`BlobStore::get_opts`](crate::BlobStore::get_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GetBlob {
     /// Which bytes; all of them if `None`.
@@ -30,7 +30,7 @@ pub struct ListBlobs {
     pub prefix: String,
     /// Only blobs after this key (exclusive) in the store's order; it need not exist. To resume a
     /// listing, the [`BlobInfo::key`](crate::BlobInfo::key) of the last blob that it gave.
-    pub after: Option<Key>,
+    pub start_after: Option<Key>,
     /// At most this many blobs. All of them if `None`; none if `Some(0)`.
     pub limit: Option<usize>,
 }
@@ -84,7 +84,7 @@ setters! { ListBlobs:
     /// Under keys that start with this text.
     prefix(impl Into<String>) => |prefix| prefix.into();
     /// After this key (exclusive).
-    after(Key) => |key| Some(key);
+    start_after(Key) => |key| Some(key);
     /// At most this many.
     limit(usize) => |limit| Some(limit);
 }

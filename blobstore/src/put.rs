@@ -19,10 +19,19 @@ pub enum PutOutcome {
     Stored,
     /// The blob was there already, and nothing was written. The body need not have been read, nor,
     /// if it was, to be that blob.
-    AlreadyThere,
+    AlreadyExists,
 }
 
 impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
+    /// Stores the blob with this digest, if `body` is that blob and knows its size (bytes, a
+    /// file): hashed while it streams, and committed only if length and digest match.
+    ///
+    /// # Errors
+    /// As [`BlobStore::put_opts`].
+    pub async fn put(&self, digest: &Digest, body: impl Into<Body>) -> Result<PutOutcome> {
+        self.put_opts(digest, body, PutBlob::default()).await
+    }
+
     /// Stores the blob with this digest, if `body` is that blob: hashed while it streams, and
     /// committed only if length and digest match.
     ///
@@ -41,9 +50,9 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// before anything is read from `body`. [`TooLarge`](Error::TooLarge) with the first piece past
     /// the declared size, [`TooSmall`](Error::TooSmall),
     /// [`DataInconsistent`](Error::DataInconsistent), [`Store`](Error::Store). After any of them
-    /// the store holds what it held before, but for what [`ObjectStore::put`] says of `Backend`
+    /// the store holds what it held before, but for what [`ObjectStore::put_opts`] says of `Backend`
     /// errors and for [`Unverified`](Error::Unverified), which faults the store.
-    pub async fn put(
+    pub async fn put_opts(
         &self,
         digest: &Digest,
         body: impl Into<Body>,
@@ -74,7 +83,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             if store.remote && store.create && body.declared() <= SMALL {
                 put.mode = PutMode::Create;
             } else if self.has_size(&key, body.declared()).await.map_err(failed)? {
-                return Ok(PutOutcome::AlreadyThere);
+                return Ok(PutOutcome::AlreadyExists);
             }
         }
 
@@ -90,12 +99,12 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                 .map_err(failed)?;
             compare(Operation::Put, digest, actual)?;
             (
-                self.store().put(&key, bytes.into(), put).await,
+                self.store().put_opts(&key, bytes.into(), put).await,
                 Some(Ok(())),
             )
         } else {
             let (body, verdict) = verified(body, digest, function);
-            let put = self.store().put(&key, body, put).await;
+            let put = self.store().put_opts(&key, body, put).await;
             (put, verdict.take())
         };
         match (put, verdict) {
@@ -105,7 +114,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                 key,
             }),
             (Err(_), Some(Err(verdict))) => Err(verdict),
-            (Err(e), _) if e.is_already_exists() => Ok(PutOutcome::AlreadyThere),
+            (Err(e), _) if e.is_already_exists() => Ok(PutOutcome::AlreadyExists),
             (Err(e), _) => Err(failed(e)),
         }
     }

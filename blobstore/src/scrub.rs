@@ -8,7 +8,7 @@ use storehouse_objectstore::{Body, GetOptions, ObjectStore};
 
 use crate::pipeline::Pipeline;
 use crate::verified::compare;
-use crate::{BlobInfo, BlobStore, Digest, Error, GetBlob, KeyEncoder, Operation, Result, Scrub};
+use crate::{BlobInfo, BlobStore, Digest, Error, KeyEncoder, Operation, Result, Scrub};
 
 /// A blob that a scrub looked at.
 #[derive(Debug)]
@@ -42,21 +42,18 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// [`HashLength`](Error::HashLength) before anything is read, [`Store`](Error::Store).
     pub async fn verify(&self, digest: &Digest) -> Result<()> {
         digest.function()?;
-        let blob = self
-            .get(digest, GetBlob::default())
-            .await
-            .map_err(|e| match e {
-                Error::NotFound { digest, .. } => Error::NotFound {
-                    operation: Operation::Verify,
-                    digest,
-                },
-                Error::Store { digest, source, .. } => Error::Store {
-                    operation: Operation::Verify,
-                    digest,
-                    source,
-                },
-                other => other,
-            })?;
+        let blob = self.get(digest).await.map_err(|e| match e {
+            Error::NotFound { digest, .. } => Error::NotFound {
+                operation: Operation::Verify,
+                digest,
+            },
+            Error::Store { digest, source, .. } => Error::Store {
+                operation: Operation::Verify,
+                digest,
+                source,
+            },
+            other => other,
+        })?;
         check(digest, blob.body).await
     }
 
@@ -91,7 +88,10 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
 
     async fn verify_at(&self, blob: &BlobInfo) -> Result<()> {
         blob.digest.function()?;
-        let object = self.store().get(&blob.key, GetOptions::default()).await;
+        let object = self
+            .store()
+            .get_opts(&blob.key, GetOptions::default())
+            .await;
         let object = object.map_err(|e| Error::store(Operation::Verify, Some(&blob.digest), e))?;
         check(&blob.digest, object.body).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
-use storehouse_objectstore::{Body, GetOptions, Key, ObjectStore};
+use storehouse_objectstore::{Body, ByteRange, GetOptions, Key, ObjectStore};
 
 use crate::{Digest, Error, GetBlob, KeyEncoder, Operation, Result};
 
@@ -93,20 +93,40 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             .map_err(|e| Error::store(Operation::Key, Some(digest), e))
     }
 
+    /// Opens the whole blob for reading.
+    ///
+    /// # Errors
+    /// As [`BlobStore::get_opts`].
+    pub async fn get(&self, digest: &Digest) -> Result<Blob> {
+        self.get_opts(digest, GetBlob::default()).await
+    }
+
+    /// Opens an exact range of the blob for reading.
+    ///
+    /// # Errors
+    /// As [`BlobStore::get_opts`].
+    pub async fn get_range(&self, digest: &Digest, range: impl Into<ByteRange>) -> Result<Blob> {
+        self.get_opts(digest, GetBlob::default().range(range)).await
+    }
+
     /// Opens the blob, or an exact range of it, for reading. One request of the store; a second one
     /// only if the blob is not found where it should be and the encoder knows a legacy key.
     ///
     /// # Errors
     /// [`NotFound`](Error::NotFound), [`RangeNotSatisfiable`](Error::RangeNotSatisfiable),
     /// [`Store`](Error::Store). The body may fail later.
-    pub async fn get(&self, digest: &Digest, options: GetBlob) -> Result<Blob> {
+    pub async fn get_opts(&self, digest: &Digest, options: GetBlob) -> Result<Blob> {
         let options = GetOptions {
             range: options.range,
             ..GetOptions::default()
         };
-        let found = match self.store().get(&self.key(digest)?, options.clone()).await {
+        let found = match self
+            .store()
+            .get_opts(&self.key(digest)?, options.clone())
+            .await
+        {
             Err(e) if e.is_not_found() => match self.legacy_key(digest)? {
-                Some(legacy) => self.store().get(&legacy, options).await,
+                Some(legacy) => self.store().get_opts(&legacy, options).await,
                 None => Err(e),
             },
             found => found,
@@ -121,7 +141,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         })
     }
 
-    /// What is known of the blob without reading it. Requests as [`BlobStore::get`].
+    /// What is known of the blob without reading it. Requests as [`BlobStore::get_opts`].
     ///
     /// # Errors
     /// [`NotFound`](Error::NotFound), [`Store`](Error::Store).
@@ -146,7 +166,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         })
     }
 
-    /// Whether the blob is there. Requests as [`BlobStore::get`].
+    /// Whether the blob is there. Requests as [`BlobStore::get_opts`].
     ///
     /// # Errors
     /// [`Store`](Error::Store).

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt;
 use storehouse_blobstore::{
-    BlobStore, Digest, FlatfsKeys, GetBlob, HashFunction, ListBlobs, PutBlob, PutOutcome, Scrub,
+    BlobStore, Digest, FlatfsKeys, HashFunction, ListBlobs, PutBlob, PutOutcome, Scrub,
     ScrubOutcome, Scrubbed,
 };
 use storehouse_flatfs::{FlatFs, FlatFsOptions};
@@ -56,17 +56,14 @@ async fn what_piri_wrote_is_read_listed_and_verified() {
     let (_dir, blobs) = piri().await;
     for vector in vectors() {
         let digest = vector.digest();
-        let blob = blobs.get(&digest, GetBlob::default()).await.unwrap();
+        let blob = blobs.get(&digest).await.unwrap();
         assert_eq!(blob.size, vector.size);
         assert_eq!(
             blob.body.collect(vector.size).await.unwrap(),
             vector.bytes()
         );
         if vector.size > 1 {
-            let blob = blobs
-                .get(&digest, GetBlob::default().range(1..vector.size))
-                .await
-                .unwrap();
+            let blob = blobs.get_range(&digest, 1..vector.size).await.unwrap();
             assert_eq!(
                 blob.body.collect(vector.size).await.unwrap(),
                 vector.bytes()[1..]
@@ -74,11 +71,8 @@ async fn what_piri_wrote_is_read_listed_and_verified() {
         }
         blobs.verify(&digest).await.unwrap();
         assert_eq!(
-            blobs
-                .put(&digest, vector.bytes(), PutBlob::default())
-                .await
-                .unwrap(),
-            PutOutcome::AlreadyThere
+            blobs.put(&digest, vector.bytes()).await.unwrap(),
+            PutOutcome::AlreadyExists
         );
     }
     let listed = all_blobs(&blobs, ListBlobs::default()).await;
@@ -100,7 +94,7 @@ async fn what_piri_wrote_is_read_listed_and_verified() {
     );
     for (n, blob) in listed.iter().enumerate() {
         assert_eq!(
-            all_blobs(&blobs, ListBlobs::default().after(blob.key.clone())).await,
+            all_blobs(&blobs, ListBlobs::default().start_after(blob.key.clone())).await,
             listed[n + 1..]
         );
     }
@@ -119,7 +113,7 @@ async fn what_is_put_lies_where_piri_looks_for_it() {
     let blobs = open(dir.path()).await;
     for vector in vectors() {
         blobs
-            .put(
+            .put_opts(
                 &vector.digest(),
                 in_pieces(&vector.bytes(), 10_000),
                 PutBlob::default().size(vector.size),
@@ -171,22 +165,16 @@ async fn damage_on_disk_is_found_and_mended_by_a_put() {
     assert_eq!(damaged, expected);
     // The put sees that the one is too short, and has to be told about the other.
     assert_eq!(
-        blobs
-            .put(&emptied.digest(), emptied.bytes(), PutBlob::default())
-            .await
-            .unwrap(),
+        blobs.put(&emptied.digest(), emptied.bytes()).await.unwrap(),
         PutOutcome::Stored
     );
     assert_eq!(
-        blobs
-            .put(&flipped.digest(), flipped.bytes(), PutBlob::default())
-            .await
-            .unwrap(),
-        PutOutcome::AlreadyThere
+        blobs.put(&flipped.digest(), flipped.bytes()).await.unwrap(),
+        PutOutcome::AlreadyExists
     );
     assert_eq!(
         blobs
-            .put(
+            .put_opts(
                 &flipped.digest(),
                 flipped.bytes(),
                 PutBlob::default().replace(true)
@@ -222,17 +210,11 @@ async fn a_refused_blob_leaves_no_file_behind() {
             let longer = [right.as_slice(), b"!"].concat();
             for body in [&wrong[..], &right[..len - 1], &longer[..]] {
                 blobs
-                    .put(&digest, in_pieces(body, 50_000), options.clone())
+                    .put_opts(&digest, in_pieces(body, 50_000), options.clone())
                     .await
                     .unwrap_err();
             }
-            assert!(
-                blobs
-                    .get(&digest, GetBlob::default())
-                    .await
-                    .unwrap_err()
-                    .is_not_found()
-            );
+            assert!(blobs.get(&digest).await.unwrap_err().is_not_found());
         }
     }
     assert!(all_keys(blobs.store()).await.is_empty());

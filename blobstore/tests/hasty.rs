@@ -19,7 +19,7 @@ use support::{in_pieces, noise};
 struct Hasty(Memory);
 
 impl ObjectStore for Hasty {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         mut body: Body,
@@ -34,12 +34,12 @@ impl ObjectStore for Hasty {
                 };
                 all.extend_from_slice(&piece?);
             }
-            self.0.put(key, Bytes::from(all).into(), options).await
+            self.0.put_opts(key, Bytes::from(all).into(), options).await
         })
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        Box::pin(self.0.get(key, options))
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.0.get_opts(key, options))
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
@@ -79,7 +79,7 @@ async fn a_store_that_commits_before_the_verdict_is_found_out() {
         let blobs = BlobStore::new(Hasty(Memory::new()), PlainKeys);
         let options = PutBlob::default().size(body.len() as u64);
         let error = blobs
-            .put(&digest, in_pieces(&body, 100_000), options)
+            .put_opts(&digest, in_pieces(&body, 100_000), options)
             .await
             .unwrap_err();
         assert!(

@@ -12,9 +12,7 @@ use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use storehouse_blobstore::http::{HttpBody, respond};
-use storehouse_blobstore::{
-    BlobStore, Digest, HashFunction, KeyEncoder, PlainKeys, PutBlob, S3Keys,
-};
+use storehouse_blobstore::{BlobStore, Digest, HashFunction, KeyEncoder, PlainKeys, S3Keys};
 use storehouse_objectstore::Memory;
 use support::{Counts, Watched, noise};
 use tokio::runtime::Runtime;
@@ -49,10 +47,7 @@ impl<E: KeyEncoder> Stored<E> {
         let blobs = BlobStore::new(store, keys);
         let bytes = Bytes::from(noise(size, 1));
         let digest = Digest::of(HashFunction::Sha2_256, &bytes);
-        blobs
-            .put(&digest, bytes.clone(), PutBlob::default())
-            .await
-            .unwrap();
+        blobs.put(&digest, bytes.clone()).await.unwrap();
         counts.take_requests();
         Self {
             blobs,

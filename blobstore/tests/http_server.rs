@@ -12,9 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use storehouse_blobstore::http::respond;
-use storehouse_blobstore::{
-    BlobStore, Digest, FlatfsKeys, HashFunction, KeyEncoder, PlainKeys, PutBlob,
-};
+use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction, KeyEncoder, PlainKeys};
 use storehouse_flatfs::FlatFs;
 use storehouse_flatfs::FlatFsOptions;
 use storehouse_objectstore::{Memory, ObjectStore};
@@ -75,7 +73,7 @@ async fn flatfs(size: usize) -> (TempDir, FlatFs, Digest, Vec<u8>) {
     let bytes = noise(size, 3);
     let digest = Digest::of(HashFunction::Sha2_256, &bytes);
     BlobStore::new(store.clone(), FlatfsKeys)
-        .put(&digest, bytes.clone(), PutBlob::default())
+        .put(&digest, bytes.clone())
         .await
         .unwrap();
     (dir, store, digest, bytes)
@@ -193,7 +191,7 @@ async fn a_client_that_goes_away_while_the_store_stalls_stops_the_read() {
     let store = Watched::stalling(Memory::new(), 1 << 20);
     let counts = store.counts();
     let blobs = BlobStore::new(store, PlainKeys);
-    blobs.put(&digest, bytes, PutBlob::default()).await.unwrap();
+    blobs.put(&digest, bytes).await.unwrap();
     let address = serve(blobs, digest).await;
     go_away(Arc::clone(&counts), address, 1 << 20).await;
     assert_eq!(counts.bytes(), 1 << 20);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use proptest::prelude::*;
 use storehouse_blobstore::{
-    BlobStore, Digest, Error, FlatfsKeys, GetBlob, HashFunction, PlainKeys, PutBlob, PutOutcome,
+    BlobStore, Digest, Error, FlatfsKeys, HashFunction, PlainKeys, PutBlob, PutOutcome,
 };
 use storehouse_objectstore::{self as objectstore, Body, ErrorClass, Memory, ObjectStoreExt};
 use support::{all_keys, any_function, in_pieces, noise};
@@ -22,7 +22,7 @@ fn memory() -> BlobStore<Memory, PlainKeys> {
 
 async fn read(blobs: &BlobStore<Memory, PlainKeys>, digest: &Digest) -> Bytes {
     blobs
-        .get(digest, GetBlob::default())
+        .get(digest)
         .await
         .unwrap()
         .body
@@ -62,7 +62,7 @@ async fn whole_blobs_are_stored_and_read_back() {
             ] {
                 let blobs = memory();
                 assert_eq!(
-                    blobs.put(&digest, body, sized(&bytes)).await.unwrap(),
+                    blobs.put_opts(&digest, body, sized(&bytes)).await.unwrap(),
                     PutOutcome::Stored,
                     "{why}"
                 );
@@ -99,7 +99,7 @@ proptest! {
         runtime.block_on(async {
             let blobs = memory();
             let body = if in_memory { bytes.clone().into() } else { in_pieces(&bytes, piece) };
-            let error = blobs.put(&digest, body, declared).await.unwrap_err();
+            let error = blobs.put_opts(&digest, body, declared).await.unwrap_err();
             match (damage, &error) {
                 (Damage::Flip, Error::DataInconsistent { actual: Some(actual), .. }) => assert_eq!(*actual, Digest::of(function, &bytes)),
                 (Damage::Cut, Error::TooSmall { declared, received, .. }) => assert_eq!((*declared, *received), (len as u64, bytes.len() as u64)),
@@ -123,7 +123,7 @@ async fn a_damaged_large_body_is_refused_while_it_streams() {
             let blobs = memory();
             assert!(
                 blobs
-                    .put(&digest, body, sized(&bytes))
+                    .put_opts(&digest, body, sized(&bytes))
                     .await
                     .unwrap_err()
                     .is_data_inconsistent()
@@ -140,7 +140,7 @@ async fn a_body_that_does_not_end_is_refused_with_the_first_byte_too_many() {
         Ok::<_, std::io::Error>(Bytes::from_static(&[0; 1000]))
     }));
     let error = blobs
-        .put(
+        .put_opts(
             &Digest::of(HashFunction::Sha2_256, b""),
             endless,
             PutBlob::default().size(10_000),
@@ -165,7 +165,7 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_read() {
         .parse()
         .unwrap();
     let error = blobs
-        .put(&unknown, unread(), PutBlob::default().size(1))
+        .put_opts(&unknown, unread(), PutBlob::default().size(1))
         .await
         .unwrap_err();
     assert!(
@@ -178,7 +178,7 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_read() {
     );
     let truncated: Digest = "f1202aabb".parse().unwrap();
     let error = blobs
-        .put(&truncated, unread(), PutBlob::default().size(1))
+        .put_opts(&truncated, unread(), PutBlob::default().size(1))
         .await
         .unwrap_err();
     assert!(
@@ -186,10 +186,7 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_read() {
         "{error:?}"
     );
     let digest = Digest::of(HashFunction::Sha2_256, b"");
-    let error = blobs
-        .put(&digest, unread(), PutBlob::default())
-        .await
-        .unwrap_err();
+    let error = blobs.put(&digest, unread()).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -201,12 +198,12 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_read() {
         "{error:?}"
     );
     let error = blobs
-        .put(&digest, unread(), PutBlob::default().size(u64::MAX))
+        .put_opts(&digest, unread(), PutBlob::default().size(u64::MAX))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
     let error = blobs
-        .put(&digest, unread().with_size(3), PutBlob::default().size(2))
+        .put_opts(&digest, unread().with_size(3), PutBlob::default().size(2))
         .await
         .unwrap_err();
     assert!(
@@ -228,7 +225,7 @@ async fn a_body_that_fails_says_so_and_leaves_nothing() {
         pieces.push(Err(std::io::Error::other("the cable was pulled")));
         let blobs = memory();
         let error = blobs
-            .put(
+            .put_opts(
                 &digest,
                 Body::from_stream(stream::iter(pieces)),
                 sized(&bytes),
@@ -262,7 +259,7 @@ async fn a_put_that_is_dropped_leaves_nothing() {
         let body = Body::from_stream(
             stream::iter(start).chain(stream::pending::<std::io::Result<Bytes>>()),
         );
-        let mut put = Box::pin(blobs.put(&digest, body, sized(&bytes)));
+        let mut put = Box::pin(blobs.put_opts(&digest, body, sized(&bytes)));
         assert!(
             tokio::time::timeout(Duration::from_millis(5), &mut put)
                 .await
@@ -279,10 +276,7 @@ async fn a_blob_that_is_there_is_not_read_again_unless_asked() {
         let (blobs, bytes) = (memory(), noise(len, 1));
         let digest = Digest::of(HashFunction::Sha2_256, &bytes);
         assert_eq!(
-            blobs
-                .put(&digest, bytes.clone(), PutBlob::default())
-                .await
-                .unwrap(),
+            blobs.put(&digest, bytes.clone()).await.unwrap(),
             PutOutcome::Stored
         );
         let first = blobs
@@ -295,8 +289,11 @@ async fn a_blob_that_is_there_is_not_read_again_unless_asked() {
             |_| -> std::task::Poll<Option<std::io::Result<Bytes>>> { panic!("read") },
         ));
         assert_eq!(
-            blobs.put(&digest, unread, sized(&bytes)).await.unwrap(),
-            PutOutcome::AlreadyThere
+            blobs
+                .put_opts(&digest, unread, sized(&bytes))
+                .await
+                .unwrap(),
+            PutOutcome::AlreadyExists
         );
         assert_eq!(
             blobs
@@ -309,7 +306,7 @@ async fn a_blob_that_is_there_is_not_read_again_unless_asked() {
         );
         assert_eq!(
             blobs
-                .put(&digest, bytes, PutBlob::default().replace(true))
+                .put_opts(&digest, bytes, PutBlob::default().replace(true))
                 .await
                 .unwrap(),
             PutOutcome::Stored
@@ -333,14 +330,14 @@ async fn a_blob_that_lost_its_end_is_replaced_by_the_whole_one_and_by_nothing_el
     let key = blobs.key(&digest).unwrap();
     blobs
         .store()
-        .write(&key, bytes[..4096].to_vec())
+        .put(&key, bytes[..4096].to_vec())
         .await
         .unwrap();
     // A wrong size declared for what would be the right bytes, and the right size for wrong bytes:
     // what is there stays.
     assert!(matches!(
         blobs
-            .put(
+            .put_opts(
                 &digest,
                 in_pieces(&bytes, 500),
                 PutBlob::default().size(4999)
@@ -350,17 +347,14 @@ async fn a_blob_that_lost_its_end_is_replaced_by_the_whole_one_and_by_nothing_el
     ));
     assert!(
         blobs
-            .put(&digest, noise(5000, 2), PutBlob::default())
+            .put(&digest, noise(5000, 2))
             .await
             .unwrap_err()
             .is_data_inconsistent()
     );
     assert_eq!(read(&blobs, &digest).await, bytes[..4096]);
     assert_eq!(
-        blobs
-            .put(&digest, bytes.clone(), PutBlob::default())
-            .await
-            .unwrap(),
+        blobs.put(&digest, bytes.clone()).await.unwrap(),
         PutOutcome::Stored
     );
     assert_eq!(read(&blobs, &digest).await, bytes);
@@ -374,7 +368,7 @@ async fn puts_of_one_blob_at_once_all_succeed() {
         let (blobs, digest, bytes) = (blobs.clone(), digest.clone(), bytes.clone());
         tokio::spawn(async move {
             blobs
-                .put(&digest, in_pieces(&bytes, 1000 * (n + 1)), sized(&bytes))
+                .put_opts(&digest, in_pieces(&bytes, 1000 * (n + 1)), sized(&bytes))
                 .await
         })
     });
@@ -400,7 +394,7 @@ fn large_pieces_are_hashed_off_the_async_threads_and_a_small_blob_on_the_spot() 
         let blobs = memory();
         let large = noise(8 * MIB, 1);
         let digest = Digest::of(HashFunction::Sha2_256, &large);
-        let mut put = pin!(blobs.put(&digest, in_pieces(&large, 100_000), sized(&large)));
+        let mut put = pin!(blobs.put_opts(&digest, in_pieces(&large, 100_000), sized(&large)));
         for _ in 0..100 {
             assert!(put.as_mut().now_or_never().is_none());
             tokio::task::yield_now().await;
@@ -409,7 +403,7 @@ fn large_pieces_are_hashed_off_the_async_threads_and_a_small_blob_on_the_spot() 
         let other = Digest::of(HashFunction::Sha2_512, &small);
         assert_eq!(
             blobs
-                .put(&other, in_pieces(&small, 10_000), sized(&small))
+                .put_opts(&other, in_pieces(&small, 10_000), sized(&small))
                 .now_or_never()
                 .unwrap()
                 .unwrap(),
@@ -432,7 +426,7 @@ fn a_runtime_that_shut_down_fails_the_put_and_does_not_hang_it() {
     let (blobs, bytes) = (memory(), noise(3 * MIB, 1));
     let digest = Digest::of(HashFunction::Sha2_256, &bytes);
     let error = blobs
-        .put(&digest, in_pieces(&bytes, 100_000), sized(&bytes))
+        .put_opts(&digest, in_pieces(&bytes, 100_000), sized(&bytes))
         .now_or_never()
         .unwrap()
         .unwrap_err();
@@ -450,7 +444,7 @@ fn memory_works_without_a_runtime() {
     let blobs = BlobStore::new(Memory::new(), FlatfsKeys);
     assert_eq!(
         blobs
-            .put(&digest, in_pieces(&bytes, 100_000), sized(&bytes))
+            .put_opts(&digest, in_pieces(&bytes, 100_000), sized(&bytes))
             .now_or_never()
             .unwrap()
             .unwrap(),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_blobstore::{
-    BlobStore, Digest, Error, FlatfsKeys, GetBlob, HashFunction, KeyEncoder, ListBlobs, PlainKeys,
-    PutBlob, S3Keys, Scrub, ScrubOutcome, Scrubbed,
+    BlobStore, Digest, Error, FlatfsKeys, HashFunction, KeyEncoder, ListBlobs, PlainKeys, S3Keys,
+    Scrub, ScrubOutcome, Scrubbed,
 };
 use storehouse_objectstore::{ByteRange, ErrorClass, Key, Memory, ObjectStore, ObjectStoreExt};
 use support::{all_blobs, all_keys, vectors};
@@ -17,10 +17,7 @@ use support::{all_blobs, all_keys, vectors};
 async fn filled<E: KeyEncoder>(keys: E) -> BlobStore<Memory, E> {
     let blobs = BlobStore::new(Memory::new(), keys);
     for vector in vectors() {
-        blobs
-            .put(&vector.digest(), vector.bytes(), PutBlob::default())
-            .await
-            .unwrap();
+        blobs.put(&vector.digest(), vector.bytes()).await.unwrap();
     }
     blobs
 }
@@ -33,7 +30,10 @@ async fn make_legacy(blobs: &BlobStore<Memory, S3Keys>, digest: &Digest) -> Key 
     );
     blobs
         .store()
-        .write(&legacy, blobs.store().read(&own, u64::MAX).await.unwrap())
+        .put(
+            &legacy,
+            blobs.store().get_bytes(&own, u64::MAX).await.unwrap(),
+        )
         .await
         .unwrap();
     blobs.store().delete(&own).await.unwrap();
@@ -44,10 +44,7 @@ async fn make_legacy(blobs: &BlobStore<Memory, S3Keys>, digest: &Digest) -> Key 
 async fn ranges_are_exact_and_sizes_whole() {
     let blobs = BlobStore::new(Memory::new(), PlainKeys);
     let digest = Digest::of(HashFunction::Sha2_256, b"hello");
-    blobs
-        .put(&digest, "hello", PutBlob::default())
-        .await
-        .unwrap();
+    blobs.put(&digest, "hello").await.unwrap();
     for (range, expected) in [
         (ByteRange::WHOLE, Some(0..5)),
         (ByteRange::from(1..3), Some(1..3)),
@@ -59,10 +56,7 @@ async fn ranges_are_exact_and_sizes_whole() {
         (ByteRange::suffix(6), None),
         (ByteRange::inclusive(u64::MAX, None), None),
     ] {
-        match (
-            blobs.get(&digest, GetBlob::default().range(range)).await,
-            expected,
-        ) {
+        match (blobs.get_range(&digest, range).await, expected) {
             (Ok(blob), Some(expected)) => {
                 assert_eq!(
                     (blob.size, &blob.range, &blob.digest),
@@ -94,13 +88,7 @@ async fn what_is_not_there_is_not_found_and_can_be_deleted() {
     ] {
         let blobs: BlobStore =
             BlobStore::new(Arc::new(Memory::new()) as Arc<dyn ObjectStore>, keys);
-        assert!(
-            blobs
-                .get(&digest, GetBlob::default())
-                .await
-                .unwrap_err()
-                .is_not_found()
-        );
+        assert!(blobs.get(&digest).await.unwrap_err().is_not_found());
         assert!(blobs.head(&digest).await.unwrap_err().is_not_found());
         assert_eq!(
             blobs.verify(&digest).await.unwrap_err().to_string(),
@@ -123,7 +111,7 @@ async fn every_blob_is_listed_once_and_from_every_key_on() {
         .unwrap();
     blobs
         .store()
-        .write(&both, vectors()[5].bytes())
+        .put(&both, vectors()[5].bytes())
         .await
         .unwrap();
     for other in [
@@ -134,7 +122,7 @@ async fn every_blob_is_listed_once_and_from_every_key_on() {
     ] {
         blobs
             .store()
-            .write(&Key::new(other).unwrap(), "no blob")
+            .put(&Key::new(other).unwrap(), "no blob")
             .await
             .unwrap();
     }
@@ -154,7 +142,7 @@ async fn every_blob_is_listed_once_and_from_every_key_on() {
     assert_eq!(listed, expected);
     for (n, blob) in all.iter().enumerate() {
         assert_eq!(
-            all_blobs(&blobs, ListBlobs::default().after(blob.key.clone())).await,
+            all_blobs(&blobs, ListBlobs::default().start_after(blob.key.clone())).await,
             all[n + 1..]
         );
         assert_eq!(
@@ -183,7 +171,7 @@ async fn a_blob_under_its_legacy_key_is_there_until_it_is_deleted() {
     let legacy = make_legacy(&blobs, &digest).await;
     assert_eq!(
         blobs
-            .get(&digest, GetBlob::default())
+            .get(&digest)
             .await
             .unwrap()
             .body
@@ -195,10 +183,7 @@ async fn a_blob_under_its_legacy_key_is_there_until_it_is_deleted() {
     assert_eq!(blobs.head(&digest).await.unwrap().key, legacy);
     blobs.verify(&digest).await.unwrap();
     // Put again, it is under both keys. Deleted, it is under neither.
-    blobs
-        .put(&digest, vector.bytes(), PutBlob::default())
-        .await
-        .unwrap();
+    blobs.put(&digest, vector.bytes()).await.unwrap();
     assert_eq!(
         blobs.head(&digest).await.unwrap().key.as_str(),
         vector.s3_key
@@ -221,12 +206,12 @@ async fn damage_is_found_by_verify_and_by_scrub_and_does_not_end_it() {
     let actual = Digest::of(HashFunction::Sha2_256, &bytes);
     blobs
         .store()
-        .write(&blobs.key(&flipped).unwrap(), bytes)
+        .put(&blobs.key(&flipped).unwrap(), bytes)
         .await
         .unwrap();
     blobs
         .store()
-        .write(&blobs.key(&cut).unwrap(), "")
+        .put(&blobs.key(&cut).unwrap(), "")
         .await
         .unwrap();
     // A blob of a function that nobody here can compute.
@@ -235,7 +220,7 @@ async fn damage_is_found_by_verify_and_by_scrub_and_does_not_end_it() {
         .unwrap();
     blobs
         .store()
-        .write(&blobs.key(&unknown).unwrap(), "?")
+        .put(&blobs.key(&unknown).unwrap(), "?")
         .await
         .unwrap();
 
@@ -279,6 +264,6 @@ async fn damage_is_found_by_verify_and_by_scrub_and_does_not_end_it() {
             }
         }
     }
-    let last = Scrub::default().blobs(ListBlobs::default().after(listed[20].key.clone()));
+    let last = Scrub::default().blobs(ListBlobs::default().start_after(listed[20].key.clone()));
     assert_eq!(blobs.scrub(last).count().await, listed.len() - 21);
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use s3::Server;
 use storehouse_blobstore::{
-    BlobStore, Digest, GetBlob, HashFunction, KeyEncoder, ListBlobs, PutBlob, PutOutcome, S3Keys,
-    Scrub, ScrubOutcome, Scrubbed,
+    BlobStore, Digest, HashFunction, KeyEncoder, ListBlobs, PutBlob, PutOutcome, S3Keys, Scrub,
+    ScrubOutcome, Scrubbed,
 };
 use storehouse_objectstore::{Body, ObjectStore, ObjectStoreExt};
 use storehouse_s3::S3;
@@ -67,24 +67,30 @@ async fn each_operation_takes_the_requests_it_needs_and_no_more() {
                 )
             };
             assert_eq!(
-                blobs.put(&digest, body(), sized(&bytes)).await.unwrap(),
+                blobs
+                    .put_opts(&digest, body(), sized(&bytes))
+                    .await
+                    .unwrap(),
                 PutOutcome::Stored
             );
             assert_eq!(requests(&server), put, "put {len} {piece:?}");
             assert_eq!(
-                blobs.put(&digest, body(), sized(&bytes)).await.unwrap(),
-                PutOutcome::AlreadyThere
+                blobs
+                    .put_opts(&digest, body(), sized(&bytes))
+                    .await
+                    .unwrap(),
+                PutOutcome::AlreadyExists
             );
             assert_eq!(requests(&server), again, "put {len} {piece:?} again");
             assert_eq!(
                 blobs
-                    .put(&digest, body(), sized(&bytes).replace(true))
+                    .put_opts(&digest, body(), sized(&bytes).replace(true))
                     .await
                     .unwrap(),
                 PutOutcome::Stored
             );
             assert_eq!(requests(&server), ["PUT"], "replace {len} {piece:?}");
-            let blob = blobs.get(&digest, GetBlob::default()).await.unwrap();
+            let blob = blobs.get(&digest).await.unwrap();
             assert_eq!(blob.body.collect(u64::MAX).await.unwrap(), bytes);
             assert_eq!(requests(&server), ["GET"], "get {len}");
             assert_eq!(blobs.head(&digest).await.unwrap().size, len as u64);
@@ -105,7 +111,7 @@ async fn blobs_lie_where_piri_looks_for_them_and_come_back() {
     let blobs = blobs(&server).await;
     for vector in vectors() {
         blobs
-            .put(
+            .put_opts(
                 &vector.digest(),
                 in_pieces(&vector.bytes(), 10_000),
                 PutBlob::default().size(vector.size),
@@ -117,10 +123,7 @@ async fn blobs_lie_where_piri_looks_for_them_and_come_back() {
     expected.sort();
     assert_eq!(all_keys(blobs.store()).await, expected);
     for vector in vectors() {
-        let blob = blobs
-            .get(&vector.digest(), GetBlob::default())
-            .await
-            .unwrap();
+        let blob = blobs.get(&vector.digest()).await.unwrap();
         assert_eq!(
             blob.body.collect(vector.size).await.unwrap(),
             vector.bytes()
@@ -135,7 +138,11 @@ async fn blobs_lie_where_piri_looks_for_them_and_come_back() {
         expected
     );
     assert_eq!(
-        all_blobs(&blobs, ListBlobs::default().after(listed[10].key.clone())).await,
+        all_blobs(
+            &blobs,
+            ListBlobs::default().start_after(listed[10].key.clone())
+        )
+        .await,
         listed[11..]
     );
     let report: Vec<Scrubbed> = blobs.scrub(Scrub::default()).try_collect().await.unwrap();
@@ -154,16 +161,10 @@ async fn a_blob_where_an_older_piri_put_it_is_found_listed_and_deleted() {
     let blobs = blobs(&server).await;
     let (old, new) = (&vectors()[0], &vectors()[2]);
     let legacy = S3Keys.encode_legacy(&old.digest()).unwrap().unwrap();
-    blobs.store().write(&legacy, old.bytes()).await.unwrap();
-    blobs
-        .put(&new.digest(), new.bytes(), PutBlob::default())
-        .await
-        .unwrap();
+    blobs.store().put(&legacy, old.bytes()).await.unwrap();
+    blobs.put(&new.digest(), new.bytes()).await.unwrap();
 
-    let blob = blobs
-        .get(&old.digest(), GetBlob::default().range(1..))
-        .await
-        .unwrap();
+    let blob = blobs.get_range(&old.digest(), 1..).await.unwrap();
     assert_eq!(blob.body.collect(100).await.unwrap(), old.bytes()[1..]);
     assert_eq!(blobs.head(&old.digest()).await.unwrap().key, legacy);
     blobs.verify(&old.digest()).await.unwrap();
@@ -176,10 +177,7 @@ async fn a_blob_where_an_older_piri_put_it_is_found_listed_and_deleted() {
         [old.digest(), new.digest()]
     );
     // Under both keys it is still one blob, and gone when it is deleted.
-    blobs
-        .put(&old.digest(), old.bytes(), PutBlob::default())
-        .await
-        .unwrap();
+    blobs.put(&old.digest(), old.bytes()).await.unwrap();
     assert_eq!(all_blobs(&blobs, ListBlobs::default()).await.len(), 2);
     blobs.delete(&old.digest()).await.unwrap();
     assert!(!blobs.exists(&old.digest()).await.unwrap());
@@ -204,7 +202,7 @@ async fn a_refused_blob_leaves_no_object_and_no_upload() {
                 (&longer[..], "is larger than"),
             ] {
                 let error = blobs
-                    .put(&digest, in_pieces(body, 90_000), sized(&right))
+                    .put_opts(&digest, in_pieces(body, 90_000), sized(&right))
                     .await
                     .unwrap_err();
                 assert!(
@@ -212,13 +210,7 @@ async fn a_refused_blob_leaves_no_object_and_no_upload() {
                     "{function} {len}: {error:?}"
                 );
             }
-            assert!(
-                blobs
-                    .get(&digest, GetBlob::default())
-                    .await
-                    .unwrap_err()
-                    .is_not_found()
-            );
+            assert!(blobs.get(&digest).await.unwrap_err().is_not_found());
         }
     }
     assert!(all_keys(blobs.store()).await.is_empty());
@@ -246,11 +238,11 @@ async fn a_blob_that_is_there_is_not_written_again_whether_or_not_the_server_hon
             let digest = Digest::of(function, &bytes);
             for (body, outcome) in [
                 (in_pieces(&bytes, 30_000), PutOutcome::Stored),
-                (in_pieces(&bytes, 30_000), PutOutcome::AlreadyThere),
-                (bytes.clone().into(), PutOutcome::AlreadyThere),
+                (in_pieces(&bytes, 30_000), PutOutcome::AlreadyExists),
+                (bytes.clone().into(), PutOutcome::AlreadyExists),
             ] {
                 assert_eq!(
-                    blobs.put(&digest, body, sized(&bytes)).await.unwrap(),
+                    blobs.put_opts(&digest, body, sized(&bytes)).await.unwrap(),
                     outcome,
                     "{function} {len}"
                 );

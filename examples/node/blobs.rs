@@ -58,7 +58,7 @@ pub(crate) async fn put(
     let unread = body.unread();
     let outcome = node
         .blobs()
-        .put(&digest, body.into_body(), PutBlob::default().size(size))
+        .put_opts(&digest, body.into_body(), PutBlob::default().size(size))
         .await;
     let unread = unread.is_unread();
     match outcome {

@@ -38,7 +38,7 @@ pub(crate) async fn list(
     let mut options = ListBlobs::default().prefix(page.prefix);
     options.limit = page.limit;
     if let Some(after) = page.after.as_deref().filter(|after| !after.is_empty()) {
-        options.after = Some(place(&node, &parse_text(after)?).await?);
+        options.start_after = Some(place(&node, &parse_text(after)?).await?);
     }
     let mut blobs = node.blobs().list(options).peekable();
     if let Some(Err(_)) = std::pin::Pin::new(&mut blobs).peek().await

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use futures_util::{StreamExt, TryStreamExt};
-use storehouse::blobstore::{Digest, GetBlob, HashFunction, ListBlobs, PutBlob, PutOutcome};
+use storehouse::blobstore::{Digest, GetBlob, HashFunction, ListBlobs, PutOutcome};
 use storehouse::objectstore::Body;
 use storehouse::{Blobs, Stores};
 
@@ -43,12 +43,11 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         .put(
             &digest,
             watched(Body::from_path(&args.file).await?, size, &put),
-            PutBlob::default(),
         )
         .await?;
     let put_seconds = started.elapsed().as_secs_f64();
     put.finish_and_clear();
-    let already_there = outcome == PutOutcome::AlreadyThere;
+    let already_there = outcome == PutOutcome::AlreadyExists;
     steps.push(match already_there {
         false => format!(
             "Stored it in {}, hashing it again on the way in; it is durable.",
@@ -138,7 +137,7 @@ async fn same(
     bar: &indicatif::ProgressBar,
 ) -> Result<bool> {
     let options = range.map_or_else(GetBlob::default, |range| GetBlob::default().range(range));
-    let blob = blobs.get(digest, options).await?;
+    let blob = blobs.get_opts(digest, options).await?;
     let (mut at, end) = (blob.range.start, blob.range.end);
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(at))?;

@@ -133,7 +133,7 @@ where
             prefix: self.listed(prefix),
             start_after: None,
             limit: Some(1),
-            values_up_to: values.then_some(self.limit),
+            inline_values: values.then_some(self.limit),
         };
         match self.store.list(listed).try_next().await? {
             None => Ok(None),
@@ -162,12 +162,12 @@ where
             .start_after
             .map(|key| self.namespace().object_key(&key))
             .transpose()?;
-        let (prefix, values_up_to) = (self.listed(&options.prefix), values.then_some(self.limit));
+        let (prefix, inline_values) = (self.listed(&options.prefix), values.then_some(self.limit));
         Ok(self.store.list(ListOptions {
             prefix,
             start_after: after.or(start_after),
             limit: None,
-            values_up_to,
+            inline_values,
         }))
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storehouse_objectstore::{
-    Batch, ETag, Error as StoreError, GetOptions, Key, ObjectStore, ObjectStoreExt, Operation,
-    PutMode, PutOptions,
+    Batch, ETag, Error as StoreError, Key, ObjectStore, ObjectStoreExt, Operation, PutMode,
+    PutOptions,
 };
 
 use crate::index::{IndexedBy, Indexes};
@@ -191,7 +191,7 @@ where
         if self.indexes.is_empty() {
             return Ok(self
                 .store
-                .put(&object, bytes.into(), PutOptions::default().mode(mode))
+                .put_opts(&object, bytes.into(), PutOptions::default().mode(mode))
                 .await?
                 .etag);
         }
@@ -304,7 +304,7 @@ where
 
     /// The bytes of an object of at most the limit.
     pub(crate) async fn read_bytes(&self, object: &Key) -> Result<(Bytes, ETag)> {
-        let got = self.store.get(object, GetOptions::default()).await?;
+        let got = self.store.get(object).await?;
         self.check_size(object, got.size())?;
         Ok((got.body.collect(self.limit).await?, got.metadata.etag))
     }

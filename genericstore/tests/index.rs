@@ -359,7 +359,7 @@ async fn a_record_that_went_bad() {
             .await
             .unwrap();
         let object = indexes.people.object_key("1").unwrap();
-        store.write(&object, "not JSON").await.unwrap();
+        store.put(&object, "not JSON").await.unwrap();
         assert!(matches!(
             indexes.people.find(&indexes.by_name, &"a".to_owned()).await,
             Err(Error::Decode { .. })

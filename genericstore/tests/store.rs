@@ -126,7 +126,7 @@ async fn the_limit() {
     ));
     assert!(!store.exists("not").await.unwrap());
     let big = store.object_key("big").unwrap();
-    memory.write(&big, "12345").await.unwrap();
+    memory.put(&big, "12345").await.unwrap();
     assert!(matches!(
         store.get("big").await,
         Err(Error::TooLarge { size: 5, .. })
@@ -158,7 +158,7 @@ async fn a_broken_record_among_others() {
         store.put(key, &1).await.unwrap();
     }
     let broken = store.object_key("b").unwrap();
-    memory.write(&broken, "one").await.unwrap();
+    memory.put(&broken, "one").await.unwrap();
     let items: Vec<_> = store.scan(ScanOptions::default()).collect().await;
     assert!(
         matches!(items.as_slice(), [Ok(_), Err(Error::Decode { key, .. }), Ok(_)] if *key == broken),
@@ -184,7 +184,7 @@ async fn a_broken_record_among_others() {
     );
     // Objects of others in between are no records.
     memory
-        .write(&storehouse_objectstore::Key::new("n/a.other").unwrap(), "x")
+        .put(&storehouse_objectstore::Key::new("n/a.other").unwrap(), "x")
         .await
         .unwrap();
     assert_eq!(store.count("").await.unwrap(), 2);

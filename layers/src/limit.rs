@@ -52,7 +52,7 @@ impl<S: ObjectStore> LimitStore<S> {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for LimitStore<S> {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -60,7 +60,7 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
     ) -> BoxFuture<'a, Result<PutResult>> {
         // A body in memory makes nobody wait.
         if body.as_bytes().is_some() {
-            return Box::pin(self.limited(self.inner.put(key, body, options)));
+            return Box::pin(self.limited(self.inner.put_opts(key, body, options)));
         }
         Box::pin(async move {
             let slot = Slot::new(&self.gate);
@@ -68,14 +68,14 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
             let size = body.size();
             let body = Body::from_stream(FromCaller::new(body, &slot));
             self.inner
-                .put(key, size.into_iter().fold(body, Body::with_size), options)
+                .put_opts(key, size.into_iter().fold(body, Body::with_size), options)
                 .await
         })
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         Box::pin(async move {
-            let object = self.limited(self.inner.get(key, options)).await?;
+            let object = self.limited(self.inner.get_opts(key, options)).await?;
             if object.body.as_bytes().is_some() {
                 return Ok(object);
             }

@@ -97,7 +97,7 @@ async fn observe<T>(meter: &Meter, span: Span, call: impl Future<Output = Result
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -109,7 +109,7 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
         // A body in memory stays what it is, and is taken whole or not at all.
         if let Some(len) = body.as_bytes().map(|bytes| bytes.len() as u64) {
             return Box::pin(async move {
-                let put = observe(meter, span, self.inner.put(key, body, options)).await;
+                let put = observe(meter, span, self.inner.put_opts(key, body, options)).await;
                 put.inspect(|_| meter.bytes_in(len))
             });
         }
@@ -120,15 +120,19 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
             }
         }));
         let body = known.into_iter().fold(counted, Body::with_size);
-        Box::pin(observe(meter, span, self.inner.put(key, body, options)))
+        Box::pin(observe(
+            meter,
+            span,
+            self.inner.put_opts(key, body, options),
+        ))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         let meter = &self.meters.get;
         let span = span!(meter, "get", key = %key, size = Empty);
         Box::pin(async move {
             let mut running = Running::start(meter, span.clone());
-            let object = running.ended(self.inner.get(key, options).instrument(span).await)?;
+            let object = running.ended(self.inner.get_opts(key, options).instrument(span).await)?;
             running.span().record("size", object.size());
             if let Some(bytes) = object.body.as_bytes() {
                 meter.bytes_out(bytes.len() as u64);

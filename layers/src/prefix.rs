@@ -32,7 +32,7 @@ const TOO_LONG: &str = "with the prefix of its store the key has more than 1024 
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let all = Memory::new();
 /// let mine = PrefixStore::new(all.clone(), "tenant-7/")?;
-/// mine.write(&Key::new("a")?, "content").await?;
+/// mine.put(&Key::new("a")?, "content").await?;
 /// assert!(all.exists(&Key::new("tenant-7/a")?).await?);
 /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
 /// # }
@@ -103,7 +103,7 @@ fn outer_error(prefix: &str, error: Error) -> Error {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -113,7 +113,7 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
             return future::err(Error::invalid_key(Operation::Put, key.as_str(), TOO_LONG)).boxed();
         };
         Box::pin(async move {
-            let put = self.inner.put(&inner_key, body, options).await;
+            let put = self.inner.put_opts(&inner_key, body, options).await;
             // An error that came through the body may be about an object of another store.
             put.map_err(|error| {
                 error.map_key(|said| (said == inner_key.as_str()).then(|| key.to_string()))
@@ -121,12 +121,12 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
         })
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         let Some(inner_key) = self.inner_key(key) else {
             return future::err(Error::not_found(Operation::Get, key)).boxed();
         };
         Box::pin(async move {
-            let got = self.inner.get(&inner_key, options).await;
+            let got = self.inner.get_opts(&inner_key, options).await;
             let object = got.map_err(|error| outer_error(&self.prefix, error))?;
             // A body in memory has no errors to come, and is worth more as it is.
             if object.body.as_bytes().is_some() {
@@ -220,7 +220,7 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
             prefix: format!("{prefix}{}", options.prefix),
             start_after,
             limit: options.limit.filter(|limit| exact || *limit == 0),
-            values_up_to: options.values_up_to,
+            inline_values: options.inline_values,
         };
         let entries = self.inner.list(inner).filter_map(move |entry| {
             future::ready(match entry {

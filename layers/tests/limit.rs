@@ -54,7 +54,7 @@ impl fmt::Debug for Counted {
 }
 
 impl ObjectStore for Counted {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         mut body: Body,
@@ -70,21 +70,21 @@ impl ObjectStore for Counted {
             }
             let put = self
                 .inner
-                .put(key, Body::from_stream(stream::iter(pieces)), options)
+                .put_opts(key, Body::from_stream(stream::iter(pieces)), options)
                 .await;
             self.gauge.work().await;
             put
         })
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         Box::pin(async move {
             self.gauge.work().await;
             let Object {
                 metadata,
                 range,
                 body,
-            } = self.inner.get(key, options).await?;
+            } = self.inner.get_opts(key, options).await?;
             let (size, gauge) = (body.size().unwrap(), Arc::clone(&self.gauge));
             let body = body.then(move |piece| {
                 let gauge = Arc::clone(&gauge);
@@ -161,11 +161,11 @@ fn pieces(len: usize) -> Body {
 /// Everything that a store can do, one after the other.
 async fn everything(store: &impl ObjectStore, n: usize) {
     store
-        .put(&key(n), pieces(5), PutOptions::default().size(5))
+        .put_opts(&key(n), pieces(5), PutOptions::default().size(5))
         .await
         .unwrap();
-    store.write(&key(n + 1000), "in memory").await.unwrap();
-    assert_eq!(store.read(&key(n), 5).await.unwrap(), "xxxxx");
+    store.put(&key(n + 1000), "in memory").await.unwrap();
+    assert_eq!(store.get_bytes(&key(n), 5).await.unwrap(), "xxxxx");
     assert_eq!(store.head(&key(n)).await.unwrap().size, 5);
     store
         .list(ListOptions::default().limit(5))
@@ -204,10 +204,9 @@ async fn never_more_at_once_than_the_limit() {
 /// A put's body that asks the same store only when it is read.
 fn copy_of(store: &LimitStore<Counted>, from: Key) -> Body {
     let store = store.clone();
-    let get =
-        stream::once(
-            async move { Ok::<_, Error>(store.get(&from, GetOptions::default()).await?.body) },
-        );
+    let get = stream::once(async move {
+        Ok::<_, Error>(store.get_opts(&from, GetOptions::default()).await?.body)
+    });
     Body::from_stream(get.try_flatten())
 }
 
@@ -215,16 +214,16 @@ fn copy_of(store: &LimitStore<Counted>, from: Key) -> Body {
 async fn one_at_once_is_enough_for_a_put_of_a_get() {
     let (store, gauge) = counted(1);
     store
-        .put(&key(0), pieces(20), PutOptions::default().size(20))
+        .put_opts(&key(0), pieces(20), PutOptions::default().size(20))
         .await
         .unwrap();
-    let open = store.open(&key(0)).await.unwrap().body;
+    let open = store.get(&key(0)).await.unwrap().body;
     store
-        .put(&key(1), open, PutOptions::default())
+        .put_opts(&key(1), open, PutOptions::default())
         .await
         .unwrap();
     store
-        .put(
+        .put_opts(
             &key(2),
             copy_of(&store, key(1)),
             PutOptions::default().size(20),
@@ -235,14 +234,14 @@ async fn one_at_once_is_enough_for_a_put_of_a_get() {
         let (store, body) = (store.clone(), copy_of(&store, key(2)));
         async move {
             store
-                .put(&key(n), body, PutOptions::default().size(20))
+                .put_opts(&key(n), body, PutOptions::default().size(20))
                 .await
         }
     }));
     for put in copies.await {
         put.unwrap();
     }
-    assert_eq!(store.read(&key(19), 20).await.unwrap().len(), 20);
+    assert_eq!(store.get_bytes(&key(19), 20).await.unwrap().len(), 20);
     assert_eq!(gauge.most.load(Ordering::SeqCst), 1);
 }
 
@@ -250,13 +249,13 @@ async fn one_at_once_is_enough_for_a_put_of_a_get() {
 async fn streams_that_were_polled_and_left_hold_nothing() {
     let (store, _) = counted(1);
     store
-        .put(&key(0), pieces(2), PutOptions::default().size(2))
+        .put_opts(&key(0), pieces(2), PutOptions::default().size(2))
         .await
         .unwrap();
-    let mut body = store.open(&key(0)).await.unwrap().body;
+    let mut body = store.get(&key(0)).await.unwrap().body;
     let mut list = store.list(ListOptions::default());
     let mut deletes = store.delete_many(stream::repeat_with(|| key(7)).boxed());
-    let mut other = store.open(&key(0)).await.unwrap().body;
+    let mut other = store.get(&key(0)).await.unwrap().body;
     // Each is polled until the inner store is at work for it, or until it waits for its turn; then
     // nobody polls it any more.
     tokio::select! {

@@ -60,15 +60,15 @@ async fn each_operation_is_counted_with_its_outcome() {
     let store = ObservedStore::new(Memory::new(), "things", "memory");
     let (a, b) = (key("a"), key("b"));
     store
-        .put(&a, "four".into(), PutOptions::default())
+        .put_opts(&a, "four".into(), PutOptions::default())
         .await
         .unwrap();
     store
-        .put(&b, streamed(&["12345", "678"]), PutOptions::default())
+        .put_opts(&b, streamed(&["12345", "678"]), PutOptions::default())
         .await
         .unwrap();
     store
-        .put(
+        .put_opts(
             &a,
             "again".into(),
             PutOptions::default().mode(PutMode::Create),
@@ -76,16 +76,16 @@ async fn each_operation_is_counted_with_its_outcome() {
         .await
         .unwrap_err();
     store
-        .put(&a, streamed(&["12"]).with_size(1), PutOptions::default())
+        .put_opts(&a, streamed(&["12"]).with_size(1), PutOptions::default())
         .await
         .unwrap_err();
     let mut read = store
-        .get(&b, GetOptions::default().range(2..8))
+        .get_opts(&b, GetOptions::default().range(2..8))
         .await
         .unwrap();
     assert_eq!(read.body.try_next().await.unwrap().unwrap().len(), 6);
     store
-        .get(&key("c"), GetOptions::default())
+        .get_opts(&key("c"), GetOptions::default())
         .await
         .unwrap_err();
     store.head(&a).await.unwrap();
@@ -180,7 +180,7 @@ async fn bodies_are_counted_as_they_stream() {
     let k = key("key-of-a-large-object");
     const SIZE: usize = 8 << 20;
     store
-        .put(&k, vec![7; SIZE].into(), PutOptions::default())
+        .put_opts(&k, vec![7; SIZE].into(), PutOptions::default())
         .await
         .unwrap();
     let begun = "storehouse_operations_in_flight{store=blobs,backend=flatfs,operation=get}";
@@ -192,7 +192,7 @@ async fn bodies_are_counted_as_they_stream() {
     };
 
     // Left in the middle.
-    let mut object = store.get(&k, GetOptions::default()).await.unwrap();
+    let mut object = store.get_opts(&k, GetOptions::default()).await.unwrap();
     let first = object.body.try_next().await.unwrap().unwrap().len();
     let during = counted(&snapshotter);
     assert_eq!((during[begun], during[out]), (1.0, first as f64));
@@ -205,7 +205,7 @@ async fn bodies_are_counted_as_they_stream() {
     assert!(first < SIZE);
 
     // Read to the last byte, and not asked again.
-    let mut object = store.get(&k, GetOptions::default()).await.unwrap();
+    let mut object = store.get_opts(&k, GetOptions::default()).await.unwrap();
     let mut read = 0;
     while read < SIZE {
         read += object.body.try_next().await.unwrap().unwrap().len();
@@ -214,7 +214,7 @@ async fn bodies_are_counted_as_they_stream() {
     assert_eq!((counted(&snapshotter)[&outcome("ok")], read), (1.0, SIZE));
 
     // A body that fails on its way.
-    let mut object = store.get(&k, GetOptions::default()).await.unwrap();
+    let mut object = store.get_opts(&k, GetOptions::default()).await.unwrap();
     object.body.try_next().await.unwrap();
     truncate_all(dir.path());
     let error = object.body.try_collect::<Vec<_>>().await.unwrap_err();

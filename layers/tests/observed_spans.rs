@@ -53,7 +53,7 @@ async fn spans_name_the_operation_and_never_hold_a_body() {
     );
     let k = Key::new("a-key").unwrap();
     store
-        .put(
+        .put_opts(
             &k,
             streamed(&["the bytes ", "themselves"]),
             PutOptions::default(),
@@ -61,7 +61,7 @@ async fn spans_name_the_operation_and_never_hold_a_body() {
         .await
         .unwrap();
     store
-        .get(&k, GetOptions::default())
+        .get_opts(&k, GetOptions::default())
         .await
         .unwrap()
         .body
@@ -69,7 +69,7 @@ async fn spans_name_the_operation_and_never_hold_a_body() {
         .await
         .unwrap();
     store
-        .put(
+        .put_opts(
             &k,
             streamed(&["the bytes"]).with_size(3),
             PutOptions::default(),

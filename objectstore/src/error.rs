@@ -19,9 +19,9 @@ pub enum Operation {
     Key,
     /// Opening a store.
     Open,
-    /// [`ObjectStore::put`](crate::ObjectStore::put).
+    /// [`ObjectStore::put_opts`](crate::ObjectStore::put_opts).
     Put,
-    /// [`ObjectStore::get`](crate::ObjectStore::get), or reading the body that it gave.
+    /// [`ObjectStore::get_opts`](crate::ObjectStore::get_opts), or reading the body that it gave.
     Get,
     /// [`ObjectStore::head`](crate::ObjectStore::head).
     Head,

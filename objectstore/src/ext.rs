@@ -15,46 +15,42 @@ pub trait ObjectStoreExt: ObjectStore {
     /// there.
     ///
     /// # Errors
-    /// As [`ObjectStore::put`].
-    fn write<'a>(
-        &'a self,
-        key: &'a Key,
-        body: impl Into<Body>,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        self.put(key, body.into(), PutOptions::default())
+    /// As [`ObjectStore::put_opts`].
+    fn put<'a>(&'a self, key: &'a Key, body: impl Into<Body>) -> BoxFuture<'a, Result<PutResult>> {
+        self.put_opts(key, body.into(), PutOptions::default())
     }
 
-    /// The whole object, open for reading.
+    /// Opens the whole object for reading.
     ///
     /// # Errors
-    /// As [`ObjectStore::get`].
-    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object>> {
-        self.get(key, GetOptions::default())
+    /// As [`ObjectStore::get_opts`].
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object>> {
+        self.get_opts(key, GetOptions::default())
     }
 
-    /// A range of the object, open for reading.
+    /// Opens a range of the object for reading.
     ///
     /// # Errors
-    /// As [`ObjectStore::get`].
-    fn open_range<'a>(
+    /// As [`ObjectStore::get_opts`].
+    fn get_range<'a>(
         &'a self,
         key: &'a Key,
         range: impl Into<ByteRange>,
     ) -> BoxFuture<'a, Result<Object>> {
-        self.get(key, GetOptions::default().range(range))
+        self.get_opts(key, GetOptions::default().range(range))
     }
 
-    /// The whole object in memory, if it has at most `limit` bytes (inclusive).
+    /// Reads the whole object into memory, if it has at most `limit` bytes (inclusive).
     ///
     /// # Errors
-    /// As [`ObjectStore::get`]; [`CollectLimit`](crate::Error::CollectLimit) if it is larger,
+    /// As [`ObjectStore::get_opts`]; [`CollectLimit`](crate::Error::CollectLimit) if it is larger,
     /// before it is read.
-    fn read<'a>(
+    fn get_bytes<'a>(
         &'a self,
         key: &'a Key,
         limit: u64,
     ) -> impl Future<Output = Result<Bytes>> + Send + 'a {
-        let get = self.get(key, GetOptions::default());
+        let get = self.get_opts(key, GetOptions::default());
         async move { get.await?.body.collect(limit).await }
     }
 

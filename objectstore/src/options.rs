@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{ByteRange, ETag, Error, Key, Operation, Result};
 
-/// Options of [`ObjectStore::put`](crate::ObjectStore::put).
+/// Options of [`ObjectStore::put_opts`](crate::ObjectStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
     /// The body's size, in bytes. Needed unless the body knows its own; if both are there, they
@@ -48,7 +48,7 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Options of [`ObjectStore::get`](crate::ObjectStore::get).
+/// Options of [`ObjectStore::get_opts`](crate::ObjectStore::get_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GetOptions {
     /// Which bytes; all of them if `None`.
@@ -74,7 +74,7 @@ pub struct ListOptions {
     pub limit: Option<usize>,
     /// Also give the objects' bytes, of those that have at most so many (inclusive), if the store
     /// has them at hand anyway; none if `None`. See [`Entry::value`](crate::Entry::value).
-    pub values_up_to: Option<u64>,
+    pub inline_values: Option<u64>,
 }
 
 macro_rules! setters {
@@ -118,7 +118,7 @@ setters! { ListOptions:
     /// At most this many.
     limit(usize) => |limit| Some(limit);
     /// With the bytes of objects that have at most so many (inclusive), where they are at hand.
-    values_up_to(u64) => |bytes| Some(bytes);
+    inline_values(u64) => |bytes| Some(bytes);
 }
 
 impl PutMode {

@@ -66,7 +66,7 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// source failed, [`Backend`](crate::Error::Backend). After any of them the key holds what it
     /// held before; after `Backend` alone it may hold the new object instead (an answer can be lost
     /// on its way).
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -82,7 +82,7 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// [`Backend`](crate::Error::Backend). Conditions are judged before the range. The body may
     /// fail later with [`Truncated`](crate::Error::Truncated) or
     /// [`Backend`](crate::Error::Backend).
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>>;
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>>;
 
     /// Size, tag and time of an object.
     ///
@@ -123,12 +123,12 @@ macro_rules! forward {
     ($($pointer:ident),*) => {$(
         #[deny(clippy::missing_trait_methods)]
         impl<S: ObjectStore + ?Sized> ObjectStore for $pointer<S> {
-            fn put<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
-                self.deref().put(key, body, options)
+            fn put_opts<'a>(&'a self, key: &'a Key, body: Body, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
+                self.deref().put_opts(key, body, options)
             }
 
-            fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-                self.deref().get(key, options)
+            fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+                self.deref().get_opts(key, options)
             }
 
             fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {

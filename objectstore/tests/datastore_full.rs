@@ -86,13 +86,13 @@ fn filling_it() {
             let store = Datastore::open(&dir, OPTIONS).await.unwrap();
             let mut written = Vec::new();
             for number in 0..20 {
-                store.write(&key(number), value(number)).await.unwrap();
+                store.put(&key(number), value(number)).await.unwrap();
                 written.push(number);
             }
             limit_files_to(Some(room));
             let mut failures = 0;
             for number in 1000..3000 {
-                match store.write(&key(number), value(number)).await {
+                match store.put(&key(number), value(number)).await {
                     Ok(_) => written.push(number),
                     Err(e) => {
                         assert!(
@@ -120,7 +120,7 @@ fn filling_it() {
             // What was acknowledged is there while the disk is full, and nothing of what was not.
             for number in &written {
                 assert_eq!(
-                    store.read(&key(*number), 2000).await.unwrap(),
+                    store.get_bytes(&key(*number), 2000).await.unwrap(),
                     value(*number),
                     "{room}: {number}"
                 );
@@ -128,7 +128,7 @@ fn filling_it() {
             for number in [9001, 9002] {
                 assert!(
                     store
-                        .read(&key(number), 2000)
+                        .get_bytes(&key(number), 2000)
                         .await
                         .unwrap_err()
                         .is_not_found()
@@ -136,7 +136,7 @@ fn filling_it() {
             }
             limit_files_to(None);
             for number in 5000..5200 {
-                store.write(&key(number), value(number)).await.unwrap();
+                store.put(&key(number), value(number)).await.unwrap();
                 written.push(number);
             }
             store.health().await.unwrap();
@@ -145,7 +145,7 @@ fn filling_it() {
             let store = Datastore::open(&dir, OPTIONS).await.unwrap();
             for number in &written {
                 assert_eq!(
-                    store.read(&key(*number), 2000).await.unwrap(),
+                    store.get_bytes(&key(*number), 2000).await.unwrap(),
                     value(*number),
                     "{room}: {number}, opened again"
                 );

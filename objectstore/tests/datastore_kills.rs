@@ -63,7 +63,7 @@ fn writing() {
                 for version in first.. {
                     let number = version % KEYS;
                     store
-                        .write(&key(writer, number), value(version))
+                        .put(&key(writer, number), value(version))
                         .await
                         .unwrap();
                     let [a, b] = twins(writer);
@@ -170,7 +170,7 @@ fn what_was_acknowledged_survives_kills() {
         runtime.block_on(async {
             let store = Datastore::open(dir.path(), OPTIONS).await.unwrap();
             for ((writer, number), version) in &last {
-                let there = version_of(&store.read(&key(*writer, *number), 1 << 20).await.unwrap());
+                let there = version_of(&store.get_bytes(&key(*writer, *number), 1 << 20).await.unwrap());
                 assert!(
                     there >= *version,
                     "kill {kill}: key {number} of writer {writer} has version {there}, but {version} was acknowledged"
@@ -178,7 +178,7 @@ fn what_was_acknowledged_survives_kills() {
             }
             for writer in 0..WRITERS {
                 let [a, b] = twins(writer);
-                let (a, b) = (store.read(&a, 1 << 20).await, store.read(&b, 1 << 20).await);
+                let (a, b) = (store.get_bytes(&a, 1 << 20).await, store.get_bytes(&b, 1 << 20).await);
                 assert_eq!(a.as_ref().ok(), b.as_ref().ok(), "kill {kill}: half of a batch of writer {writer}");
                 let newest = last.range((writer, 0)..(writer + 1, 0)).map(|(_, version)| *version).max();
                 assert!(a.ok().map(|there| version_of(&there)) >= newest, "kill {kill}: a batch of writer {writer} is gone");

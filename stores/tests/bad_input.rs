@@ -368,7 +368,7 @@ async fn a_space_that_is_a_path() {
     let memory = Memory::new();
     let store = AllocationStore::new(memory.clone(), &Layout::s3());
     let key = storehouse_objectstore::Key::new(format!("{}/x.cbor", good.blob.digest)).unwrap();
-    memory.write(&key, map(&fields)).await.unwrap();
+    memory.put(&key, map(&fields)).await.unwrap();
     let refused = store.get_any(&good.blob.digest).await.unwrap_err();
     assert!(
         refused.is_record() && story(&refused).contains("the field \"space\" is not valid"),

@@ -68,7 +68,7 @@ async fn contents(memory: &Memory) -> BTreeMap<String, String> {
     for entry in entries {
         contents.insert(
             entry.key.to_string(),
-            sha256(&memory.read(&entry.key, 1 << 20).await.unwrap()),
+            sha256(&memory.get_bytes(&entry.key, 1 << 20).await.unwrap()),
         );
     }
     contents

@@ -198,7 +198,7 @@ async fn acceptances() {
         );
         let key = Key::new(format!("{digest}/{}.cbor", acceptance.space())).unwrap();
         assert_eq!(
-            bucket.read(&key, 1 << 20).await.unwrap(),
+            bucket.get_bytes(&key, 1 << 20).await.unwrap(),
             bytes,
             "what the server holds is what Piri writes"
         );
@@ -250,7 +250,10 @@ async fn receipts() {
     for (ran, cid) in &by_ran {
         assert_eq!(store.get_by_ran(ran).await.unwrap().unwrap().cid(), *cid);
         let entry = Key::new(format!("receipts-ran/{ran}.ref")).unwrap();
-        assert_eq!(bucket.read(&entry, 100).await.unwrap(), cid.to_string());
+        assert_eq!(
+            bucket.get_bytes(&entry, 100).await.unwrap(),
+            cid.to_string()
+        );
     }
     let count = store.list().try_collect::<Vec<_>>().await.unwrap().len() as u64;
     let sound = store.repair().await.unwrap();
@@ -269,7 +272,7 @@ async fn receipts() {
     // An entry that leads to a receipt of another invocation, and one that leads nowhere.
     let wrong = dag_cbor_cid_of(b"never ran");
     let stale = Key::new(format!("receipts-ran/{wrong}.ref")).unwrap();
-    bucket.write(&stale, cid.to_string()).await.unwrap();
+    bucket.put(&stale, cid.to_string()).await.unwrap();
     assert!(store.get_by_ran(&wrong).await.unwrap().is_none());
     assert_eq!(store.repair().await.unwrap().removed, 1);
     assert!(!bucket.exists(&stale).await.unwrap());
@@ -296,7 +299,7 @@ async fn consolidations() {
         ];
         let halves = halves.map(|key| Key::new(key.replace("{}", &old.to_string())).unwrap());
         bucket
-            .write(
+            .put(
                 &halves[0],
                 consolidation.track_invocation.as_bytes().clone(),
             )
@@ -307,7 +310,7 @@ async fn consolidations() {
             "half of one"
         );
         bucket
-            .write(&halves[1], consolidation.consolidate_invocation.to_bytes())
+            .put(&halves[1], consolidation.consolidate_invocation.to_bytes())
             .await
             .unwrap();
         assert!(store.exists(&old).await.unwrap());
@@ -319,7 +322,7 @@ async fn consolidations() {
         for batch in [batch, old] {
             assert_eq!(
                 bucket
-                    .read(&Key::new(format!("{batch}.cbor")).unwrap(), 1 << 20)
+                    .get_bytes(&Key::new(format!("{batch}.cbor")).unwrap(), 1 << 20)
                     .await
                     .unwrap(),
                 bytes
@@ -350,7 +353,7 @@ async fn a_scan_of_many_and_of_what_is_none() {
     }
     let broken = Key::new(format!("{prefix}/did:web:030.cbor")).unwrap();
     bucket
-        .write(&broken, Bytes::from_static(b"\xa0"))
+        .put(&broken, Bytes::from_static(b"\xa0"))
         .await
         .unwrap();
     let mut scan = store.list(None);

@@ -297,7 +297,7 @@ async fn contents(store: &Memory) -> BTreeSet<(String, String)> {
     for entry in listed {
         contents.insert((
             entry.key.to_string(),
-            sha256(&store.read(&entry.key, 1 << 20).await.unwrap()),
+            sha256(&store.get_bytes(&entry.key, 1 << 20).await.unwrap()),
         ));
     }
     contents
@@ -382,7 +382,7 @@ async fn consolidations_of_the_old_form() {
                 } else {
                     continue;
                 };
-                store.write(&object.unwrap(), value.to_vec()).await.unwrap();
+                store.put(&object.unwrap(), value.to_vec()).await.unwrap();
             }
         }
         let index = json("index.json");
@@ -449,7 +449,7 @@ async fn half_an_old_consolidation() {
         .unwrap();
     let key: Key = layout.legacy_track.object_key(&batch.to_string()).unwrap();
     store
-        .write(&key, records("delegation")[0].0.clone())
+        .put(&key, records("delegation")[0].0.clone())
         .await
         .unwrap();
     assert!(!consolidations.exists(&batch).await.unwrap());
@@ -458,7 +458,7 @@ async fn half_an_old_consolidation() {
     assert!(store.exists(&key).await.unwrap());
     // With a second half that is no CID.
     store
-        .write(
+        .put(
             &layout
                 .legacy_consolidate
                 .object_key(&batch.to_string())

@@ -12,7 +12,7 @@ mod wrk;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction, PutBlob};
+use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction};
 use storehouse_objectstore::ObjectStoreExt;
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
@@ -50,15 +50,12 @@ pub(crate) fn run(options: &Options) -> Report {
             .flat_map(|i| (i as u64).to_le_bytes())
             .collect();
         let digest = Digest::of(HashFunction::Sha2_256, &content);
-        blobs
-            .put(&digest, content, PutBlob::default())
-            .await
-            .expect("a put");
+        blobs.put(&digest, content).await.expect("a put");
         let key = blobs.key(&digest).expect("a key");
         assert_eq!(
             blobs
                 .store()
-                .read(&key, SIZE as u64)
+                .get_bytes(&key, SIZE as u64)
                 .await
                 .expect("the blob")
                 .len(),

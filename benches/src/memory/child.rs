@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_blobstore::{
-    BlobStore, Digest, FlatfsKeys, GetBlob, HashFunction, KeyEncoder, PutBlob, S3Keys,
+    BlobStore, Digest, FlatfsKeys, HashFunction, KeyEncoder, PutBlob, S3Keys,
 };
 use storehouse_flatfs::{FlatFs, FlatFsOptions};
 use storehouse_objectstore::{Body, ObjectStore};
@@ -38,12 +38,12 @@ pub(crate) fn run(args: &[String]) {
             "put" => {
                 // Asked for again, or later rounds would find the blob there.
                 blobs
-                    .put(&digest, body(size), PutBlob::default().replace(true))
+                    .put_opts(&digest, body(size), PutBlob::default().replace(true))
                     .await
                     .expect("a put");
             }
             "get" => {
-                let blob = blobs.get(&digest, GetBlob::default()).await.expect("a get");
+                let blob = blobs.get(&digest).await.expect("a get");
                 let read = blob
                     .body
                     .try_fold(0, async |sum, piece| Ok(sum + piece.len() as u64))
@@ -80,7 +80,7 @@ async fn many(blobs: &Blobs) {
         let digest = Digest::of(HashFunction::Sha2_256, &content);
         async move {
             blobs
-                .put(&digest, Body::from(content), PutBlob::default())
+                .put(&digest, Body::from(content))
                 .await
                 .expect("a put");
             blobs.delete(&digest).await

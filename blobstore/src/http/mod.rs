@@ -14,7 +14,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let blobs = BlobStore::new(Memory::new(), PlainKeys);
 //! let digest = Digest::of(HashFunction::Sha2_256, b"hello");
-//! blobs.put(&digest, "hello", PutBlob::default()).await?;
+//! blobs.put(&digest, "hello").await?;
 //!
 //! let mut headers = HeaderMap::new();
 //! headers.insert(header::RANGE, "bytes=1-2".parse()?);
@@ -96,7 +96,7 @@ pub async fn respond<S: ObjectStore, E: KeyEncoder>(
     let options = GetBlob {
         range: asked.map(range::Asked::range),
     };
-    match (store.get(digest, options).await, asked) {
+    match (store.get_opts(digest, options).await, asked) {
         (Ok(blob), Some(_)) => Ok(answer::part(tag, blob)),
         (Ok(blob), None) => Ok(answer::whole(tag, blob.size, HttpBody::new(blob))),
         // All of an empty blob, which is what its last bytes are, can only be said with 200.

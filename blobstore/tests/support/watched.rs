@@ -104,18 +104,18 @@ impl Drop for WatchedBody {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for Watched<S> {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        self.store.put(key, body, options)
+        self.store.put_opts(key, body, options)
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        let got = self.store.get(key, options);
+        let got = self.store.get_opts(key, options);
         async move {
             let object = got.await?;
             let len = object.range.end - object.range.start;

@@ -160,7 +160,7 @@ where
             // Changed or removed meanwhile, with its entries.
             return Ok(Outcome::Right);
         }
-        self.store.write(&entry.key, entry.value).await?;
+        self.store.put(&entry.key, entry.value).await?;
         Ok(Outcome::Added)
     }
 

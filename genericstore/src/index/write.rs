@@ -168,13 +168,13 @@ where
         }
         for (index, entry) in &wanted {
             if !index.takes_over() {
-                self.store.write(&entry.key, entry.value.clone()).await?;
+                self.store.put(&entry.key, entry.value.clone()).await?;
             }
         }
         let written = match &change.bytes {
             Some(bytes) => Some(
                 self.store
-                    .put(
+                    .put_opts(
                         &change.object,
                         bytes.clone().into(),
                         PutOptions::default().mode(mode),
@@ -189,7 +189,7 @@ where
         };
         for (index, entry) in &wanted {
             if index.takes_over() {
-                self.store.write(&entry.key, entry.value.clone()).await?;
+                self.store.put(&entry.key, entry.value.clone()).await?;
             }
         }
         for (index, entry) in stale {

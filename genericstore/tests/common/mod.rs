@@ -63,8 +63,8 @@ impl Plain {
         let copy = Self::new();
         let entries: Vec<_> = self.memory.list_prefix("").try_collect().await.unwrap();
         for entry in entries {
-            let bytes = self.memory.read(&entry.key, 1 << 20).await.unwrap();
-            copy.memory.write(&entry.key, bytes).await.unwrap();
+            let bytes = self.memory.get_bytes(&entry.key, 1 << 20).await.unwrap();
+            copy.memory.put(&entry.key, bytes).await.unwrap();
         }
         copy
     }
@@ -91,7 +91,7 @@ impl Plain {
 }
 
 impl ObjectStore for Plain {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -99,16 +99,16 @@ impl ObjectStore for Plain {
     ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(async move {
             self.write(Operation::Put)?;
-            self.memory.put(key, body, options).await
+            self.memory.put_opts(key, body, options).await
         })
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         Box::pin(async move {
             self.gets.fetch_add(1, Ordering::SeqCst);
             // So that others can come in between.
             tokio::task::yield_now().await;
-            self.memory.get(key, options).await
+            self.memory.get_opts(key, options).await
         })
     }
 
@@ -131,7 +131,7 @@ impl ObjectStore for Plain {
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
         self.memory.list(ListOptions {
-            values_up_to: options.values_up_to.filter(|_| self.values),
+            inline_values: options.inline_values.filter(|_| self.values),
             ..options
         })
     }

@@ -81,7 +81,7 @@ impl<T: std::fmt::Debug> OrFail<T> for Result<T> {
 impl Fixture {
     pub(super) async fn put(&self, rule: u8, key: &Key, bytes: impl Into<Body>) -> PutResult {
         self.store()
-            .put(key, bytes.into(), PutOptions::default())
+            .put_opts(key, bytes.into(), PutOptions::default())
             .await
             .or_fail(rule, format_args!("put {key:?}"))
     }
@@ -92,7 +92,7 @@ impl Fixture {
         bytes: impl Into<Body>,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.store().put(key, bytes.into(), options).await
+        self.store().put_opts(key, bytes.into(), options).await
     }
 
     /// The whole object, `None` if there is none. Fails if it is not as long as it says.
@@ -175,7 +175,7 @@ impl Fixture {
 
 /// The whole object, `None` if there is none. Fails if it is not as long as it says.
 pub(super) async fn read(store: &dyn ObjectStore, rule: u8, key: &Key) -> Option<Bytes> {
-    let object = match store.get(key, GetOptions::default()).await {
+    let object = match store.get_opts(key, GetOptions::default()).await {
         Err(Error::NotFound { .. }) => return None,
         got => got.or_fail(rule, format_args!("get {key:?}")),
     };

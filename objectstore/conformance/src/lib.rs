@@ -21,14 +21,14 @@
 //!         .profile(Profile { pace: Pace::MEMORY, holds_bodies: true, batches: true, ..Profile::default() })
 //! }
 //!
-//! conformance::tests!(over_memory, memory);
+//! storehouse_conformance::tests!(over_memory, memory);
 //! # // A doctest runs no `#[test]`s, so one case by its name.
 //! # fn main() { storehouse_conformance::run("keys::text_is_kept", memory) }
 //! ```
 //!
-//! This goes into a file of the `tests` folder of a crate whose dev-dependencies turn on the
-//! feature `conformance`. The tests are then called `over_memory::keys::text_is_kept` and so on;
-//! [`CASES`] is the table of all.
+//! This goes into a file of the `tests` folder of a crate that has this one as a dev-dependency. The
+//! tests are then called `over_memory::keys::text_is_kept` and so on; [`CASES`] is the table of
+//! all.
 //!
 //! A case never passes because a store cannot do something. What depends on the store's
 //! [`Capabilities`](storehouse_objectstore::Capabilities) is asserted either way: an unsupported

@@ -107,7 +107,7 @@ impl Broken {
                 }
                 return self
                     .inner
-                    .put(
+                    .put_opts(
                         key,
                         all.freeze().into(),
                         PutOptions {
@@ -129,7 +129,7 @@ impl Broken {
                 while let Some(piece) = body.try_next().await? {
                     all.extend_from_slice(&piece);
                     self.inner
-                        .put(key, all.clone().freeze().into(), PutOptions::default())
+                        .put_opts(key, all.clone().freeze().into(), PutOptions::default())
                         .await?;
                     tokio::task::yield_now().await;
                 }
@@ -142,7 +142,7 @@ impl Broken {
                     });
                 }
                 tokio::task::yield_now().await;
-                let put = self.inner.put(key, body, options).await;
+                let put = self.inner.put_opts(key, body, options).await;
                 self.writing.lock().unwrap().remove(key);
                 return put;
             }
@@ -163,13 +163,13 @@ impl Broken {
                 let name = format!("temporary file of {key}");
                 self.litter.lock().unwrap().insert(name.clone());
                 tokio::task::yield_now().await;
-                let put = self.inner.put(key, body, options).await?;
+                let put = self.inner.put_opts(key, body, options).await?;
                 self.litter.lock().unwrap().remove(&name);
                 return Ok(put);
             }
             Flaw::LimitsWhileItWaits => {
                 let _permit = self.permits.acquire().await.unwrap();
-                return self.inner.put(key, body, options).await;
+                return self.inner.put_opts(key, body, options).await;
             }
             Flaw::HoldsWholeBodies => {
                 let pieces: Vec<Bytes> = body.try_collect().await?;
@@ -178,7 +178,7 @@ impl Broken {
             _ => {}
         }
         options.size = options.size.or(declared);
-        self.inner.put(key, body, options).await
+        self.inner.put_opts(key, body, options).await
     }
 
     async fn broken_get(&self, key: &Key, mut options: GetOptions) -> Result<Object> {
@@ -188,7 +188,7 @@ impl Broken {
                 ..GetOptions::default()
             };
         }
-        let mut got = self.inner.get(key, options.clone()).await;
+        let mut got = self.inner.get_opts(key, options.clone()).await;
         if self.flaw == Flaw::ClampsRanges && matches!(got, Err(Error::RangeNotSatisfiable { .. }))
         {
             let size = self.inner.head(key).await?.size;
@@ -198,7 +198,7 @@ impl Broken {
                 .map(|range| range.start)
                 .filter(|start| *start < size)
             {
-                got = self.inner.get(key, options.range(start..)).await;
+                got = self.inner.get_opts(key, options.range(start..)).await;
             }
         }
         let mut object = got?;
@@ -221,7 +221,7 @@ impl Broken {
                 let late = async move {
                     Ok::<_, Error>(
                         inner
-                            .get(&key, GetOptions::default().range(range))
+                            .get_opts(&key, GetOptions::default().range(range))
                             .await?
                             .body,
                     )
@@ -243,7 +243,7 @@ fn in_pieces(pieces: Vec<Bytes>) -> Body {
 }
 
 impl ObjectStore for Broken {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -262,7 +262,7 @@ impl ObjectStore for Broken {
         .boxed()
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         async move { self.broken_get(&self.key(key), options).await }.boxed()
     }
 
@@ -350,7 +350,7 @@ impl ObjectStore for Broken {
                 ..options
             }),
             Flaw::ListsLargeValues => self.inner.list(ListOptions {
-                values_up_to: Some(u64::MAX),
+                inline_values: Some(u64::MAX),
                 ..options
             }),
             Flaw::ListsOtherValues => {

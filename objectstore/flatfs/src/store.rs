@@ -126,19 +126,19 @@ impl FlatFs {
         self.store.options
     }
 
-    /// See [`ObjectStore::put`].
+    /// See [`ObjectStore::put_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         self.store.put(&self.lock, key, body, options).await
     }
 
-    /// See [`ObjectStore::get`].
+    /// See [`ObjectStore::get_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
         match self.store.get_cached(key, &options) {
             Ok(result) => result,
             Err(path) => self.store.files.get(key, path, options).await,
@@ -232,7 +232,7 @@ fn capabilities(shard: ShardFunction) -> Capabilities {
 
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for FlatFs {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
@@ -241,7 +241,7 @@ impl ObjectStore for FlatFs {
         Box::pin(self.store.put(&self.lock, key, body, options))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         // What is cached is answered at once, in a future that is small.
         match self.store.get_cached(key, &options) {
             Ok(result) => Box::pin(ready(result)),

@@ -84,7 +84,7 @@ fn child_puts_for_ever() {
                     for round in 0.. {
                         let (key, version) = (format!("w{writer}-{}", round % KEYS), start + round);
                         store
-                            .write(&Key::new(&key).unwrap(), content(&key, version))
+                            .put(&Key::new(&key).unwrap(), content(&key, version))
                             .await
                             .unwrap();
                         // In one write, so that the parent sees whole lines alone.
@@ -118,7 +118,7 @@ async fn assert_holds(dir: &Path, acknowledged: &BTreeMap<String, u64>, story: &
     assert!(entries.len() >= acknowledged.len());
     let mut there = BTreeMap::new();
     for entry in entries {
-        let object = store.read(&entry.key, u64::MAX).await.unwrap();
+        let object = store.get_bytes(&entry.key, u64::MAX).await.unwrap();
         let version = version(&object)
             .unwrap_or_else(|| panic!("{story}: {}: no such object was put", entry.key));
         assert!(
@@ -211,7 +211,7 @@ fn child_with_little_space() {
         .block_on(async {
             let store = FlatFs::open(child_dir(), options()).await.unwrap();
             let (old, new) = (Key::new("old").unwrap(), Key::new("new").unwrap());
-            store.write(&old, "the old one").await.unwrap();
+            store.put(&old, "the old one").await.unwrap();
             // No file may be longer than 32 KiB: one that is written at once, one that is streamed,
             // one that comes in pieces.
             for size in [60_000, 200_000, 5_000_000] {
@@ -221,7 +221,7 @@ fn child_with_little_space() {
                         Body::from_reader(tokio::io::repeat(7).take_bytes(size))
                             .with_size(size as u64),
                     ] {
-                        let error = store.write(key, body).await.unwrap_err();
+                        let error = store.put(key, body).await.unwrap_err();
                         assert!(
                             matches!(error, Error::Backend { .. }) && error.is_full(),
                             "{error:?}"
@@ -235,12 +235,15 @@ fn child_with_little_space() {
                     );
                 }
             }
-            assert_eq!(store.read(&old, 100).await.unwrap(), "the old one");
-            assert!(store.open(&new).await.unwrap_err().is_not_found());
+            assert_eq!(store.get_bytes(&old, 100).await.unwrap(), "the old one");
+            assert!(store.get(&new).await.unwrap_err().is_not_found());
             assert_eq!(store.list_prefix("").count().await, 1);
             // Once there is space again, it goes on.
-            store.write(&new, vec![7; 10_000]).await.unwrap();
-            assert_eq!(store.read(&new, 10_000).await.unwrap(), vec![7; 10_000]);
+            store.put(&new, vec![7; 10_000]).await.unwrap();
+            assert_eq!(
+                store.get_bytes(&new, 10_000).await.unwrap(),
+                vec![7; 10_000]
+            );
         });
 }
 

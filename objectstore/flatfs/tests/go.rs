@@ -70,7 +70,10 @@ fn go(what: &str, dir: &Path, shard: ShardFunction, objects: &Objects) {
 
 async fn check(store: &FlatFs, objects: &Objects) {
     for (key, content) in objects {
-        let found = store.read(&Key::new(key).unwrap(), u64::MAX).await.unwrap();
+        let found = store
+            .get_bytes(&Key::new(key).unwrap(), u64::MAX)
+            .await
+            .unwrap();
         assert!(found == *content, "{key} has other bytes");
     }
 }
@@ -113,7 +116,7 @@ async fn both_ways_with_go() {
                 }
                 for (key, content) in &ours {
                     store
-                        .write(&Key::new(key).unwrap(), content.clone())
+                        .put(&Key::new(key).unwrap(), content.clone())
                         .await
                         .unwrap();
                 }

@@ -106,7 +106,7 @@ async fn reads_every_object_that_go_wrote() {
         );
         for (entry, (_, content)) in listed.iter().zip(&wanted) {
             assert_eq!(
-                store.read(&entry.key, u64::MAX).await.unwrap(),
+                store.get_bytes(&entry.key, u64::MAX).await.unwrap(),
                 content,
                 "{}",
                 entry.key
@@ -134,7 +134,7 @@ async fn writes_what_go_writes() {
         let path = dir.path().join("a/b");
         let store = open(&path, calls).await.unwrap();
         let hello = Key::new("ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja").unwrap();
-        store.write(&hello, "hello").await.unwrap();
+        store.put(&hello, "hello").await.unwrap();
         drop(store);
         // Waits until the one before has closed, which takes its log along.
         drop(open(&path, calls).await.unwrap());
@@ -190,7 +190,7 @@ async fn every_shard_function_is_written_found_again_and_held_to() {
         FlatFs::open(dir.path(), options)
             .await
             .unwrap()
-            .write(&key, "x")
+            .put(&key, "x")
             .await
             .unwrap();
         drop(FlatFs::open(dir.path(), options).await.unwrap());
@@ -219,7 +219,7 @@ async fn every_shard_function_is_written_found_again_and_held_to() {
             FlatFs::open(dir.path(), options)
                 .await
                 .unwrap()
-                .read(&key, 1)
+                .get_bytes(&key, 1)
                 .await
                 .unwrap(),
             "x"
@@ -310,7 +310,7 @@ async fn a_creation_cut_off_at_any_step_is_taken_up_again() {
             fs::write(dir.path().join(name.trim_start_matches('=')), content).unwrap();
         }
         let store = open(dir.path(), SystemCalls::Native).await.unwrap();
-        store.write(&Key::new("abcd").unwrap(), "x").await.unwrap();
+        store.put(&Key::new("abcd").unwrap(), "x").await.unwrap();
         assert_eq!(
             fs::read_to_string(dir.path().join("SHARDING")).unwrap(),
             "/repo/flatfs/shard/v1/next-to-last/2\n",
@@ -371,14 +371,14 @@ async fn the_longest_key_makes_the_longest_file_name() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path(), calls).await.unwrap();
         let longest = Key::new("k".repeat(250)).unwrap();
-        store.write(&longest, "x").await.unwrap();
-        assert_eq!(store.read(&longest, 1).await.unwrap(), "x");
+        store.put(&longest, "x").await.unwrap();
+        assert_eq!(store.get_bytes(&longest, 1).await.unwrap(), "x");
         let longer = Key::new("k".repeat(251)).unwrap();
         assert!(matches!(
-            store.write(&longer, "x").await,
+            store.put(&longer, "x").await,
             Err(Error::InvalidKey { .. })
         ));
-        assert!(store.open(&longer).await.unwrap_err().is_not_found());
+        assert!(store.get(&longer).await.unwrap_err().is_not_found());
         store.delete(&longer).await.unwrap();
     }
 }

@@ -65,7 +65,7 @@ async fn what_is_no_regular_file_is_an_error_and_hangs_nobody() {
         let _socket = std::os::unix::net::UnixListener::bind(shard.join("ubcd.data")).unwrap();
         for name in ["fbcd", "dbcd", "sbcd", "ubcd"] {
             let failed = [
-                store.open(&key(name)).await.map(drop),
+                store.get(&key(name)).await.map(drop),
                 store.head(&key(name)).await.map(drop),
             ];
             for error in failed.map(Result::unwrap_err) {
@@ -80,7 +80,7 @@ async fn what_is_no_regular_file_is_an_error_and_hangs_nobody() {
                 .mode(PutMode::Replace(storehouse_objectstore::ETag::new("x")));
             assert!(
                 store
-                    .put(&key(name), "x".into(), replace)
+                    .put_opts(&key(name), "x".into(), replace)
                     .await
                     .unwrap_err()
                     .is_precondition()
@@ -89,22 +89,22 @@ async fn what_is_no_regular_file_is_an_error_and_hangs_nobody() {
         // A shard that is none.
         fs::write(store.path().join("yy"), "x").unwrap();
         assert!(matches!(
-            store.open(&key("yyy")).await,
+            store.get(&key("yyy")).await,
             Err(Error::Backend { .. })
         ));
         assert!(matches!(
-            store.write(&key("yyy"), "x").await,
+            store.put(&key("yyy"), "x").await,
             Err(Error::Backend { .. })
         ));
         assert!(matches!(
-            store.write(&key("dbcd"), "x").await,
+            store.put(&key("dbcd"), "x").await,
             Err(Error::Backend { .. })
         ));
         // A shard that is a link: written to by nobody, so that nothing is put that could not be
         // got.
         std::os::unix::fs::symlink("bc", store.path().join("ll")).unwrap();
         assert!(matches!(
-            store.write(&key("lll"), "x").await,
+            store.put(&key("lll"), "x").await,
             Err(Error::Backend { .. })
         ));
         assert_eq!(left_behind(&store), 0);
@@ -115,8 +115,8 @@ async fn what_is_no_regular_file_is_an_error_and_hangs_nobody() {
 async fn a_file_that_shrinks_under_a_reader_is_truncated_not_short() {
     for (_dir, store) in stores().await {
         let (name, size) = (key("shrinking"), 5 * MIB);
-        store.write(&name, vec![7; size]).await.unwrap();
-        let mut body = store.open(&name).await.unwrap().body;
+        store.put(&name, vec![7; size]).await.unwrap();
+        let mut body = store.get(&name).await.unwrap().body;
         let first = body.next().await.unwrap().unwrap().len();
         fs::OpenOptions::new()
             .write(true)
@@ -156,7 +156,11 @@ async fn no_two_versions_share_a_tag_however_fast_they_follow_each_other() {
                 store.delete(&name).await.unwrap();
             }
             let options = PutOptions::default().durability(Durability::Relaxed);
-            let put = store.put(&name, "same".into(), options).await.unwrap().etag;
+            let put = store
+                .put_opts(&name, "same".into(), options)
+                .await
+                .unwrap()
+                .etag;
             assert_eq!(store.head(&name).await.unwrap().etag, put);
             assert!(tags.insert(put.as_str().to_owned()), "{put} again");
         }
@@ -167,14 +171,14 @@ async fn no_two_versions_share_a_tag_however_fast_they_follow_each_other() {
 async fn a_tag_outlives_the_store() {
     for (dir, store) in stores().await {
         let name = key("tagged");
-        let put = store.write(&name, "x").await.unwrap().etag;
+        let put = store.put(&name, "x").await.unwrap().etag;
         drop(store);
         let store = FlatFs::open(dir.path(), FlatFsOptions::default())
             .await
             .unwrap();
         assert_eq!(store.head(&name).await.unwrap().etag, put);
         store
-            .put(
+            .put_opts(
                 &name,
                 "y".into(),
                 PutOptions::default().mode(PutMode::Replace(put)),
@@ -216,10 +220,10 @@ async fn reading_every_length_around_the_boundaries() {
                 pieces.into_iter().map(Ok::<_, std::io::Error>),
             ));
             store
-                .put(&name, body, PutOptions::default().size(size as u64))
+                .put_opts(&name, body, PutOptions::default().size(size as u64))
                 .await
                 .unwrap();
-            let mut body = store.open(&name).await.unwrap().body;
+            let mut body = store.get(&name).await.unwrap().body;
             let mut at = 0;
             while let Some(piece) = body.next().await.transpose().unwrap() {
                 assert!(
@@ -237,7 +241,7 @@ async fn reading_every_length_around_the_boundaries() {
             let range = size as u64 / 3..size as u64 - size as u64 / 5;
             if !range.is_empty() {
                 let got = store
-                    .open_range(&name, range.clone())
+                    .get_range(&name, range.clone())
                     .await
                     .unwrap()
                     .body
@@ -275,7 +279,7 @@ fn bodies_that_keep_the_store_waiting_take_no_thread_from_others() {
                     let body = Body::from_stream(first.chain(stream::pending()));
                     let put = async move {
                         store
-                            .put(
+                            .put_opts(
                                 &key(&format!("stalled{i}")),
                                 body,
                                 PutOptions::default().size(9 << 20),
@@ -290,8 +294,11 @@ fn bodies_that_keep_the_store_waiting_take_no_thread_from_others() {
             }
             for i in 0..20 {
                 let name = key(&format!("flowing{i}"));
-                store.write(&name, vec![i; 100_000]).await.unwrap();
-                assert_eq!(store.read(&name, u64::MAX).await.unwrap(), vec![i; 100_000]);
+                store.put(&name, vec![i; 100_000]).await.unwrap();
+                assert_eq!(
+                    store.get_bytes(&name, u64::MAX).await.unwrap(),
+                    vec![i; 100_000]
+                );
             }
             stalled.iter().for_each(tokio::task::JoinHandle::abort);
             for put in stalled {
@@ -309,7 +316,7 @@ async fn a_thousand_puts_at_once_are_all_there() {
             let store = store.clone();
             tokio::spawn(async move {
                 store
-                    .write(&key(&format!("object{i}")), i.to_le_bytes().to_vec())
+                    .put(&key(&format!("object{i}")), i.to_le_bytes().to_vec())
                     .await
             })
         });
@@ -318,7 +325,10 @@ async fn a_thousand_puts_at_once_are_all_there() {
         }
         for i in 0..1000u32 {
             assert_eq!(
-                store.read(&key(&format!("object{i}")), 4).await.unwrap(),
+                store
+                    .get_bytes(&key(&format!("object{i}")), 4)
+                    .await
+                    .unwrap(),
                 i.to_le_bytes().to_vec()
             );
         }
@@ -342,10 +352,10 @@ async fn pieces_that_many_readers_keep_are_short() {
             .map(|at| (at / 1000) as u8)
             .collect::<Vec<_>>()
             .into();
-        store.write(&key("large"), content.clone()).await.unwrap();
+        store.put(&key("large"), content.clone()).await.unwrap();
         let mut readers = Vec::new();
         for _ in 0..200 {
-            let mut body = store.open(&key("large")).await.unwrap().body;
+            let mut body = store.get(&key("large")).await.unwrap().body;
             let first = body.next().await.unwrap().unwrap();
             readers.push((first, body));
         }
@@ -357,7 +367,7 @@ async fn pieces_that_many_readers_keep_are_short() {
         }
         // Once they are done, pieces are long again.
         let first = store
-            .open(&key("large"))
+            .get(&key("large"))
             .await
             .unwrap()
             .body

@@ -105,19 +105,19 @@ impl S3 {
         open::remove(&self.shared.client).await
     }
 
-    /// See [`ObjectStore::put`].
+    /// See [`ObjectStore::put_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         self.shared.put(key, body, options).await
     }
 
-    /// See [`ObjectStore::get`].
+    /// See [`ObjectStore::get_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
         if flaw(key.as_str()).is_some() {
             return Err(Error::not_found(Operation::Get, key));
         }
@@ -149,17 +149,17 @@ impl S3 {
 
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for S3 {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(self.put(key, body, options))
+        Box::pin(self.put_opts(key, body, options))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        Box::pin(self.get(key, options))
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get_opts(key, options))
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {

@@ -364,10 +364,10 @@ async fn its_clock_is_another() {
 async fn it_has_no_such_bucket_any_more() {
     let (_server, store) = store(|_| error("404 Not Found", "NoSuchBucket")).await;
     for error in [
-        bounded(store.get(&key(), GetOptions::default()))
+        bounded(store.get_opts(&key(), GetOptions::default()))
             .await
             .unwrap_err(),
-        bounded(store.put(&key(), "x".into(), PutOptions::default()))
+        bounded(store.put_opts(&key(), "x".into(), PutOptions::default()))
             .await
             .unwrap_err(),
         bounded(store.delete(&key())).await.unwrap_err(),
@@ -421,7 +421,9 @@ async fn it_breaks_off_in_the_middle_of_a_put() {
             mode: PutMode::Overwrite,
             ..options
         };
-        let error = bounded(store.put(&key(), body, options)).await.unwrap_err();
+        let error = bounded(store.put_opts(&key(), body, options))
+            .await
+            .unwrap_err();
         assert_transient(&error, Operation::Put, "connection broke");
     }
 }
@@ -435,7 +437,9 @@ async fn it_falls_silent_in_the_middle_of_a_put() {
                 mode: PutMode::Overwrite,
                 ..options
             };
-            let error = bounded(store.put(&key(), body, options)).await.unwrap_err();
+            let error = bounded(store.put_opts(&key(), body, options))
+                .await
+                .unwrap_err();
             assert_transient(&error, Operation::Put, "silent");
         }
     }
@@ -452,7 +456,7 @@ async fn a_slow_source_is_waited_for() {
             tokio::time::sleep(Duration::from_millis(1200)).await;
             Ok::<_, std::io::Error>(piece)
         });
-    bounded(store.put(
+    bounded(store.put_opts(
         &key(),
         Body::from_stream(pieces),
         PutOptions::default().size(300_000).sha256(sum),
@@ -474,7 +478,7 @@ async fn it_refuses_before_it_reads() {
     .await;
     let tag = PutMode::Replace(storehouse_objectstore::ETag::new("\"2\""));
     for (body, options) in bodies() {
-        let refused = bounded(store.put(&key(), body, options.mode(tag.clone())))
+        let refused = bounded(store.put_opts(&key(), body, options.mode(tag.clone())))
             .await
             .unwrap_err();
         assert!(refused.is_precondition(), "{refused}");
@@ -501,12 +505,12 @@ async fn failures_that_pass_are_tried_again() {
             }
         })
         .await;
-        bounded(store.put(&key(), "content".into(), PutOptions::default()))
+        bounded(store.put_opts(&key(), "content".into(), PutOptions::default()))
             .await
             .unwrap();
         assert_eq!(server.take_requests().len(), 3);
         assert_eq!(
-            bounded(store.get(&key(), GetOptions::default()))
+            bounded(store.get_opts(&key(), GetOptions::default()))
                 .await
                 .unwrap()
                 .body
@@ -519,7 +523,7 @@ async fn failures_that_pass_are_tried_again() {
         assert_eq!(server.take_requests().len(), 6);
     }
     let (server, store) = store(|_| error("503 Slow Down", "SlowDown")).await;
-    let error = bounded(store.get(&key(), GetOptions::default()))
+    let error = bounded(store.get_opts(&key(), GetOptions::default()))
         .await
         .unwrap_err();
     assert_transient(&error, Operation::Get, "503 SlowDown");
@@ -537,7 +541,7 @@ async fn a_conditional_put_is_not_tried_again_if_it_may_have_happened() {
         (error("503 Slow Down", "SlowDown"), 3),
     ] {
         let (server, store) = honouring(move |_| reply.clone()).await;
-        let error = bounded(store.put(&key(), "content".into(), put.clone()))
+        let error = bounded(store.put_opts(&key(), "content".into(), put.clone()))
             .await
             .unwrap_err();
         assert!(error.is_transient(), "{error}");
@@ -551,7 +555,7 @@ async fn it_breaks_off_or_falls_silent_in_the_middle_of_a_get() {
     let half = format!("{head}{}", "x".repeat(500_000));
     let cut = half.clone();
     let (_server, cutting) = store(move |_| Reply::Cut(0, cut.clone())).await;
-    let object = bounded(cutting.get(&key(), GetOptions::default()))
+    let object = bounded(cutting.get_opts(&key(), GetOptions::default()))
         .await
         .unwrap();
     let error = bounded(object.body.collect(u64::MAX)).await.unwrap_err();
@@ -567,7 +571,7 @@ async fn it_breaks_off_or_falls_silent_in_the_middle_of_a_get() {
         "{error} {error:?}"
     );
     let (_server, silent) = store(move |_| Reply::Silence(0, half.clone())).await;
-    let object = bounded(silent.get(&key(), GetOptions::default()))
+    let object = bounded(silent.get_opts(&key(), GetOptions::default()))
         .await
         .unwrap();
     assert_transient(
@@ -582,7 +586,7 @@ async fn a_dropped_body_closes_its_connection() {
     let head = "HTTP/1.1 200 OK\r\netag: \"1\"\r\ncontent-length: 1000000\r\n\r\n";
     let half = format!("{head}{}", "x".repeat(500_000));
     let (server, store) = store(move |_| Reply::Silence(0, half.clone())).await;
-    let mut body = bounded(store.get(&key(), GetOptions::default()))
+    let mut body = bounded(store.get_opts(&key(), GetOptions::default()))
         .await
         .unwrap()
         .body;
@@ -633,7 +637,7 @@ async fn it_gives_what_was_not_asked_for() {
             false => reply.clone(),
         })
         .await;
-        let error = bounded(store.get(&key(), GetOptions::default().range(2..5)))
+        let error = bounded(store.get_opts(&key(), GetOptions::default().range(2..5)))
             .await
             .unwrap_err();
         assert!(
@@ -813,7 +817,7 @@ async fn a_multipart_upload_goes_wrong() {
         .await;
         let source = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![0; 11 << 20]))]);
         let key = key();
-        let put = store.put(
+        let put = store.put_opts(
             &key,
             Body::from_stream(source),
             PutOptions::default().size(11 << 20),
@@ -839,7 +843,7 @@ async fn it_has_no_room() {
         ("507 Oops", ""),
     ] {
         let (_server, store) = store(move |_| error(status, code)).await;
-        let error = bounded(store.put(&key(), "content".into(), PutOptions::default()))
+        let error = bounded(store.put_opts(&key(), "content".into(), PutOptions::default()))
             .await
             .unwrap_err();
         assert!(

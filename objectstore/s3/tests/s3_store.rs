@@ -27,7 +27,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 async fn read(store: &S3, key: &Key) -> Bytes {
     store
-        .get(key, GetOptions::default())
+        .get(key)
         .await
         .unwrap()
         .body
@@ -142,11 +142,11 @@ async fn bodies_of_every_kind_come_back_whole() {
         for (kind, body, options) in put {
             let name = name(kind);
             let etag = store
-                .put(&name, body, options)
+                .put_opts(&name, body, options)
                 .await
                 .unwrap_or_else(|e| panic!("{name}: {e} {e:?}"))
                 .etag;
-            let object = store.get(&name, GetOptions::default()).await.unwrap();
+            let object = store.get(&name).await.unwrap();
             assert_eq!(
                 (object.size(), &object.metadata.etag),
                 (len as u64, &etag),
@@ -172,11 +172,7 @@ async fn parts_larger_than_memory_are_streamed() {
     .unwrap();
     let bytes = content(12 * MIB + 5);
     store
-        .put(
-            &key("large"),
-            streamed(&bytes, 300_001),
-            PutOptions::default(),
-        )
+        .put(&key("large"), streamed(&bytes, 300_001))
         .await
         .unwrap();
     assert!(read(&store, &key("large")).await == bytes);
@@ -198,12 +194,12 @@ async fn a_failing_source_stores_nothing() {
                 good().chain(stream::iter([Err(std::io::Error::other("verdict"))])),
             );
             let error = store
-                .put(&name, late, options.clone().size(len as u64))
+                .put_opts(&name, late, options.clone().size(len as u64))
                 .await
                 .unwrap_err();
             assert!(matches!(error, Error::Body { key: Some(_), .. }), "{error}");
             let error = store
-                .put(
+                .put_opts(
                     &name,
                     Body::from_stream(good()),
                     options.clone().size(len as u64 + 1),
@@ -212,7 +208,7 @@ async fn a_failing_source_stores_nothing() {
                 .unwrap_err();
             assert!(matches!(error, Error::TooSmall { .. }), "{error}");
             let error = store
-                .put(
+                .put_opts(
                     &name,
                     Body::from_stream(good()),
                     options.clone().size(len as u64 - 1),
@@ -224,7 +220,7 @@ async fn a_failing_source_stores_nothing() {
         }
     }
     let huge = store
-        .put(
+        .put_opts(
             &key("huge"),
             Body::from_stream(stream::pending::<std::io::Result<Bytes>>()),
             PutOptions::default().size(u64::MAX),
@@ -260,7 +256,7 @@ async fn a_dropped_put_leaves_no_upload() {
         let source =
             stream::iter([Ok::<_, std::io::Error>(bytes.clone())]).chain(stream::pending());
         let name = key("dropped");
-        let put = store.put(
+        let put = store.put_opts(
             &name,
             Body::from_stream(source),
             PutOptions::default().size(20 * MIB as u64),
@@ -305,7 +301,7 @@ fn uploads_of_the_dead_are_swept() {
             stream::iter([Ok::<_, std::io::Error>(content(6 * MIB))]).chain(stream::pending());
         let put = store.clone();
         tokio::spawn(async move {
-            put.put(
+            put.put_opts(
                 &key("orphan"),
                 Body::from_stream(source),
                 PutOptions::default().size(20 * MIB as u64),
@@ -360,7 +356,7 @@ async fn the_server_checks_a_digest_that_was_declared() {
         let wrong = PutOptions::default().sha256([7; 32]);
         for body in [Body::from(bytes.clone()), streamed(&bytes, 100_000)] {
             let error = store
-                .put(&key("wrong"), body, wrong.clone())
+                .put_opts(&key("wrong"), body, wrong.clone())
                 .await
                 .unwrap_err();
             match server.kind {
@@ -383,11 +379,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
     let server = Server::start().await;
     let store = server.store().await;
     let name = key("there");
-    let first = store
-        .put(&name, "first".into(), PutOptions::default())
-        .await
-        .unwrap()
-        .etag;
+    let first = store.put(&name, "first").await.unwrap().etag;
     let no_tag = || PutMode::Replace(ETag::new("\"00000000000000000000000000000000\""));
     for len in [10, 300_000, 20 * MIB] {
         let bytes = content(len);
@@ -401,7 +393,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
         };
         for (body, sha256) in bodies() {
             let error = store
-                .put(
+                .put_opts(
                     &name,
                     body,
                     PutOptions {
@@ -418,7 +410,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
         }
         for (body, sha256) in bodies() {
             let error = store
-                .put(
+                .put_opts(
                     &name,
                     body,
                     PutOptions {
@@ -438,7 +430,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
     if store.capabilities().replace {
         for tag in ["*", "", "\"*\"", "\"a\", \"b\"", "\n", "é"] {
             let error = store
-                .put(
+                .put_opts(
                     &name,
                     "x".into(),
                     PutOptions::default().mode(PutMode::Replace(ETag::new(tag))),
@@ -448,7 +440,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
             assert!(error.is_precondition(), "{tag:?}: {error}");
         }
         let error = store
-            .put(
+            .put_opts(
                 &key("missing"),
                 "x".into(),
                 PutOptions::default().mode(no_tag()),
@@ -457,7 +449,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
             .unwrap_err();
         assert!(error.is_precondition(), "{error}");
         store
-            .put(
+            .put_opts(
                 &name,
                 "second".into(),
                 PutOptions::default().mode(PutMode::Replace(first)),
@@ -478,7 +470,7 @@ async fn of_creators_at_once_one_wins() {
         let (store, name) = (store.clone(), name.clone());
         tokio::spawn(async move {
             store
-                .put(
+                .put_opts(
                     &name,
                     format!("writer {i}").into(),
                     PutOptions::default().mode(PutMode::Create),
@@ -506,15 +498,8 @@ async fn ranges_are_exact_and_conditions_come_first() {
     let server = Server::start().await;
     let store = server.store().await;
     let bytes = content(100_000);
-    let etag = store
-        .put(&key("object"), bytes.clone().into(), PutOptions::default())
-        .await
-        .unwrap()
-        .etag;
-    store
-        .put(&key("empty"), Body::empty(), PutOptions::default())
-        .await
-        .unwrap();
+    let etag = store.put(&key("object"), bytes.clone()).await.unwrap().etag;
+    store.put(&key("empty"), Body::empty()).await.unwrap();
     let size = bytes.len() as u64;
     #[allow(clippy::reversed_empty_ranges)]
     let ranges: Vec<ByteRange> = vec![
@@ -541,7 +526,7 @@ async fn ranges_are_exact_and_conditions_come_first() {
         for &range in &ranges {
             match (
                 range.resolve(bytes.len() as u64),
-                store.get(&name, GetOptions::default().range(range)).await,
+                store.get_range(&name, range).await,
             ) {
                 (Some(expected), Ok(object)) => {
                     assert_eq!(object.range, expected, "{range}");
@@ -573,7 +558,7 @@ async fn ranges_are_exact_and_conditions_come_first() {
     ] {
         let get = |options: GetOptions| {
             let (store, options) = (store.clone(), GetOptions { range, ..options });
-            async move { store.get(&key("object"), options).await }
+            async move { store.get_opts(&key("object"), options).await }
         };
         let wanted = get(GetOptions::default().if_match(other.clone()))
             .await
@@ -596,7 +581,7 @@ async fn ranges_are_exact_and_conditions_come_first() {
     for range in [(0..5).into(), ByteRange::suffix(0)] {
         assert!(
             store
-                .get(&key("missing"), GetOptions::default().range(range))
+                .get_range(&key("missing"), range)
                 .await
                 .unwrap_err()
                 .is_not_found()
@@ -649,11 +634,7 @@ async fn keys_are_neither_decoded_nor_encoded_twice() {
     for name in &names {
         let object = key(name);
         store
-            .put(
-                &object,
-                Bytes::copy_from_slice(name.as_bytes()).into(),
-                PutOptions::default(),
-            )
+            .put(&object, Bytes::copy_from_slice(name.as_bytes()))
             .await
             .unwrap_or_else(|e| panic!("{name:?}: {e}"));
         assert_eq!(read(&store, &object).await, name.as_bytes(), "{name:?}");
@@ -671,19 +652,10 @@ async fn keys_are_neither_decoded_nor_encoded_twice() {
     for key in ["a\u{fffe}", "\u{ffff}"].map(key) {
         assert!(!store.capabilities().accepts_key(&key));
         assert!(matches!(
-            store
-                .put(&key, "x".into(), PutOptions::default())
-                .await
-                .unwrap_err(),
+            store.put(&key, "x").await.unwrap_err(),
             Error::InvalidKey { .. }
         ));
-        assert!(
-            store
-                .get(&key, GetOptions::default())
-                .await
-                .unwrap_err()
-                .is_not_found()
-        );
+        assert!(store.get(&key).await.unwrap_err().is_not_found());
         assert!(store.head(&key).await.unwrap_err().is_not_found());
         store.delete(&key).await.unwrap();
     }
@@ -695,7 +667,7 @@ async fn a_key_that_the_server_refuses_is_invalid_to_put_and_not_found() {
     let server = Server::start().await;
     let store = server.store().await;
     let long = key(&"k".repeat(300));
-    let put = store.put(&long, "x".into(), PutOptions::default()).await;
+    let put = store.put(&long, "x").await;
     match server.kind {
         Kind::MinIo | Kind::S3sFs => assert!(matches!(put.unwrap_err(), Error::InvalidKey { .. })),
         Kind::Garage | Kind::Other => {
@@ -703,13 +675,7 @@ async fn a_key_that_the_server_refuses_is_invalid_to_put_and_not_found() {
             store.delete(&long).await.unwrap();
         }
     }
-    assert!(
-        store
-            .get(&long, GetOptions::default())
-            .await
-            .unwrap_err()
-            .is_not_found()
-    );
+    assert!(store.get(&long).await.unwrap_err().is_not_found());
     assert!(store.head(&long).await.unwrap_err().is_not_found());
     store.delete(&long).await.unwrap();
     remove(&store).await;
@@ -719,13 +685,8 @@ async fn a_key_that_the_server_refuses_is_invalid_to_put_and_not_found() {
 async fn one_key_below_another() {
     let server = Server::start().await;
     let store = server.store().await;
-    store
-        .put(&key("a"), "1".into(), PutOptions::default())
-        .await
-        .unwrap();
-    let below = store
-        .put(&key("a/b"), "2".into(), PutOptions::default())
-        .await;
+    store.put(&key("a"), "1").await.unwrap();
+    let below = store.put(&key("a/b"), "2").await;
     match server.kind {
         Kind::S3sFs => assert!(below.is_err()),
         Kind::MinIo => {
@@ -753,12 +714,7 @@ async fn lists_by_raw_prefix_in_pages_and_resumes_anywhere() {
     stream::iter(names.clone())
         .map(|name| {
             let store = &store;
-            async move {
-                store
-                    .put(&key(&name), "x".into(), PutOptions::default())
-                    .await
-                    .unwrap()
-            }
+            async move { store.put(&key(&name), "x").await.unwrap() }
         })
         .buffer_unordered(16)
         .collect::<Vec<_>>()
@@ -834,16 +790,9 @@ async fn a_body_that_is_not_read_or_not_whole_does_no_harm() {
     let server = Server::start().await;
     let store = server.store().await;
     let bytes = content(3 * MIB);
-    store
-        .put(&key("object"), bytes.clone().into(), PutOptions::default())
-        .await
-        .unwrap();
+    store.put(&key("object"), bytes.clone()).await.unwrap();
     for _ in 0..50 {
-        let mut body = store
-            .get(&key("object"), GetOptions::default())
-            .await
-            .unwrap()
-            .body;
+        let mut body = store.get(&key("object")).await.unwrap().body;
         let piece = body.next().await.unwrap().unwrap();
         assert!(
             piece.len() >= 64 * 1024 && piece.len() <= MIB,
@@ -869,14 +818,11 @@ async fn one_request_each() {
     let url = format!("/{bucket}/object");
     let mut counted = Vec::new();
     for body in [Body::from(bytes.clone()), streamed(&bytes, 10)] {
-        store
-            .put(&key("object"), body, PutOptions::default())
-            .await
-            .unwrap();
+        store.put(&key("object"), body).await.unwrap();
         counted.push((server.take_requests(), "PUT"));
     }
     store
-        .put(
+        .put_opts(
             &key("object"),
             streamed(&content(MIB), 100_000),
             PutOptions::default().sha256(sha256(&content(MIB))),
@@ -886,16 +832,10 @@ async fn one_request_each() {
     counted.push((server.take_requests(), "PUT"));
     read(&store, &key("object")).await;
     counted.push((server.take_requests(), "GET"));
-    store
-        .get(&key("object"), GetOptions::default().range(5..10))
-        .await
-        .unwrap();
+    store.get_range(&key("object"), 5..10).await.unwrap();
     counted.push((server.take_requests(), "GET"));
     store
-        .get(
-            &key("object"),
-            GetOptions::default().range(5..MIB as u64 + 1),
-        )
+        .get_range(&key("object"), 5..MIB as u64 + 1)
         .await
         .unwrap_err();
     counted.push((server.take_requests(), "GET"));

@@ -50,12 +50,12 @@ async fn a_certificate_authority_of_ones_own() {
         let store = S3::open(options).await.unwrap();
         let bytes = content(3 << 20);
         store
-            .put(&key, bytes.clone().into(), PutOptions::default())
+            .put_opts(&key, bytes.clone().into(), PutOptions::default())
             .await
             .unwrap();
         assert!(
             store
-                .get(&key, GetOptions::default())
+                .get_opts(&key, GetOptions::default())
                 .await
                 .unwrap()
                 .body

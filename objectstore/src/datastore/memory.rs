@@ -131,16 +131,16 @@ impl Core {
     }
 
     /// A page of a listing: these records, with their values as far as those have at most
-    /// `values_up_to` bytes.
+    /// `inline_values` bytes.
     pub(super) fn page(
         &self,
         range: Range<'_>,
-        values_up_to: Option<u64>,
+        inline_values: Option<u64>,
         wait: Wait,
     ) -> Result<(Page, Walked), Fault> {
         let mut page = PageBuilder::with_capacity(range.limit);
         let walked = self.walk(range, wait, &mut |entry, memory| {
-            page.push(entry, memory, values_up_to)
+            page.push(entry, memory, inline_values)
         })?;
         Ok((page.finish(), walked))
     }

@@ -64,8 +64,8 @@ impl PageBuilder {
         }
     }
 
-    /// Adds a record that lies in `bytes`, with its value if that has at most `values_up_to` bytes.
-    pub(super) fn push(&mut self, entry: EntryRef<'_>, bytes: &Bytes, values_up_to: Option<u64>) {
+    /// Adds a record that lies in `bytes`, with its value if that has at most `inline_values` bytes.
+    pub(super) fn push(&mut self, entry: EntryRef<'_>, bytes: &Bytes, inline_values: Option<u64>) {
         // It was a key when it was put, and the record was checked.
         let key = match Key::check_bytes(entry.key()) {
             Ok(()) => {
@@ -78,7 +78,7 @@ impl PageBuilder {
             }
         };
         let value = entry.value();
-        let value = if values_up_to.is_none_or(|most| value.len() as u64 > most) {
+        let value = if inline_values.is_none_or(|most| value.len() as u64 > most) {
             Value::NotAsked
         } else if value.len() > SMALL {
             Value::Alone(bytes.slice_ref(value))

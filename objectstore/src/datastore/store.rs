@@ -110,11 +110,11 @@ impl Datastore {
         .await
     }
 
-    /// See [`ObjectStore::put`].
+    /// See [`ObjectStore::put_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let bytes = SizedBody::new(key, body, &options, self.capabilities.max_size)?
             .gather()
             .await?;
@@ -131,11 +131,11 @@ impl Datastore {
             .ok_or_else(|| self.closed(Operation::Put, Some(key)))
     }
 
-    /// See [`ObjectStore::get`].
+    /// See [`ObjectStore::get_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
         let entry = self.find(Operation::Get, key).await?;
         let metadata = entry.metadata();
         options.check_conditions(key, &metadata.etag)?;
@@ -325,17 +325,17 @@ pub(super) fn cut_off(operation: Operation, e: JoinError) -> Error {
 
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Datastore {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(self.put(key, body, options))
+        Box::pin(self.put_opts(key, body, options))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        Box::pin(self.get(key, options))
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get_opts(key, options))
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {

@@ -41,7 +41,7 @@ pub(super) struct Walk(Arc<Shared>);
 struct Shared {
     core: Arc<Core>,
     prefix: Bytes,
-    values_up_to: Option<u64>,
+    inline_values: Option<u64>,
     state: Mutex<State>,
 }
 
@@ -100,7 +100,7 @@ impl Walk {
         Self(Arc::new(Shared {
             core,
             prefix,
-            values_up_to: options.values_up_to,
+            inline_values: options.inline_values,
             state: Mutex::new(state),
         }))
     }
@@ -201,7 +201,7 @@ impl Shared {
                 start,
                 limit: *size.min(left),
             },
-            self.values_up_to,
+            self.inline_values,
             wait,
         )?;
         let (left, size) = (left - records, (size * 8).min(MOST));

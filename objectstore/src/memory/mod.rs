@@ -124,7 +124,7 @@ impl Shared {
             .take(limit)
             .map(|(key, stored)| {
                 let value = options
-                    .values_up_to
+                    .inline_values
                     .filter(|most| stored.bytes.len() as u64 <= *most)
                     .map(|_| stored.bytes.clone());
                 Entry {
@@ -153,11 +153,11 @@ impl Memory {
         }
     }
 
-    /// See [`ObjectStore::put`].
+    /// See [`ObjectStore::put_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
         let bytes = body.gather().await?;
         let mut state = self.shared.write();
@@ -167,11 +167,11 @@ impl Memory {
         })
     }
 
-    /// See [`ObjectStore::get`].
+    /// See [`ObjectStore::get_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
         let stored = self.shared.stored(Operation::Get, key)?;
         let metadata = stored.metadata();
         options.check_conditions(key, &metadata.etag)?;
@@ -238,17 +238,17 @@ impl Memory {
 
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Memory {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(self.put(key, body, options))
+        Box::pin(self.put_opts(key, body, options))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        Box::pin(self.get(key, options))
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get_opts(key, options))
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {

@@ -103,7 +103,7 @@ where
         Err(e) => return Ok(Problem::of(source_key, &e)),
     };
     let limit = GenericStore::<T, RecordCodec, S>::DEFAULT_LIMIT;
-    let read = async || match store.object_store().read(&object, limit).await {
+    let read = async || match store.object_store().get_bytes(&object, limit).await {
         Ok(there) => Ok(Some(there)),
         Err(e) if e.is_not_found() => Ok(None),
         Err(e) => Err(Error::Store(e.into())),

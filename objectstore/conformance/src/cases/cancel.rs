@@ -76,11 +76,11 @@ async fn puts(fixture: &Fixture, new: &Bytes, piece: usize) {
     let old = stamped(1, 5000);
     let options = PutOptions::default().size(new.len() as u64);
     let body = || -> Body { script(halting(new, piece)).0 };
-    let polls = polls_of(
-        fixture
-            .store()
-            .put(&fixture.key("measured"), body(), options.clone()),
-    )
+    let polls = polls_of(fixture.store().put_opts(
+        &fixture.key("measured"),
+        body(),
+        options.clone(),
+    ))
     .await;
     for (round, when) in moments(fixture, polls).enumerate() {
         for was in [None, Some(&old)] {
@@ -95,7 +95,7 @@ async fn puts(fixture: &Fixture, new: &Bytes, piece: usize) {
                 fixture.put(2, &key, old.clone()).await;
             }
             let done = dropped(
-                fixture.store().put(&key, body(), options.clone()),
+                fixture.store().put_opts(&key, body(), options.clone()),
                 when,
                 &mut 0,
             )
@@ -143,7 +143,7 @@ pub(in super::super) async fn put_that_waits_for_its_body(mut fixture: Fixture) 
         let new = stamped(2, 11 << 20);
         let (body, taken) = script(halting(&new.slice(..given), 1 << 20).chain([Step::Hang]));
         let options = PutOptions::default().size(new.len() as u64);
-        let mut put = fixture.store().put(&key, body, options);
+        let mut put = fixture.store().put_opts(&key, body, options);
         // Until it has taken all that there is.
         while taken.bytes() < given as u64 {
             let step = tokio::time::timeout(std::time::Duration::from_millis(1), &mut put).await;
@@ -178,7 +178,7 @@ pub(in super::super) async fn reads_at_every_await(mut fixture: Fixture) {
     let store = fixture.handle();
     let whole = || async {
         store
-            .get(&key, GetOptions::default())
+            .get_opts(&key, GetOptions::default())
             .await?
             .body
             .collect(u64::MAX)

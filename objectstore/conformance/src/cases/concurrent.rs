@@ -26,7 +26,7 @@ fn content(version: u64) -> bytes::Bytes {
 
 /// What the key holds; an error where the store is known to show unfinished writes.
 async fn look(store: &dyn ObjectStore, key: &Key) -> Result<Option<u64>> {
-    let object = match store.get(key, GetOptions::default()).await {
+    let object = match store.get_opts(key, GetOptions::default()).await {
         Err(Error::NotFound { .. }) => return Ok(None),
         got => got?,
     };
@@ -48,11 +48,11 @@ async fn act(store: &dyn ObjectStore, key: &Key, choice: u64, version: u64) -> R
     let create = store.capabilities().create;
     Ok(match choice % 10 {
         0..=2 => store
-            .put(key, content(version).into(), PutOptions::default())
+            .put_opts(key, content(version).into(), PutOptions::default())
             .await
             .map(|_| Act::Wrote(version))?,
         3 if create => match store
-            .put(
+            .put_opts(
                 key,
                 content(version).into(),
                 PutOptions::default().mode(PutMode::Create),
@@ -202,7 +202,7 @@ pub(in super::super) async fn many_keys_at_once(fixture: Fixture) {
         let (store, key) = (fixture.handle(), fixture.key(&format!("at-once-{n:03}")));
         tokio::spawn(async move {
             store
-                .put(&key, content(n).into(), PutOptions::default())
+                .put_opts(&key, content(n).into(), PutOptions::default())
                 .await
         })
     });

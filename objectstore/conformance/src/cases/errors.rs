@@ -44,7 +44,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     let stale = || ETag::new("\"0123456789abcdef0123456789abcdef\"");
     assert_tells(
         1,
-        store.get(&missing, GetOptions::default()).await,
+        store.get_opts(&missing, GetOptions::default()).await,
         "get",
         &missing,
     );
@@ -52,7 +52,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         4,
         store
-            .put(&key, script(halting(&stamped(2, 11), 4)).0, size(10))
+            .put_opts(&key, script(halting(&stamped(2, 11), 4)).0, size(10))
             .await,
         "put",
         &key,
@@ -60,7 +60,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         4,
         store
-            .put(&key, script(halting(&stamped(2, 9), 4)).0, size(10))
+            .put_opts(&key, script(halting(&stamped(2, 9), 4)).0, size(10))
             .await,
         "put",
         &key,
@@ -68,7 +68,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         4,
         store
-            .put(
+            .put_opts(
                 &key,
                 script(halting(&stamped(2, 9), 4)).0,
                 PutOptions::default(),
@@ -79,14 +79,14 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     );
     assert_tells(
         4,
-        store.put(&key, script([Step::Fail]).0, size(10)).await,
+        store.put_opts(&key, script([Step::Fail]).0, size(10)).await,
         "put",
         &key,
     );
     assert_tells(
         5,
         store
-            .put(
+            .put_opts(
                 &key,
                 "x".into(),
                 PutOptions::default().mode(PutMode::Create),
@@ -98,7 +98,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         5,
         store
-            .put(
+            .put_opts(
                 &key,
                 "x".into(),
                 PutOptions::default().mode(PutMode::Replace(stale())),
@@ -110,7 +110,7 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         5,
         store
-            .get(&key, GetOptions::default().if_match(stale()))
+            .get_opts(&key, GetOptions::default().if_match(stale()))
             .await,
         "get",
         &key,
@@ -123,14 +123,16 @@ pub(in super::super) async fn tell_operation_and_key(fixture: Fixture) {
     assert_tells(
         5,
         store
-            .get(&key, GetOptions::default().if_none_match(etag))
+            .get_opts(&key, GetOptions::default().if_none_match(etag))
             .await,
         "get",
         &key,
     );
     assert_tells(
         8,
-        store.get(&key, GetOptions::default().range(50..101)).await,
+        store
+            .get_opts(&key, GetOptions::default().range(50..101))
+            .await,
         "get",
         &key,
     );

@@ -292,7 +292,7 @@ pub(in super::super) async fn values(fixture: Fixture) {
     let mut listed = Vec::new();
     for most in [0, 64, 65, u64::MAX] {
         for entry in fixture
-            .list(11, ListOptions::default().values_up_to(most))
+            .list(11, ListOptions::default().inline_values(most))
             .await
         {
             ensure!(
@@ -311,7 +311,7 @@ pub(in super::super) async fn values(fixture: Fixture) {
                 fixture
                     .list(
                         11,
-                        ListOptions::default().values_up_to(u64::MAX).limit(limit),
+                        ListOptions::default().inline_values(u64::MAX).limit(limit),
                     )
                     .await,
             );
@@ -359,7 +359,7 @@ pub(in super::super) async fn while_writing(fixture: Fixture) {
             while !done.load(Ordering::SeqCst) {
                 for key in &keys {
                     store
-                        .put(
+                        .put_opts(
                             key,
                             Bytes::from_static(b"comes and goes").into(),
                             Default::default(),

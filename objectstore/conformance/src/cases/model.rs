@@ -205,7 +205,7 @@ impl Pair {
                     prefix: PREFIXES[prefix].into(),
                     start_after,
                     limit,
-                    values_up_to: None,
+                    inline_values: None,
                 })
                 .await
             }
@@ -243,7 +243,7 @@ impl Pair {
             bytes.clone().into()
         };
         let options = PutOptions::default().size(len as u64).mode(mode.clone());
-        match self.fixture.store().put(&key, body, options).await {
+        match self.fixture.store().put_opts(&key, body, options).await {
             Ok(put) if supported && writes => drop(self.map.insert(key, (bytes, put.etag))),
             Err(Error::Unsupported { .. }) if !supported => {}
             Err(Error::AlreadyExists { .. }) if supported && !writes && mode == PutMode::Create => {
@@ -272,7 +272,7 @@ impl Pair {
         let put = self
             .fixture
             .store()
-            .put(&key, body, PutOptions::default().size(declared as u64))
+            .put_opts(&key, body, PutOptions::default().size(declared as u64))
             .await;
         let right = matches!(
             (fault, &put),
@@ -304,7 +304,7 @@ impl Pair {
             if_match: if_match.clone(),
             if_none_match: if_none_match.clone(),
         };
-        let got = self.fixture.store().get(&key, options).await;
+        let got = self.fixture.store().get_opts(&key, options).await;
         let Some((bytes, etag)) = self.map.get(&key) else {
             agree!(
                 matches!(got, Err(Error::NotFound { .. })),

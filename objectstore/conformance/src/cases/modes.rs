@@ -145,7 +145,11 @@ pub(in super::super) async fn replace(fixture: Fixture) {
 async fn race(fixture: &Fixture, key: &Key, options: &PutOptions) -> Vec<Result<PutResult>> {
     let racers = (0..RACERS).map(|racer| {
         let (store, key, options) = (fixture.handle(), key.clone(), options.clone());
-        tokio::spawn(async move { store.put(&key, stamped(racer, 3000).into(), options).await })
+        tokio::spawn(async move {
+            store
+                .put_opts(&key, stamped(racer, 3000).into(), options)
+                .await
+        })
     });
     join_all(racers)
         .await
@@ -255,7 +259,7 @@ pub(in super::super) async fn etags(fixture: Fixture) {
         let head = fixture.store().head(&key).await.or_fail(7, "head");
         let got = fixture
             .store()
-            .get(&key, GetOptions::default())
+            .get_opts(&key, GetOptions::default())
             .await
             .or_fail(7, "get");
         ensure_eq!(
@@ -271,7 +275,7 @@ pub(in super::super) async fn etags(fixture: Fixture) {
 
 pub(in super::super) async fn conditional_gets(fixture: Fixture) {
     let key = fixture.key("conditions");
-    let get = |options: GetOptions| fixture.store().get(&key, options);
+    let get = |options: GetOptions| fixture.store().get_opts(&key, options);
     let old = fixture.put(5, &key, stamped(1, 100)).await.etag;
     let now = fixture.put(5, &key, stamped(2, 100)).await.etag;
     let plain = GetOptions::default;

@@ -103,7 +103,7 @@ async fn assert_edges(fixture: &Fixture, size: usize, edges: Vec<(ByteRange, Opt
     for (range, expected) in edges {
         let got = fixture
             .store()
-            .get(&key, GetOptions::default().range(range))
+            .get_opts(&key, GetOptions::default().range(range))
             .await;
         let Some(expected) = expected else {
             ensure_err!(8, got, Error::RangeNotSatisfiable { range: asked, size: said, .. } if asked == range && said == size as u64, "range {range} of {size} bytes");
@@ -179,7 +179,7 @@ pub(in super::super) async fn across_pieces(fixture: Fixture) {
         ] {
             let got = fixture
                 .store()
-                .get(&key, GetOptions::default().range(range.clone()))
+                .get_opts(&key, GetOptions::default().range(range.clone()))
                 .await;
             let object = got.or_fail(8, format_args!("range {range:?}"));
             ensure_eq!(
@@ -206,7 +206,7 @@ pub(in super::super) async fn of_what_is_missing(fixture: Fixture) {
     let key = fixture.key("missing");
     let got = fixture
         .store()
-        .get(&key, GetOptions::default().range(5..2))
+        .get_opts(&key, GetOptions::default().range(5..2))
         .await;
     ensure_err!(
         8,

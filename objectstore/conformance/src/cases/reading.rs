@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use super::super::Fixture;
 use super::super::check::{OrFail, ensure, ensure_eq, ensure_err};
 use super::super::content::stamped;
-use storehouse_objectstore::{Body, Error, GetOptions, Key, ObjectStoreExt, Result};
+use storehouse_objectstore::{Body, Error, Key, ObjectStoreExt, Result};
 
 /// Larger than any buffer between a store and its reader.
 fn large(fixture: &Fixture) -> usize {
@@ -18,12 +18,7 @@ fn large(fixture: &Fixture) -> usize {
 }
 
 async fn opened(fixture: &Fixture, key: &Key) -> Body {
-    fixture
-        .store()
-        .get(key, GetOptions::default())
-        .await
-        .or_fail(7, "get")
-        .body
+    fixture.store().get(key).await.or_fail(7, "get").body
 }
 
 /// Reads to the end what is left of `body`, whose first `at` bytes were read.
@@ -136,7 +131,7 @@ pub(in super::super) async fn as_async_read(fixture: Fixture) {
     let mut part = vec![0; 1000];
     let object = fixture
         .store()
-        .open_range(&key, 999..1999)
+        .get_range(&key, 999..1999)
         .await
         .or_fail(8, "range");
     let read = object.body.into_reader().read_exact(&mut part).await;
@@ -153,7 +148,7 @@ pub(in super::super) async fn collected_up_to_a_limit(fixture: Fixture) {
         let bytes = stamped(size, size as usize);
         fixture.put(9, &key, bytes.clone()).await;
         for limit in [size, size + 1, u64::MAX] {
-            let all = fixture.store().read(&key, limit).await.or_fail(
+            let all = fixture.store().get_bytes(&key, limit).await.or_fail(
                 9,
                 format_args!("collecting {size} bytes with limit {limit}"),
             );
@@ -165,7 +160,7 @@ pub(in super::super) async fn collected_up_to_a_limit(fixture: Fixture) {
             .into_iter()
             .chain((size > 0).then_some(0))
         {
-            let all: Result<Bytes> = fixture.store().read(&key, limit).await;
+            let all: Result<Bytes> = fixture.store().get_bytes(&key, limit).await;
             ensure_err!(9, all, Error::CollectLimit { limit: said } if said == limit, "collecting {size} bytes with limit {limit}");
         }
     }

@@ -69,7 +69,7 @@ fn sizes(fixture: &Fixture, largest: u64) -> impl Iterator<Item = (usize, &'stat
 async fn assert_reads(fixture: &Fixture, key: &Key, bytes: &Bytes, why: &str) {
     let object = fixture
         .store()
-        .get(key, GetOptions::default())
+        .get_opts(key, GetOptions::default())
         .await
         .or_fail(9, format_args!("get of {} bytes ({why})", bytes.len()));
     ensure_eq!(

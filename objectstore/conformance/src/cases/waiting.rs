@@ -63,9 +63,11 @@ pub(in super::super) async fn puts_of_bodies_that_wait(fixture: Fixture) {
         .map(|n| {
             let (store, key) = (fixture.handle(), fixture.key(&format!("waiting-{n}")));
             let body = behind(&opened, stamped(n as u64, 100));
-            tokio::spawn(
-                async move { store.put(&key, body, PutOptions::default().size(100)).await },
-            )
+            tokio::spawn(async move {
+                store
+                    .put_opts(&key, body, PutOptions::default().size(100))
+                    .await
+            })
         })
         .collect();
     // Until all are likely to wait. Were one late, the case would only be easier.
@@ -100,15 +102,17 @@ pub(in super::super) async fn puts_of_gets(fixture: Fixture) {
         tokio::spawn(async move {
             let size = 2 << 20;
             let body = if n % 2 == 0 {
-                store.get(&from, GetOptions::default()).await?.body
+                store.get_opts(&from, GetOptions::default()).await?.body
             } else {
                 let store = Arc::clone(&store);
                 let get = stream::once(async move {
-                    Ok::<_, Error>(store.get(&from, GetOptions::default()).await?.body)
+                    Ok::<_, Error>(store.get_opts(&from, GetOptions::default()).await?.body)
                 });
                 Body::from_stream(get.try_flatten())
             };
-            store.put(&to, body, PutOptions::default().size(size)).await
+            store
+                .put_opts(&to, body, PutOptions::default().size(size))
+                .await
         })
     });
     for copy in not_stuck(
@@ -148,7 +152,7 @@ pub(in super::super) async fn puts_of_bodies_that_wait_for_puts(fixture: Fixture
         puts.push(tokio::spawn(async move {
             let body = behind(&returned[n - 1].subscribe(), stamped(n as u64, 1000));
             let put = store
-                .put(&key, body, PutOptions::default().size(1000))
+                .put_opts(&key, body, PutOptions::default().size(1000))
                 .await;
             returned[n].send_replace(true);
             put
@@ -182,7 +186,7 @@ pub(in super::super) async fn gets_left_unread(fixture: Fixture) {
     fixture.put(13, &key, bytes.clone()).await;
     let mut open = Vec::new();
     for n in 0..WAITING / 4 {
-        let get = fixture.store().get(&key, GetOptions::default());
+        let get = fixture.store().get_opts(&key, GetOptions::default());
         let mut body = not_stuck(&fixture, "get while others are left unread", get)
             .await
             .or_fail(13, "get")

@@ -59,7 +59,7 @@ impl Read {
     async fn bytes(&self) -> Result<Vec<u8>> {
         Ok(self
             .store
-            .open(&self.key)
+            .get(&self.key)
             .await?
             .body
             .collect(100)
@@ -90,7 +90,7 @@ async fn read(names: &[&str], keeps: bool) -> (TempDir, Vec<Read>) {
         .await
         .unwrap();
     for name in names {
-        store.write(&Key::new(name).unwrap(), "old").await.unwrap();
+        store.put(&Key::new(name).unwrap(), "old").await.unwrap();
     }
     tokio::time::sleep(SETTLED).await;
     let mut reads = Vec::new();
@@ -203,7 +203,7 @@ async fn a_file_that_the_store_replaces_or_deletes_takes_up_no_space_because_it_
     let [replaced, deleted] = &reads[..] else {
         unreachable!()
     };
-    replaced.store.write(&replaced.key, "new").await.unwrap();
+    replaced.store.put(&replaced.key, "new").await.unwrap();
     deleted.store.delete(&deleted.key).await.unwrap();
     assert!(!replaced.is_open() && !deleted.is_open());
     assert_eq!(replaced.bytes().await.unwrap(), b"new");
@@ -236,7 +236,7 @@ async fn what_the_store_does_in_the_place_of_a_shard_that_was_moved_away_is_seen
         storehouse_objectstore::PutOptions::default().mode(storehouse_objectstore::PutMode::Create);
     created
         .store
-        .put(&created.key, "new".into(), create)
+        .put_opts(&created.key, "new".into(), create)
         .await
         .unwrap();
     assert_eq!(created.bytes().await.unwrap(), b"new");
@@ -251,7 +251,7 @@ async fn few_files_are_kept_however_many_are_read() {
     let store = open_at_once(dir.path().to_owned()).await.unwrap();
     for name in &names {
         store
-            .put(
+            .put_opts(
                 &Key::new(name).unwrap(),
                 "x".into(),
                 storehouse_objectstore::PutOptions::default()
@@ -261,7 +261,7 @@ async fn few_files_are_kept_however_many_are_read() {
             .unwrap();
     }
     for name in names.iter().flat_map(|name| [name, name]) {
-        store.open(&Key::new(name).unwrap()).await.unwrap();
+        store.get(&Key::new(name).unwrap()).await.unwrap();
     }
     let open = open_files()
         .into_iter()

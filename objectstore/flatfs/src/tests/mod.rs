@@ -229,11 +229,11 @@ async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     let key = Key::new("object")?;
     let content = vec![7; 5 << 20];
-    store.write(&key, content.clone()).await?;
+    store.put(&key, content.clone()).await?;
 
     undisturbed(&disk, || store.head(&key)).await?;
-    undisturbed(&disk, || store.open_range(&key, 5..4096)).await?;
-    let mut body = undisturbed(&disk, || store.open(&key)).await?.body;
+    undisturbed(&disk, || store.get_range(&key, 5..4096)).await?;
+    let mut body = undisturbed(&disk, || store.get(&key)).await?.body;
     let mut len = 0;
     while len < content.len() {
         len += undisturbed_piece(&disk, &mut body).await?;
@@ -242,7 +242,7 @@ async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
     let create =
         storehouse_objectstore::PutOptions::default().mode(storehouse_objectstore::PutMode::Create);
     let created = Key::new("created")?;
-    undisturbed(&disk, || store.put(&created, "x".into(), create)).await?;
+    undisturbed(&disk, || store.put_opts(&created, "x".into(), create)).await?;
     Ok(())
 }
 

@@ -117,12 +117,12 @@ async fn change(store: &FlatFs, random: &mut Random, known: &mut BTreeMap<String
                     Some(Known::new(None, false))
                 }
                 3 => {
-                    store.write(&key, large.clone()).await.unwrap();
+                    store.put(&key, large.clone()).await.unwrap();
                     Some(Known::new(Some(large), true))
                 }
                 4 => {
                     let created = store
-                        .put(
+                        .put_opts(
                             &key,
                             small.clone().into(),
                             PutOptions::default().mode(PutMode::Create),
@@ -135,7 +135,7 @@ async fn change(store: &FlatFs, random: &mut Random, known: &mut BTreeMap<String
                     let etag = store.head(&key).await.ok().map(|there| there.etag);
                     let put = async |etag| {
                         store
-                            .put(
+                            .put_opts(
                                 &key,
                                 small.clone().into(),
                                 PutOptions::default().mode(PutMode::Replace(etag)),
@@ -153,12 +153,15 @@ async fn change(store: &FlatFs, random: &mut Random, known: &mut BTreeMap<String
                 6 => {
                     // A put that nobody waits for, on the way from or to another one.
                     let options = PutOptions::default().durability(Durability::Relaxed);
-                    store.put(&key, "relaxed".into(), options).await.unwrap();
-                    store.write(&key, small.clone()).await.unwrap();
+                    store
+                        .put_opts(&key, "relaxed".into(), options)
+                        .await
+                        .unwrap();
+                    store.put(&key, small.clone()).await.unwrap();
                     Some(Known::new(Some(small), false))
                 }
                 _ => {
-                    store.write(&key, small.clone()).await.unwrap();
+                    store.put(&key, small.clone()).await.unwrap();
                     Some(Known::new(Some(small), false))
                 }
             };
@@ -197,7 +200,7 @@ fn damage(file: &Path, random: &mut Random) {
 
 async fn assert_holds(store: &FlatFs, known: &BTreeMap<String, Known>, story: &str) {
     for (name, known) in known {
-        match (store.read(&key(name), u64::MAX).await, &known.content) {
+        match (store.get_bytes(&key(name), u64::MAX).await, &known.content) {
             (Ok(found), Some(content)) => {
                 assert!(found == *content, "{story}: {name} has other bytes")
             }
@@ -267,13 +270,13 @@ async fn what_somebody_else_deleted_after_a_kill_does_not_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "here").await;
     for name in ["kept", "gone"] {
-        store.write(&key(name), name).await.unwrap();
+        store.put(&key(name), name).await.unwrap();
     }
     let left = copy(dir.path());
     fs::remove_file(path(left.path(), "gone")).unwrap();
     for instance in ["here", "elsewhere"] {
         let after = open(left.path(), instance).await;
-        assert_eq!(after.read(&key("kept"), 10).await.unwrap(), "kept");
+        assert_eq!(after.get_bytes(&key("kept"), 10).await.unwrap(), "kept");
         assert!(
             after
                 .head(&key("gone"))
@@ -287,7 +290,7 @@ async fn what_somebody_else_deleted_after_a_kill_does_not_come_back() {
 async fn other_system_calls_put_back_what_the_log_has() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "here").await;
-    store.write(&key("object"), "content").await.unwrap();
+    store.put(&key("object"), "content").await.unwrap();
     let left = copy(dir.path());
     fs::write(path(left.path(), "object"), "").unwrap();
     let options = FlatFsOptions {
@@ -295,7 +298,10 @@ async fn other_system_calls_put_back_what_the_log_has() {
         ..FlatFsOptions::default()
     };
     let after = FlatFs::open(left.path(), options).await.unwrap();
-    assert_eq!(after.read(&key("object"), 10).await.unwrap(), "content");
+    assert_eq!(
+        after.get_bytes(&key("object"), 10).await.unwrap(),
+        "content"
+    );
 }
 
 #[tokio::test]
@@ -304,7 +310,7 @@ async fn a_torn_end_is_cut_and_damage_before_it_is_told() {
     let store = open(dir.path(), "before").await;
     let names: Vec<String> = (0..10).map(|n| format!("key{n}")).collect();
     for name in &names {
-        store.write(&key(name), name.clone()).await.unwrap();
+        store.put(&key(name), name.clone()).await.unwrap();
     }
     let log = fs::read(dir.path().join(NAMES[0])).unwrap();
     let starts: Vec<usize> = (4096..log.len())
@@ -319,7 +325,7 @@ async fn a_torn_end_is_cut_and_damage_before_it_is_told() {
     };
     let all_but = async |store: &FlatFs, lost: usize| {
         for (n, name) in names.iter().enumerate() {
-            let found = store.read(&key(name), 10).await.unwrap();
+            let found = store.get_bytes(&key(name), 10).await.unwrap();
             assert_eq!(found, if n == lost { "" } else { name }, "{name}");
         }
     };
@@ -387,7 +393,7 @@ async fn a_long_run_goes_round_both_files_of_the_log() {
             let (store, name, content) =
                 (store.clone(), format!("key{n}"), vec![round ^ n; 60_000]);
             tokio::spawn(async move {
-                store.write(&key(&name), content.clone()).await.unwrap();
+                store.put(&key(&name), content.clone()).await.unwrap();
                 (name, Known::new(Some(content), false))
             })
         });

@@ -45,7 +45,7 @@ impl Fixture {
             let store = FlatFs::open_with(dir.path().to_owned(), FlatFsOptions::default(), sys)
                 .await
                 .unwrap();
-            store.write(&key, content.clone()).await.unwrap();
+            store.put(&key, content.clone()).await.unwrap();
             store
         });
         disk.readers.lock().unwrap().clear();
@@ -60,7 +60,7 @@ impl Fixture {
     }
 
     async fn body(&self, range: Range<u64>) -> Body {
-        self.store.open_range(&self.key, range).await.unwrap().body
+        self.store.get_range(&self.key, range).await.unwrap().body
     }
 
     /// How many threads read.

@@ -58,7 +58,7 @@ async fn write(store: Datastore, disk: Arc<SimDisk>, writer: u64, histories: Arc
                 vec![(key(number), None)]
             }
             _ => {
-                store.write(&key(number), written.clone()).await.unwrap();
+                store.put(&key(number), written.clone()).await.unwrap();
                 vec![(key(number), Some(written))]
             }
         };
@@ -133,7 +133,7 @@ fn survives(disk: &Arc<SimDisk>, histories: &History, moment: usize) {
         let store =
             open(disk, SMALL).unwrap_or_else(|e| panic!("after a crash at {moment}: {e:?}"));
         for key in histories.keys() {
-            let there = match store.read(key, 1 << 20).await {
+            let there = match store.get_bytes(key, 1 << 20).await {
                 Ok(there) => Some(there),
                 Err(e) if e.is_not_found() => None,
                 Err(e) => panic!("after a crash at {moment}: {e:?}"),
@@ -143,10 +143,10 @@ fn survives(disk: &Arc<SimDisk>, histories: &History, moment: usize) {
         let report = store.check().await.unwrap();
         assert!(report.is_sound(), "after a crash at {moment}: {report:?}");
         let key = Key::new("after/the/crash").unwrap();
-        store.write(&key, "well").await.unwrap();
+        store.put(&key, "well").await.unwrap();
         store.close().await.unwrap();
         let store = open(disk, SMALL).unwrap();
-        assert_eq!(store.read(&key, 10).await.unwrap(), "well");
+        assert_eq!(store.get_bytes(&key, 10).await.unwrap(), "well");
         store.close().await.unwrap();
     });
 }

@@ -28,7 +28,7 @@ async fn closed() -> Arc<SimDisk> {
     let disk = Arc::new(SimDisk::default());
     let store = open(&disk, SMALL).unwrap();
     for number in 0..RECORDS {
-        store.write(&key(number), value(number)).await.unwrap();
+        store.put(&key(number), value(number)).await.unwrap();
     }
     store.close().await.unwrap();
     disk
@@ -38,7 +38,7 @@ async fn closed() -> Arc<SimDisk> {
 async fn unreadable(store: &Datastore, what: &str) -> u64 {
     let mut lost = 0;
     for number in 0..RECORDS {
-        match store.read(&key(number), 1 << 20).await {
+        match store.get_bytes(&key(number), 1 << 20).await {
             Ok(there) => assert_eq!(there, value(number), "{what}: record {number}"),
             Err(e) => {
                 assert!(
@@ -117,7 +117,7 @@ fn a_flipped_bit_of_every_byte() {
         let store = open(&disk, SMALL).unwrap();
         for number in 0..few {
             store
-                .write(&key(number), value(number).slice(..100))
+                .put(&key(number), value(number).slice(..100))
                 .await
                 .unwrap();
         }
@@ -175,7 +175,7 @@ fn a_flipped_bit_of_every_byte() {
                     "byte {place} of {name}, opened again"
                 );
                 for number in 0..few {
-                    match store.read(&key(number), 1 << 20).await {
+                    match store.get_bytes(&key(number), 1 << 20).await {
                         Ok(there) => assert_eq!(there, value(number).slice(..100)),
                         Err(e) => assert!(
                             !e.is_not_found(),
@@ -274,7 +274,7 @@ fn a_damaged_log() {
         let disk = Arc::new(SimDisk::default());
         let store = open(&disk, super::super::DatastoreOptions::default()).unwrap();
         for number in 0..RECORDS {
-            store.write(&key(number), value(number)).await.unwrap();
+            store.put(&key(number), value(number)).await.unwrap();
         }
         let crashed = Arc::new(disk.copy());
         // While the store is open, `check` reads the log too.

@@ -26,7 +26,7 @@ fn a_full_disk() {
             let mut acknowledged = Vec::new();
             let mut failures = 0;
             for number in 0..2000 {
-                match store.write(&key(number), value(number)).await {
+                match store.put(&key(number), value(number)).await {
                     Ok(_) => acknowledged.push(number),
                     Err(e) => {
                         assert!(
@@ -47,18 +47,18 @@ fn a_full_disk() {
             let recovered = open(&crashed, SMALL).unwrap();
             for number in &acknowledged {
                 assert_eq!(
-                    store.read(&key(*number), 2000).await.unwrap(),
+                    store.get_bytes(&key(*number), 2000).await.unwrap(),
                     value(*number)
                 );
                 assert_eq!(
-                    recovered.read(&key(*number), 2000).await.unwrap(),
+                    recovered.get_bytes(&key(*number), 2000).await.unwrap(),
                     value(*number)
                 );
             }
             recovered.close().await.unwrap();
             disk.limit(None);
             for number in 5000..5100 {
-                store.write(&key(number), value(number)).await.unwrap();
+                store.put(&key(number), value(number)).await.unwrap();
                 acknowledged.push(number);
             }
             store.health().await.unwrap();
@@ -66,7 +66,7 @@ fn a_full_disk() {
             let store = open(&disk, SMALL).unwrap();
             for number in &acknowledged {
                 assert_eq!(
-                    store.read(&key(*number), 2000).await.unwrap(),
+                    store.get_bytes(&key(*number), 2000).await.unwrap(),
                     value(*number)
                 );
             }
