@@ -28,7 +28,7 @@ const PAGE_BYTES: usize = 1 << 20;
 struct Request {
     span: Span,
     limit: usize,
-    values_up_to: Option<u64>,
+    inline_values: Option<u64>,
 }
 
 #[derive(Default)]
@@ -56,7 +56,7 @@ pub(super) fn list<E: Engine>(
     let request = (left > 0).then(|| Request {
         span: span(&options),
         limit: FIRST_PAGE.min(left),
-        values_up_to: options.values_up_to,
+        inline_values: options.inline_values,
     });
     let request = request.filter(|request| !request.span.is_empty());
     let listing = Listing {
@@ -154,7 +154,7 @@ fn read_page<E: Engine>(engine: &E, request: &Request) -> Result<Page, Fault> {
     };
     let mut bytes = 0;
     let scanned = engine.scan(&request.span, &mut |key, value| {
-        match entry(key, value, request.values_up_to) {
+        match entry(key, value, request.inline_values) {
             Ok(entry) => {
                 bytes += entry.value.as_ref().map_or(0, Bytes::len);
                 page.entries.push(entry);
@@ -180,7 +180,7 @@ fn read_page<E: Engine>(engine: &E, request: &Request) -> Result<Page, Fault> {
     }
 }
 
-fn entry(key: &[u8], bytes: &[u8], values_up_to: Option<u64>) -> Result<Entry> {
+fn entry(key: &[u8], bytes: &[u8], inline_values: Option<u64>) -> Result<Entry> {
     let damaged = || Fault::damaged("a key is damaged").into_error(Operation::List, None);
     let text = str::from_utf8(key).map_err(|_| damaged())?;
     let name = Key::new(text).map_err(|_| damaged())?;
@@ -188,7 +188,7 @@ fn entry(key: &[u8], bytes: &[u8], values_up_to: Option<u64>) -> Result<Entry> {
         Ok(record) => record,
         Err(fault) => return Err(fault.into_error(Operation::List, Some(&name))),
     };
-    let inline = values_up_to.is_some_and(|most| record.value.len() as u64 <= most);
+    let inline = inline_values.is_some_and(|most| record.value.len() as u64 <= most);
     let value = inline.then(|| Bytes::copy_from_slice(record.value));
     Ok(Entry {
         key: name,

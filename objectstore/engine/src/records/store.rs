@@ -122,11 +122,11 @@ impl<E: Engine> RecordStore<E> {
         off_thread(Operation::Open, move || core.close().map_err(failed)).await
     }
 
-    /// See [`ObjectStore::put`].
+    /// See [`ObjectStore::put_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn put(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
         let bytes = gather(&mut body).await?;
         let op = BatchOp::Put {
@@ -143,11 +143,11 @@ impl<E: Engine> RecordStore<E> {
         etag.map(|etag| PutResult { etag }).ok_or_else(lost)
     }
 
-    /// See [`ObjectStore::get`].
+    /// See [`ObjectStore::get_opts`].
     ///
     /// # Errors
     /// As there.
-    pub async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
         let found = self.find(Operation::Get, key, |record| {
             (record.metadata(), Bytes::copy_from_slice(record.value))
         });
@@ -273,7 +273,7 @@ impl<E: Engine> RecordStore<E> {
             receiver.recv().await.map(|record| (record, receiver))
         });
         let copying = records
-            .map(|(key, value)| async move { to.write(&key, value).await })
+            .map(|(key, value)| async move { to.put(&key, value).await })
             .buffer_unordered(AT_ONCE)
             .try_fold(0, |copied, _| async move { Ok(copied + 1) });
         let (walked, copied) = futures_util::future::join(walking, copying).await;
@@ -362,17 +362,17 @@ async fn gather(body: &mut SizedBody) -> Result<Bytes> {
 
 #[deny(clippy::missing_trait_methods)]
 impl<E: Engine> ObjectStore for RecordStore<E> {
-    fn put<'a>(
+    fn put_opts<'a>(
         &'a self,
         key: &'a Key,
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(self.put(key, body, options))
+        Box::pin(self.put_opts(key, body, options))
     }
 
-    fn get<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        Box::pin(self.get(key, options))
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get_opts(key, options))
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {

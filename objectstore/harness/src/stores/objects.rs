@@ -71,14 +71,14 @@ impl<S: Own> Objects<S> {
 
     async fn put(&self, key: &Key, object: Bytes, mode: PutMode) -> Result<(), Error> {
         self.0
-            .put(key, object.into(), PutOptions::default().mode(mode))
+            .put_opts(key, object.into(), PutOptions::default().mode(mode))
             .await
             .map(drop)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
         let key = Key::new(key).map_err(|e| tell(&e))?;
-        match self.0.read(&key, LIMIT).await {
+        match self.0.get_bytes(&key, LIMIT).await {
             Ok(object) => Ok(Some(object)),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(tell(&e)),
