@@ -53,7 +53,7 @@ impl Case {
         let store = self.open().await.unwrap();
         for number in 0..records {
             store
-                .write(&key(number), format!("value {number}"))
+                .put(&key(number), format!("value {number}"))
                 .await
                 .unwrap();
         }
@@ -77,18 +77,18 @@ fn a_failed_write_is_told_and_the_next_one_opens_the_engine_again() {
                 .failed_writes_happen
                 .store(happens, Ordering::SeqCst);
             case.disk.failing_writes.store(1, Ordering::SeqCst);
-            let error = store.write(&key(7), "new").await.unwrap_err();
+            let error = store.put(&key(7), "new").await.unwrap_err();
             assert!(error.to_string().contains("the shelf is broken"), "{error}");
             assert!(store.health().await.is_err());
             assert_eq!(
-                store.read(&key(1), 99).await.unwrap(),
+                store.get_bytes(&key(1), 99).await.unwrap(),
                 "value 1",
                 "reads go on"
             );
-            store.write(&key(8), "newer").await.unwrap();
+            store.put(&key(8), "newer").await.unwrap();
             store.health().await.unwrap();
             assert_eq!(store.exists(&key(7)).await.unwrap(), happens);
-            assert_eq!(store.read(&key(8), 99).await.unwrap(), "newer");
+            assert_eq!(store.get_bytes(&key(8), 99).await.unwrap(), "newer");
         });
     }
 }
@@ -100,18 +100,18 @@ fn an_engine_that_cannot_be_opened_again_is_tried_again() {
         let store = case.filled(3).await;
         case.disk.failing_writes.store(1, Ordering::SeqCst);
         case.disk.failing_opens.store(1, Ordering::SeqCst);
-        store.write(&key(7), "new").await.unwrap_err();
-        store.write(&key(7), "new").await.unwrap_err();
+        store.put(&key(7), "new").await.unwrap_err();
+        store.put(&key(7), "new").await.unwrap_err();
         for error in [
-            store.read(&key(1), 99).await.unwrap_err(),
+            store.get_bytes(&key(1), 99).await.unwrap_err(),
             store.health().await.unwrap_err(),
             store.delete(&key(1)).await.unwrap_err(),
         ] {
             assert!(error.to_string().contains("the shelf is broken"), "{error}");
         }
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        assert_eq!(store.read(&key(1), 99).await.unwrap(), "value 1");
-        store.write(&key(7), "new").await.unwrap();
+        assert_eq!(store.get_bytes(&key(1), 99).await.unwrap(), "value 1");
+        store.put(&key(7), "new").await.unwrap();
     });
 }
 
@@ -130,18 +130,18 @@ fn a_shorter_history_is_refused_unless_salvaged() {
             assert!(error.contains("acknowledged writes are missing"), "{error}");
         }
         let store = case.salvage().await.unwrap();
-        assert_eq!(store.read(&key(1), 99).await.unwrap(), "value 1");
+        assert_eq!(store.get_bytes(&key(1), 99).await.unwrap(), "value 1");
         store.close().await.unwrap();
         let store = case.open().await.unwrap();
         store.close().await.unwrap();
         // Also when the engine is opened again on the way.
         let store = case.open().await.unwrap();
         let earlier = case.disk.records.lock().unwrap().clone();
-        store.write(&key(9), "new").await.unwrap();
+        store.put(&key(9), "new").await.unwrap();
         *case.disk.records.lock().unwrap() = earlier;
         case.disk.failing_writes.store(1, Ordering::SeqCst);
-        store.write(&key(9), "new").await.unwrap_err();
-        let error = store.write(&key(9), "new").await.unwrap_err().to_string();
+        store.put(&key(9), "new").await.unwrap_err();
+        let error = store.put(&key(9), "new").await.unwrap_err().to_string();
         assert!(error.contains("acknowledged writes are missing"), "{error}");
     });
 }
@@ -156,7 +156,10 @@ fn relaxed_writes_may_be_missing() {
             case.disk.syncs.load(Ordering::SeqCst),
         );
         let relaxed = PutOptions::default().durability(Durability::Relaxed);
-        store.put(&key(5), "relaxed".into(), relaxed).await.unwrap();
+        store
+            .put_opts(&key(5), "relaxed".into(), relaxed)
+            .await
+            .unwrap();
         assert_eq!(case.disk.syncs.load(Ordering::SeqCst), syncs);
         store.close().await.unwrap();
         *case.disk.records.lock().unwrap() = earlier;
@@ -171,7 +174,7 @@ fn a_damaged_record_is_an_error_that_names_it_and_no_other() {
     runtime().block_on(async {
         let store = case.filled(40).await;
         case.damage(20);
-        let error = store.read(&key(20), 99).await.unwrap_err().to_string();
+        let error = store.get_bytes(&key(20), 99).await.unwrap_err().to_string();
         assert!(
             error.contains("record/00020") && error.contains("checksum"),
             "{error}"
@@ -203,7 +206,7 @@ fn a_damaged_record_is_an_error_that_names_it_and_no_other() {
             (39, &[key(20)][..])
         );
         // A damaged record can be replaced and deleted.
-        store.write(&key(20), "again").await.unwrap();
+        store.put(&key(20), "again").await.unwrap();
         assert!(store.check().await.unwrap().is_sound());
         case.damage(21);
         store.delete(&key(21)).await.unwrap();
@@ -221,8 +224,8 @@ fn a_record_under_another_key_is_damage() {
             let record = records[key(0).as_str().as_bytes()].clone();
             records.insert(key(1).as_str().into(), record);
         }
-        assert!(store.read(&key(1), 99).await.is_err());
-        assert_eq!(store.read(&key(0), 99).await.unwrap(), "value 0");
+        assert!(store.get_bytes(&key(1), 99).await.is_err());
+        assert_eq!(store.get_bytes(&key(0), 99).await.unwrap(), "value 0");
     });
 }
 
@@ -238,7 +241,7 @@ proptest! {
         runtime().block_on(async {
             let store = case.open().await.unwrap();
             for text in &texts {
-                store.write(&Key::new(text.clone()).unwrap(), text.clone()).await.unwrap();
+                store.put(&Key::new(text.clone()).unwrap(), text.clone()).await.unwrap();
             }
             let range = (from.clone().into_bytes(), to.clone().into_bytes());
             *case.disk.unreadable.lock().unwrap() = Some(range);
@@ -283,7 +286,7 @@ fn other_directories_never_look_empty() {
         let error = case.open().await.unwrap_err().to_string();
         assert!(error.contains("MARK is damaged"), "{error}");
         let store = case.salvage().await.unwrap();
-        assert_eq!(store.read(&key(0), 99).await.unwrap(), "value 0");
+        assert_eq!(store.get_bytes(&key(0), 99).await.unwrap(), "value 0");
     });
 }
 
@@ -293,7 +296,7 @@ fn limits_are_kept_before_anything_is_written() {
     runtime().block_on(async {
         let store = case.open().await.unwrap();
         let large = vec![1; (1 << 20) + 1];
-        let error = store.write(&key(1), large.clone()).await.unwrap_err();
+        let error = store.put(&key(1), large.clone()).await.unwrap_err();
         assert!(
             matches!(
                 error,
@@ -329,7 +332,7 @@ fn limits_are_kept_before_anything_is_written() {
         );
         let batch = (0..63).fold(Batch::new(), |batch, i| batch.put(key(i), piece.clone()));
         store.batch(batch).await.unwrap();
-        assert_eq!(store.read(&key(62), 1 << 20).await.unwrap(), piece);
+        assert_eq!(store.get_bytes(&key(62), 1 << 20).await.unwrap(), piece);
     });
 }
 
@@ -343,22 +346,22 @@ fn slow_reads_leave_the_async_thread_and_fast_ones_come_back() {
         read_here();
         case.disk.slow.store(true, Ordering::SeqCst);
         for _ in 0..40 {
-            store.read(&key(0), 99).await.unwrap();
+            store.get_bytes(&key(0), 99).await.unwrap();
         }
         assert!(!read_here(), "a slow read on the async thread");
         case.disk.slow.store(false, Ordering::SeqCst);
         let mut reads = 0;
         while !read_here() {
-            store.read(&key(0), 99).await.unwrap();
+            store.get_bytes(&key(0), 99).await.unwrap();
             reads += 1;
             assert!(reads < 100_000, "fast reads stay on the blocking pool");
         }
         // One slow read is met there, and no second one.
         case.disk.slow.store(true, Ordering::SeqCst);
-        store.read(&key(0), 99).await.unwrap();
+        store.get_bytes(&key(0), 99).await.unwrap();
         read_here();
         for _ in 0..40 {
-            store.read(&key(0), 99).await.unwrap();
+            store.get_bytes(&key(0), 99).await.unwrap();
         }
         assert!(!read_here());
     });
@@ -371,10 +374,10 @@ fn many_deletions_start_a_compaction() {
         let store = case.open().await.unwrap();
         let value = bytes::Bytes::from(vec![7; 1 << 20]);
         for number in 0..48 {
-            store.write(&key(number), value.clone()).await.unwrap();
+            store.put(&key(number), value.clone()).await.unwrap();
         }
         for number in 0..1_200 {
-            store.write(&key(1_000 + number), "small").await.unwrap();
+            store.put(&key(1_000 + number), "small").await.unwrap();
         }
         assert_eq!(case.disk.compactions.load(Ordering::SeqCst), 0);
         for number in 0..1_200 {
@@ -395,8 +398,8 @@ fn a_closed_store_says_so_and_frees_its_directory() {
         store.close().await.unwrap();
         store.close().await.unwrap();
         for error in [
-            clone.write(&key(1), "x").await.unwrap_err(),
-            clone.read(&key(1), 99).await.unwrap_err(),
+            clone.put(&key(1), "x").await.unwrap_err(),
+            clone.get_bytes(&key(1), 99).await.unwrap_err(),
             clone.health().await.unwrap_err(),
             clone.list_prefix("").try_next().await.unwrap_err(),
         ] {
