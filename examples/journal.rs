@@ -15,7 +15,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
-use storehouse::local::journal::{BatchReader, Frame, Receipt};
+use storehouse::formats::ucan::Receipt;
+use storehouse::local::journal::{BatchReader, Frame};
 
 fn main() -> ExitCode {
     let (options, files): (Vec<_>, Vec<_>) = std::env::args()
@@ -77,10 +78,10 @@ fn print(file: &str, json: bool) -> Result<usize, Box<dyn Error>> {
 
 fn to_json(frame: &Frame, receipt: &Receipt) -> serde_json::Value {
     json!({
-        "receipt": receipt.cid.to_string(),
-        "ran": receipt.ran.to_string(),
-        "issuer": receipt.issuer,
-        "ok": receipt.outcome.is_ok(),
+        "receipt": receipt.cid().to_string(),
+        "ran": receipt.ran().to_string(),
+        "issuer": receipt.issuer().map(ToString::to_string),
+        "ok": receipt.is_ok(),
         "archive": frame.cid.to_string(),
         "offset": frame.offset,
         "size": frame.archive.len(),

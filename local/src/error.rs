@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use ipld_core::cid::Cid;
 use storehouse_engine::Unanswered;
-
-use crate::car::CarError;
+use storehouse_formats::car::CarError;
 
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -132,7 +131,7 @@ pub enum Error {
         /// The batch.
         cid: Cid,
     },
-    /// A batch, or a receipt in it, cannot be read.
+    /// A batch cannot be read.
     #[error("{context} cannot be read")]
     Car {
         /// What was being read.
@@ -140,11 +139,13 @@ pub enum Error {
         /// Why not.
         source: CarError,
     },
-    /// A receipt archive is a CAR, but no receipt.
-    #[error("not a receipt: {reason}")]
+    /// An archive in a batch is not a receipt's.
+    #[error("the archive {cid} cannot be read as a receipt")]
     Receipt {
-        /// What is wrong.
-        reason: String,
+        /// The archive.
+        cid: Cid,
+        /// Why not.
+        source: Arc<storehouse_formats::Error>,
     },
     /// The operation cannot be carried out as asked, whatever the store holds.
     #[error("{reason}")]

@@ -1,4 +1,4 @@
-//! What the keystore and the journal both do with directories and blocking threads.
+//! What the keystore and the journal both do with files and directories.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -50,17 +50,6 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<File> {
             path: dir.to_owned(),
         }),
         Err(TryLockError::Error(e)) => Err(e).context("lock directory", dir),
-    }
-}
-
-/// Runs `work` on the blocking pool. If the pool is shutting down, that is an error, not a panic.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::Stopped),
     }
 }
 

@@ -5,7 +5,6 @@
 //!   [`keystore::import_piri_wallet`]; [`keystore::Ed25519Key`] signs with them.
 //! - [`journal`]: receipts appended as frames to an open batch, which rotates into files named by
 //!   their hash. The files are Piri's, byte by byte.
-//! - [`car`]: the CAR container that both the journal's batches and the receipts within it are in.
 //!
 //! Architecture invariants: nothing here knows of configuration files or of S3; file systems are
 //! touched on blocking threads only; no error, log or `Debug` holds a byte of a secret.
@@ -17,9 +16,6 @@ pub mod keystore;
 #[cfg(feature = "observe")]
 mod observe;
 mod secret;
-
-/// The CAR container, shared with the record stores.
-pub use storehouse_formats::car;
 
 pub use error::{Error, Result};
 pub use secret::Secret;

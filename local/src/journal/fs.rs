@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use ipld_core::cid::Cid;
+use storehouse_engine::blocking;
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 
@@ -17,7 +18,6 @@ use super::queue::Queue;
 use super::recovery::{LatestRecovery, Recovery};
 use super::types::{Appended, BatchInfo, Status};
 use crate::error::{Error, IoContext, Result};
-use crate::files::off_thread;
 
 /// A [`Journal`] in a directory, in Piri's files. Clones are handles on the same journal.
 ///
@@ -48,7 +48,7 @@ impl FsJournal {
         let dir: Arc<Path> = path.as_path().into();
         let recovery = LatestRecovery::default();
         let latest = recovery.clone();
-        let directory = off_thread(move || Directory::open(&path, options, latest)).await?;
+        let directory = blocking(move || Directory::open(&path, options, latest)).await??;
         Ok(Self {
             path: dir,
             queue: Queue::new(directory),
@@ -92,12 +92,12 @@ impl FsJournal {
         }
         let path = self.path.join(names::batch(&cid));
         let source = path.clone();
-        let file = off_thread(move || match std::fs::File::open(&source) {
+        let file = blocking(move || match std::fs::File::open(&source) {
             Ok(file) => Ok(file),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::BatchNotFound { cid }),
             Err(e) => Err(e).context("open", &source),
         })
-        .await?;
+        .await??;
         Body::from_file(file)
             .map_err(std::io::Error::other)
             .context("open", &path)

@@ -1,9 +1,7 @@
 //! Names and fixed bytes of the journal's files.
 
-use ipld_core::cid::Cid;
-use ipld_core::cid::Version;
-
-use crate::car::{CAR_CODEC, SHA2_256, car_cid, write_varint};
+use ipld_core::cid::{Cid, Version};
+use storehouse_formats::car::{CAR_CODEC, SHA2_256, car_cid, write_varint};
 
 /// The open batch.
 pub(super) const OPEN: &str = "egress.car.wip";
@@ -28,6 +26,9 @@ pub(super) const FRAME_CID: usize = 37;
 /// takes (32 MiB) less its CID.
 pub const MAX_ARCHIVE: usize = (32 << 20) - FRAME_CID;
 
+/// The characters of such a CID: `b`, and 5 bits each.
+const CID_TEXT: usize = 1 + (FRAME_CID * 8).div_ceil(5);
+
 /// How such a CID begins, before the 32 bytes of the hash.
 pub(super) const CID_START: [u8; 5] = [0x01, 0x82, 0x04, 0x12, 0x20];
 
@@ -48,6 +49,10 @@ pub(super) fn parse_batch(name: &str) -> Option<Cid> {
 }
 
 pub(super) fn parse_cid(text: &str) -> Option<Cid> {
+    // The form that is written has one length. Others may be costly to decode, base58 for one.
+    if text.len() != CID_TEXT || !text.starts_with('b') {
+        return None;
+    }
     let cid = Cid::try_from(text).ok()?;
     (is_car(&cid) && cid.to_string() == text).then_some(cid)
 }
@@ -98,12 +103,18 @@ mod tests {
         }
         let not_a_car = Cid::new_v1(0x71, *cid.hash());
         assert_eq!(parse_batch(&batch(&not_a_car)), None);
+        assert_eq!(cid.to_string().len(), CID_TEXT);
+        // A million digits of base58 or base36 would take minutes.
+        for base in ['z', 'k', 'b', 'Q'] {
+            let long = format!("{base}{}", "1".repeat(1 << 20));
+            assert_eq!(parse_batch(&format!("egress.{long}.car")), None);
+        }
     }
 
     #[test]
     fn the_header_is_that_of_a_car_without_roots() {
         let mut header = Vec::new();
-        crate::car::write_header(&mut header, &[]);
+        storehouse_formats::car::write_header(&mut header, &[]);
         assert_eq!(header, HEADER);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
-use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply};
+use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply, blocking};
 use tokio::sync::watch;
 
 use super::directory::Directory;
@@ -16,7 +16,6 @@ use super::names;
 use super::options::SyncPolicy;
 use super::types::Appended;
 use crate::error::{Error, Result};
-use crate::files::off_thread;
 
 /// An archive up to this size, in bytes, is hashed by its appender, so that appenders share that
 /// work. A larger one is hashed by the blocking task, since it would keep an async thread busy for
@@ -89,11 +88,11 @@ impl Queue {
     pub(super) async fn close(&self) -> Result<()> {
         self.queue.close().await;
         let queue = self.queue.clone();
-        off_thread(move || {
+        blocking(move || {
             let directory = lock(&queue.committer().directory).take();
             directory.map_or(Ok(()), Directory::close)
         })
-        .await
+        .await?
     }
 }
 

@@ -1,13 +1,15 @@
 //! Reading a batch, receipt by receipt.
 
 use std::io::{self, BufReader, Read};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
+use storehouse_formats::car::{CarError, CarLimits, CarProblem, CarReader};
+use storehouse_formats::ucan::Receipt;
 
 use super::names;
-use super::receipt::Receipt;
-use crate::car::{CarError, CarLimits, CarProblem, CarReader};
 use crate::error::{Error, Result};
 
 /// The frames of a batch, each checked against its hash: an iterator of `Result<Frame>`.
@@ -43,7 +45,7 @@ pub struct Frame {
     /// Where the frame begins in the batch, in bytes.
     pub offset: u64,
     /// The archive, which [`Journal::append`](super::Journal::append) takes.
-    pub archive: Vec<u8>,
+    pub archive: Bytes,
 }
 
 impl<R: Read> BatchReader<R> {
@@ -93,7 +95,7 @@ impl<R: Read> Iterator for BatchReader<R> {
             Ok(Some(block)) if names::is_car(&block.cid) => Some(Ok(Frame {
                 cid: block.cid,
                 offset,
-                archive: block.data,
+                archive: block.data.into(),
             })),
             Ok(Some(_)) => Some(Err(broken(
                 "a frame",
@@ -123,13 +125,25 @@ impl<R: Read> Iterator for BatchReader<R> {
 }
 
 impl Frame {
-    /// The receipt in this frame, its archive checked: one root, which is there, and every block
-    /// hashed. Signatures are not checked.
+    /// The receipt in this frame. Every block of its archive is hashed; signatures are not checked.
     ///
     /// # Errors
-    /// [`Error::Car`] if the archive is broken, [`Error::Receipt`] if it holds no receipt.
+    /// [`Error::Receipt`] if the archive is broken or has no receipt.
+    ///
+    /// ```
+    /// use storehouse_local::journal::BatchReader;
+    ///
+    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
+    /// for frame in BatchReader::new(&batch[..])? {
+    ///     println!("{}", frame?.receipt()?);
+    /// }
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn receipt(&self) -> Result<Receipt> {
-        Receipt::from_archive(&self.archive)
+        Receipt::decode(self.archive.clone()).map_err(|source| Error::Receipt {
+            cid: self.cid,
+            source: Arc::new(source),
+        })
     }
 }
 

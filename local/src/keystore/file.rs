@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
+use storehouse_engine::blocking;
 
 use super::contract::{KeyStore, PutKey};
 use super::key_dir::KeyDir;
 use super::name::KeyName;
 use super::options::FileKeyStoreOptions;
 use crate::error::{Error, Result};
-use crate::files::off_thread;
 use crate::secret::Secret;
 
 /// A [`KeyStore`] in a directory: one file a key, `{name}.key`, mode 0600 in a directory of mode
@@ -53,14 +53,14 @@ impl FileKeyStore {
         let sealing = options.passphrase.is_some();
         let dir = Arc::new(KeyDir::new(dir.into(), options));
         let store = Self(Arc::clone(&dir));
-        off_thread(move || {
+        blocking(move || {
             dir.prepare()?;
             if sealing {
                 warn_of_unsealed(&dir)?;
             }
-            Ok(())
+            Ok::<_, Error>(())
         })
-        .await?;
+        .await??;
         Ok(store)
     }
 
@@ -124,7 +124,7 @@ impl FileKeyStore {
         work: impl FnOnce(&KeyDir) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let dir = Arc::clone(&self.0);
-        off_thread(move || work(&dir)).await
+        blocking(move || work(&dir)).await?
     }
 }
 

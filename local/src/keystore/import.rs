@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use storehouse_engine::blocking;
 use storehouse_formats::leveldb::{Database, LevelDbError};
 
 use super::contract::{KeyStore, PutKey, check_size};
 use super::name::KeyName;
 use crate::error::{Error, Result};
-use crate::files::off_thread;
 use crate::secret::Secret;
 
 /// Where Piri keeps its keys in the database.
@@ -67,7 +67,7 @@ pub async fn import_piri_wallet(
     options: ImportOptions,
 ) -> Result<ImportReport> {
     let wallet = wallet.into();
-    let records = off_thread(move || read(&wallet)).await?;
+    let records = blocking(move || read(&wallet)).await??;
     let mut report = ImportReport::default();
     let mut new: Vec<(KeyName, Secret)> = Vec::new();
     for (key, value) in records {

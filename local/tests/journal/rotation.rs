@@ -3,8 +3,8 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
+use storehouse_formats::car::car_cid;
 use storehouse_local::Error;
-use storehouse_local::car::car_cid;
 use storehouse_local::journal::{
     FsJournal, Journal, MAX_ARCHIVE, MemoryJournal, Retention, SyncPolicy,
 };

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
-use storehouse_local::car::{CarLimits, CarReader, car_cid};
+use storehouse_formats::car::{CarLimits, CarReader, car_cid};
 use storehouse_local::journal::{FsJournal, Journal, JournalOptions, SyncPolicy};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@
 //!   one sync.
 //! - [`RecordStore`] is an object store over any sorted key-value [`Engine`].
 //! - [`DirLock`] keeps a data directory to one store.
-//! - [`off_thread`] runs blocking work on the blocking pool.
+//! - [`off_thread`] and [`blocking`] run blocking work on the blocking pool.
 //!
 //! This crate is for writers of backends. Applications use the backends.
 //!
@@ -18,7 +18,7 @@ mod records;
 
 pub use commit_queue::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply, Unanswered};
 pub use dir_lock::DirLock;
-pub use off_thread::off_thread;
+pub use off_thread::{blocking, off_thread};
 pub use records::{
     CheckReport, Engine, EngineStats, Fault, KeyRange, Limits, RecordStats, RecordStore,
     SalvageReport, Span,

@@ -4,6 +4,35 @@ use std::io;
 
 use storehouse_objectstore::{Error, Operation, Result};
 
+use crate::commit_queue::Unanswered;
+
+/// Runs `work` on the blocking pool of the current runtime, whatever it returns.
+///
+/// # Errors
+/// [`Unanswered::ShutDown`] if the runtime shuts down before `work` began,
+/// [`Unanswered::Panicked`] if `work` panicked.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// use storehouse_engine::blocking;
+///
+/// # runtime.block_on(async {
+/// assert_eq!(blocking(|| (1..=100).sum::<u64>()).await, Ok(5050));
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::result::Result<T, Unanswered> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        if e.is_panic() {
+            Unanswered::Panicked
+        } else {
+            Unanswered::ShutDown
+        }
+    })
+}
+
 /// Runs `work` on the blocking pool of the current runtime.
 ///
 /// # Errors
@@ -26,7 +55,7 @@ pub async fn off_thread<T: Send + 'static>(
     operation: Operation,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
+    blocking(work).await.unwrap_or_else(|e| {
         Err(Error::io(
             operation,
             None,
