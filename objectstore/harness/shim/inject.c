@@ -166,10 +166,19 @@ static uint64_t decide(enum class class, unsigned fits, const char *path) {
         }                                                                                                                          \
     } while (0)
 
+static int exists(int fd, const char *file) {
+    int saved = errno;
+    long found = raw(SYS_faccessat, fd, (long)file, F_OK, 0, 0, 0);
+    errno = saved;
+    return found == 0;
+}
+
 /* Opening. */
 
-static unsigned opening(int flags) {
-    return FIT_IO | FIT_MFILE | FIT_NFILE | FIT_INTR | (flags & (O_CREAT | __O_TMPFILE) ? FIT_NOSPC : 0);
+/* What is there takes no space. */
+static unsigned opening(int fd, const char *file, int flags) {
+    int makes = (flags & __O_TMPFILE) == __O_TMPFILE || ((flags & O_CREAT) && control && control->armed && !exists(fd, file));
+    return FIT_IO | FIT_MFILE | FIT_NFILE | FIT_INTR | (makes ? FIT_NOSPC : 0);
 }
 
 #define MODE_OF(flags)                                                                                                             \
@@ -185,7 +194,7 @@ static unsigned opening(int flags) {
     int name(const char *file, int flags, ...) {                                                                                   \
         MODE_OF(flags)                                                                                                             \
         char path[PATH_MAX];                                                                                                       \
-        FAIL_IF(OPEN, opening(flags), of_path(AT_FDCWD, file, path));                                                              \
+        FAIL_IF(OPEN, opening(AT_FDCWD, file, flags), of_path(AT_FDCWD, file, path));                                              \
         REAL(name);                                                                                                                \
         return real(file, flags, mode);                                                                                            \
     }
@@ -196,7 +205,7 @@ OPEN_BY(open64)
     int name(int fd, const char *file, int flags, ...) {                                                                           \
         MODE_OF(flags)                                                                                                             \
         char path[PATH_MAX];                                                                                                       \
-        FAIL_IF(OPEN, opening(flags), of_path(fd, file, path));                                                                    \
+        FAIL_IF(OPEN, opening(fd, file, flags), of_path(fd, file, path));                                                          \
         REAL(name);                                                                                                                \
         return real(fd, file, flags, mode);                                                                                        \
     }
@@ -206,7 +215,7 @@ OPENAT_BY(openat64)
 #define CREAT_BY(name)                                                                                                             \
     int name(const char *file, mode_t mode) {                                                                                      \
         char path[PATH_MAX];                                                                                                       \
-        FAIL_IF(OPEN, opening(O_CREAT), of_path(AT_FDCWD, file, path));                                                            \
+        FAIL_IF(OPEN, opening(AT_FDCWD, file, O_CREAT), of_path(AT_FDCWD, file, path));                                            \
         REAL(name);                                                                                                                \
         return real(file, mode);                                                                                                   \
     }
@@ -215,7 +224,7 @@ CREAT_BY(creat64)
 
 DIR *opendir(const char *file) {
     char path[PATH_MAX];
-    uint64_t error = decide(OPEN, opening(0), of_path(AT_FDCWD, file, path));
+    uint64_t error = decide(OPEN, opening(AT_FDCWD, file, 0), of_path(AT_FDCWD, file, path));
     if (error) {
         errno = (int)error;
         return NULL;
@@ -345,6 +354,11 @@ POSIX_FALLOCATE_BY(posix_fallocate64, off64_t)
         return real(__VA_ARGS__);                                                                                                  \
     }
 #define NAMING (FIT_IO | FIT_NOSPC)
+
+static unsigned making(int fd, const char *file) {
+    return control && control->armed && exists(fd, file) ? FIT_IO : NAMING;
+}
+
 ON_PATH(rename, RENAME, NAMING, AT_FDCWD, to, (const char *from, const char *to), from, to)
 ON_PATH(renameat, RENAME, NAMING, to_dir, to, (int from_dir, const char *from, int to_dir, const char *to), from_dir, from, to_dir, to)
 ON_PATH(renameat2, RENAME, NAMING, to_dir, to, (int from_dir, const char *from, int to_dir, const char *to, unsigned flags), from_dir, from,
@@ -355,8 +369,8 @@ ON_PATH(linkat, LINK, NAMING, to_dir, to, (int from_dir, const char *from, int t
 ON_PATH(unlink, UNLINK, FIT_IO, AT_FDCWD, file, (const char *file), file)
 ON_PATH(unlinkat, UNLINK, FIT_IO, fd, file, (int fd, const char *file, int flags), fd, file, flags)
 ON_PATH(rmdir, UNLINK, FIT_IO, AT_FDCWD, file, (const char *file), file)
-ON_PATH(mkdir, MKDIR, NAMING, AT_FDCWD, file, (const char *file, mode_t mode), file, mode)
-ON_PATH(mkdirat, MKDIR, NAMING, fd, file, (int fd, const char *file, mode_t mode), fd, file, mode)
+ON_PATH(mkdir, MKDIR, making(AT_FDCWD, file), AT_FDCWD, file, (const char *file, mode_t mode), file, mode)
+ON_PATH(mkdirat, MKDIR, making(fd, file), fd, file, (int fd, const char *file, mode_t mode), fd, file, mode)
 
 /* Maps. */
 
@@ -383,8 +397,8 @@ long syscall(long number, ...) {
     va_end(list);
     char path[PATH_MAX];
     switch (number) {
-    case SYS_openat2: FAIL_IF(OPEN, opening((int)*(uint64_t *)c), of_path((int)a, (const char *)b, path)); break;
-    case SYS_openat: FAIL_IF(OPEN, opening((int)c), of_path((int)a, (const char *)b, path)); break;
+    case SYS_openat2: FAIL_IF(OPEN, opening((int)a, (const char *)b, (int)*(uint64_t *)c), of_path((int)a, (const char *)b, path)); break;
+    case SYS_openat: FAIL_IF(OPEN, opening((int)a, (const char *)b, (int)c), of_path((int)a, (const char *)b, path)); break;
     case SYS_preadv2: FAIL_IF(READ, FIT_IO | FIT_INTR, of_fd((int)a, path)); break;
     case SYS_pwritev2: FAIL_IF(WRITE, FIT_IO | FIT_NOSPC | FIT_INTR, of_fd((int)a, path)); break;
     case SYS_syncfs: FAIL_IF(SYNC, FIT_IO | FIT_NOSPC, of_fd((int)a, path)); break;

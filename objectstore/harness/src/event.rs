@@ -35,6 +35,9 @@ pub enum Event {
     Relieved,
     /// The store does what it must never do.
     Wrong(String),
+    /// What the process took: the most memory, in KiB, the file descriptors, and the time to open
+    /// the store, in microseconds.
+    Uses(u64, u64, u64),
     /// It could not be closed.
     NotClosed(String),
     /// The child did all that it was to do.
@@ -68,6 +71,7 @@ impl Event {
             Self::Failed(op, text) => format!("failed {op} {text}"),
             Self::Relieved => "relieved".to_owned(),
             Self::Wrong(text) => format!("wrong {text}"),
+            Self::Uses(memory, descriptors, time) => format!("uses {memory} {descriptors} {time}"),
             Self::NotClosed(text) => format!("not-closed {text}"),
             Self::End => "end".to_owned(),
         }
@@ -108,6 +112,11 @@ impl Event {
                 .and_then(|(op, text)| Some(Self::Failed(op.parse().ok()?, text.to_owned())))?,
             "relieved" => Self::Relieved,
             "wrong" => Self::Wrong(text()),
+            "uses" => {
+                let mut numbers = rest.split(' ').map(str::parse);
+                let mut next = || numbers.next()?.ok();
+                Self::Uses(next()?, next()?, next()?)
+            }
             "not-closed" => Self::NotClosed(text()),
             "end" => Self::End,
             _ => return None,
@@ -132,6 +141,7 @@ mod tests {
             Event::Unreadable("a".to_owned(), "an error".to_owned()),
             Event::Begin(7, writes),
             Event::Failed(3, "disk full".to_owned()),
+            Event::Uses(1, 2, 3),
             Event::End,
         ] {
             assert_eq!(Event::parse(&event.to_line()), Some(event));

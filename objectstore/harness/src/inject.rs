@@ -3,14 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::model::Model;
 use crate::random::Random;
 use crate::session::{COMMAND, End, Harness, plain};
 use crate::shim::{Fault, Injection, Shim, When};
 use crate::spec::{Arm, Spec};
 use crate::stores::{Kind, Size};
+use crate::template::Template;
 
 /// A store that meets errors.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +39,14 @@ pub struct InjectSummary {
     pub refused_to_open: u64,
     /// Lives in which writes failed after the error was over, until the store was opened again.
     pub stuck: u64,
+    /// With what.
+    pub stuck_with: Option<String>,
     /// Writes that were acknowledged, and that failed.
     pub done: u64,
     /// Writes that failed.
     pub failed: u64,
     /// What was wrong, and how to repeat it.
     pub wrong: Vec<(String, Vec<String>)>,
-}
-
-/// A store that was killed, to begin with again and again.
-#[derive(Debug)]
-struct Template {
-    dir: PathBuf,
-    model: Model,
-    first: u64,
 }
 
 /// A series ends after so many lives in which something was wrong.
@@ -109,31 +102,6 @@ impl Inject {
         }
     }
 
-    /// A store that was filled a little, closed, filled and killed.
-    fn template(self, harness: &Harness, dir: &Path) -> io::Result<Template> {
-        let mut model = Model::default();
-        let mut spec = Spec {
-            ops: Some(self.ops / 2),
-            ..plain(&self.spec(dir.join("template")))
-        };
-        spec.first = 1 + harness.run(&spec, None, End::ByItself, &mut model)?.last;
-        spec.ops = None;
-        spec.seed += 1;
-        spec.first = 1 + harness
-            .run(
-                &spec,
-                None,
-                End::KilledInLoad(Duration::from_millis(100)),
-                &mut model,
-            )?
-            .last;
-        Ok(Template {
-            dir: spec.dir,
-            model,
-            first: spec.first,
-        })
-    }
-
     /// One life with an injection, and the next one without.
     fn one(
         self,
@@ -150,8 +118,7 @@ impl Inject {
             template,
         } = setup;
         let run = dir.join("run");
-        let _ = fs::remove_dir_all(&run);
-        copy(&template.dir, &run)?;
+        template.copy(&run)?;
         let mut model = template.model.clone();
         shim.set(injection)?;
         let close = self.arm == Arm::Close || injection.seed % 4 == 3;
@@ -169,6 +136,7 @@ impl Inject {
             summary.errors += injected.failed;
             summary.refused_to_open += u64::from(!report.open_failures.is_empty());
             summary.stuck += u64::from(report.failed_after > 0);
+            summary.stuck_with = summary.stuck_with.take().or(report.failure_after);
             (summary.done, summary.failed) =
                 (summary.done + report.done, summary.failed + report.failed);
             if wrong.is_empty() {
@@ -206,7 +174,7 @@ impl Inject {
         fault: Option<Fault>,
     ) -> io::Result<InjectSummary> {
         let shim = Shim::build(dir)?;
-        let template = self.template(harness, dir)?;
+        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
         let setup = Setup {
             harness,
             shim: &shim,
@@ -273,7 +241,7 @@ impl Inject {
         fault: Fault,
     ) -> io::Result<InjectSummary> {
         let shim = Shim::build(dir)?;
-        let template = self.template(harness, dir)?;
+        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
         let mut summary = InjectSummary::default();
         self.nth(
             &Setup {
@@ -308,7 +276,7 @@ impl Inject {
             let scratch = dir.join("round");
             let _ = fs::remove_dir_all(&scratch);
             fs::create_dir(&scratch)?;
-            let template = this.template(harness, &scratch)?;
+            let template = Template::killed(harness, &this.spec(scratch.join("template")))?;
             let rate = [100_000, 10_000, 1_000, 100][(round % 4) as usize];
             let injection = Injection {
                 when: When::Rate(rate),
@@ -363,7 +331,7 @@ impl Inject {
             let scratch = dir.join("round");
             let _ = fs::remove_dir_all(&scratch);
             fs::create_dir(&scratch)?;
-            let template = this.template(harness, &scratch)?;
+            let template = Template::killed(harness, &this.spec(scratch.join("template")))?;
             let setup = Setup {
                 harness,
                 shim: &shim,
@@ -402,7 +370,7 @@ impl Inject {
         spare: Option<u64>,
     ) -> io::Result<InjectSummary> {
         let shim = Shim::build(dir)?;
-        let template = self.template(harness, dir)?;
+        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
         let setup = Setup {
             harness,
             shim: &shim,
@@ -437,23 +405,4 @@ struct Setup<'a> {
     shim: &'a Shim,
     dir: &'a Path,
     template: &'a Template,
-}
-
-/// Copies a directory with all below it.
-pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(fs::metadata(from)?.mode() & 0o777)
-        .create(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -6,18 +6,25 @@
 //!
 //! - [`kill`]: SIGKILL at random.
 //! - [`inject`]: errors of system calls, one at every call or at random, and few file descriptors.
+//! - [`full`]: a disk that is full from some step on.
+//! - [`lives`]: thousands of short sessions, a trickle, and everything deleted.
+//! - [`flips`]: flipped bits.
 //!
 //! The binary `harness` runs each of them by hand and repeats a failure by its seed; the tests run short forms.
 
 pub mod child;
 pub mod content;
 pub mod event;
+pub mod flips;
 pub mod form;
+pub mod full;
 pub mod inject;
 pub mod kill;
+pub mod lives;
 pub mod model;
 pub mod random;
 pub mod session;
 pub mod shim;
 pub mod spec;
 pub mod stores;
+mod template;

@@ -1,11 +1,16 @@
 //! Runs a part of the harness by hand.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use storehouse_harness::child::live;
+use storehouse_harness::flips::{Flips, Place};
+use storehouse_harness::full::Full;
 use storehouse_harness::inject::{Inject, InjectSummary};
 use storehouse_harness::kill::Kills;
+use storehouse_harness::lives::Lives;
 use storehouse_harness::session::Harness;
 use storehouse_harness::shim::Fault;
 use storehouse_harness::spec::{Arm, Spec};
@@ -20,6 +25,9 @@ harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [-
     --every-call [--fault FAULT] [--most LIVES]
     --at-random [--rounds N]
     --few-descriptors [--rounds N]
+harness full --store STORE [--size SIZE] [--seed N] [--call N | --most LIVES]
+harness flips --store STORE [--size SIZE] [--seed N] [--rounds N | --file FILE --at BYTE --bit BIT]
+harness lives --store STORE [--size SIZE] [--seed N] [--rounds SESSIONS] [--ops PUTS] [--pause MS]
 ";
 
 fn main() -> ExitCode {
@@ -61,6 +69,60 @@ fn run() -> Result<bool, Box<dyn Error>> {
                 options.store, options.size, options.arm
             );
             Ok(summary.wrong.is_empty())
+        }
+        Some("full") => {
+            let (options, dir) = (Options::parse()?, tempfile::tempdir()?);
+            let full = Full {
+                store: options.store,
+                size: options.size,
+                seed: options.seed,
+            };
+            let (harness, dir) = (options.harness()?, &dir.path().canonicalize()?);
+            let summary = match options.call {
+                Some(call) => full.one_step(&harness, dir, call)?,
+                None => full.every_step(&harness, dir, options.most.unwrap_or(u64::MAX))?,
+            };
+            println!("{full:?}: {summary:#?}");
+            Ok(summary.wrong.is_empty())
+        }
+        Some("flips") => {
+            let (options, dir) = (Options::parse()?, tempfile::tempdir()?);
+            let flips = Flips {
+                store: options.store,
+                size: options.size,
+                seed: options.seed,
+            };
+            let harness = options.harness()?;
+            let summary = match (&options.file, options.at, options.bit) {
+                (Some(file), Some(at), Some(bit)) => flips.one(
+                    &harness,
+                    dir.path(),
+                    &Place {
+                        file: file.clone(),
+                        at,
+                        bit,
+                    },
+                )?,
+
+                _ => flips.run(&harness, dir.path(), options.rounds.unwrap_or(100))?,
+            };
+            println!("{flips:?}: {summary:#?}");
+            Ok(summary.wrong.is_empty())
+        }
+        Some("lives") => {
+            let (options, dir) = (Options::parse()?, tempfile::tempdir()?);
+            let lives = Lives {
+                store: options.store,
+                size: options.size,
+                seed: options.seed,
+                sessions: options.rounds.unwrap_or(1_000),
+                trickle: options.ops.unwrap_or(100),
+                pause: options.pause,
+                patience: Duration::from_secs(60),
+            };
+            let life = lives.run(&options.harness()?, dir.path())?;
+            println!("{lives:?}: {life:#?}");
+            Ok(life.wrong.is_empty())
         }
         _ => {
             print!("{USAGE}");
@@ -121,6 +183,10 @@ struct Options {
     spare: Option<u64>,
     most: Option<u64>,
     series: Option<Series>,
+    file: Option<PathBuf>,
+    at: Option<u64>,
+    bit: Option<u8>,
+    pause: u64,
 }
 
 impl Options {
@@ -139,6 +205,10 @@ impl Options {
             spare: None,
             most: None,
             series: None,
+            file: None,
+            at: None,
+            bit: None,
+            pause: 100,
         };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -154,6 +224,10 @@ impl Options {
                 Long("rate") => options.rate = Some(parser.value()?.parse()?),
                 Long("spare") => options.spare = Some(parser.value()?.parse()?),
                 Long("most") => options.most = Some(parser.value()?.parse()?),
+                Long("file") => options.file = Some(parser.value()?.into()),
+                Long("at") => options.at = Some(parser.value()?.parse()?),
+                Long("bit") => options.bit = Some(parser.value()?.parse()?),
+                Long("pause") => options.pause = parser.value()?.parse()?,
                 Long("every-call") => options.series = Some(Series::EveryCall),
                 Long("at-random") => options.series = Some(Series::AtRandom),
                 Long("few-descriptors") => options.series = Some(Series::FewDescriptors),

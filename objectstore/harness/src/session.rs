@@ -42,12 +42,17 @@ pub struct Report {
     pub failed_after: u64,
     /// An error of theirs.
     pub failure: Option<String>,
+    /// An error of the latter.
+    pub failure_after: Option<String>,
     /// Whether the store was opened.
     pub opened: bool,
     /// Errors of opening.
     pub open_failures: Vec<String>,
     /// What the store found damaged.
     pub damage: Vec<String>,
+    /// What it took: the most memory, in KiB, file descriptors, and the time to open the store, in
+    /// microseconds.
+    pub uses: Option<(u64, u64, u64)>,
     /// What was read, if all was.
     pub found: Option<Found>,
     /// The number of the last write that began.
@@ -233,6 +238,7 @@ impl Session<'_> {
 
     fn take(&mut self, event: Event) {
         let expected = self.spec.errors && !self.relieved;
+        let unreadable = expected && !self.spec.must_read;
         let report = &mut self.report;
         match event {
             Event::Open => report.opened = true,
@@ -246,7 +252,7 @@ impl Session<'_> {
             }
             Event::Is(key, version) => drop(self.found.objects.insert(key, version)),
             Event::Unreadable(key, error) => {
-                if !expected {
+                if !unreadable {
                     report.wrong.push(format!("{key} cannot be read: {error}"));
                 }
                 self.found.unreadable.insert(key, error);
@@ -256,7 +262,7 @@ impl Session<'_> {
                 self.model.settle(&self.found);
                 report.found = Some(std::mem::take(&mut self.found));
             }
-            Event::NotRead(error) if expected => drop(error),
+            Event::NotRead(error) if unreadable => drop(error),
             Event::NotRead(error) => report
                 .wrong
                 .push(format!("the store cannot be listed: {error}")),
@@ -284,9 +290,15 @@ impl Session<'_> {
                 }
                 report.failed += 1;
                 report.failed_after += u64::from(self.relieved);
+                if self.relieved {
+                    report.failure_after.get_or_insert_with(|| error.clone());
+                }
                 report.failure.get_or_insert(error);
             }
             Event::Relieved => self.relieved = true,
+            Event::Uses(memory, descriptors, time) => {
+                report.uses = Some((memory, descriptors, time))
+            }
             Event::Wrong(what) => report.wrong.push(what),
             Event::NotClosed(error) if self.spec.errors => drop(error),
             Event::NotClosed(error) => report

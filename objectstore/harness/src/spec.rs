@@ -87,10 +87,20 @@ spec! {
     arm: Arm = Arm::Never,
     /// How many file descriptors are left from then on.
     spare: Option<u64> = None,
+    /// Whether reads must succeed all the same: errors are of writes alone.
+    must_read: bool = false,
+    /// Whether there are writes with conditions.
+    conditions: bool = true,
+    /// The process' limit on file descriptors.
+    descriptors: Option<u64> = None,
+    /// How long a writer waits after each write, in milliseconds.
+    pause: u64 = 0,
     /// How many writes there are once errors and limits are gone.
     after: u64 = 0,
     /// Whether all is deleted at the end.
     clear: bool = false,
+    /// How long the store is left alone at the end, in milliseconds.
+    linger: u64 = 0,
     /// Whether the store is closed at the end; the process kills itself otherwise.
     close: bool = true,
 }

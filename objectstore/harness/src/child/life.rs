@@ -2,10 +2,12 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::limits::{arm, leave_descriptors, restore_descriptors};
+use super::limits::{arm, leave_descriptors, limit_descriptors, restore_descriptors, uses};
 use super::load::Load;
 use super::report::tell;
 use crate::content::version_of;
@@ -47,9 +49,14 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
         Ok(())
     };
     begin(Arm::Open)?;
+    if let Some(limit) = spec.descriptors {
+        limit_descriptors(limit)?;
+    }
+    let start = Instant::now();
     let Some(store) = open(spec).await else {
         return Ok(());
     };
+    let took = start.elapsed();
     let model = if spec.read {
         read(spec, &*store).await
     } else {
@@ -78,6 +85,9 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
     if spec.clear {
         load.clear().await;
     }
+    tokio::time::sleep(Duration::from_millis(spec.linger)).await;
+    let (memory, descriptors) = uses()?;
+    tell(&Event::Uses(memory, descriptors, took.as_micros() as u64));
     if spec.close {
         if spec.arm == Arm::Close {
             arm(true)?;
@@ -116,28 +126,25 @@ fn unknown(spec: &Spec) -> Model {
 /// Reads all there is. Keys that cannot be read may hold anything.
 async fn read(spec: &Spec, store: &dyn Store) -> Model {
     let (mut found, mut model) = (Found::default(), Model::default());
-    let all = match store.all().await {
-        Ok(all) => all,
-        Err(error) => {
-            tell(&Event::NotRead(error));
-            return unknown(spec);
-        }
-    };
-    for (key, object) in all {
-        match object.map(|object| version_of(&key, &object)) {
-            Ok(Ok(version)) => {
-                tell(&Event::Is(key.clone(), version));
-                if found.objects.insert(key.clone(), version).is_some() && !store.traits().appends {
+    let listed = match store.all().await {
+        Ok(all) => {
+            for (key, object) in all {
+                let seen = found.objects.contains_key(&key) || found.unreadable.contains_key(&key);
+                if seen && !store.traits().appends {
                     tell(&Event::Wrong(format!("{key} is listed twice")));
                 }
+                note(&mut found, key, object);
             }
-            Ok(Err(what)) => tell(&Event::Wrong(format!("{key} has {what}"))),
-            Err(error) => {
-                tell(&Event::Unreadable(key.clone(), error.clone()));
-                found.unreadable.insert(key, error);
-            }
+            true
         }
-    }
+        Err(error) => {
+            tell(&Event::NotRead(error));
+            if store.traits().appends {
+                return unknown(spec);
+            }
+            false
+        }
+    };
     if !store.traits().appends {
         for key in keys(spec) {
             if found.objects.contains_key(&key) || found.unreadable.contains_key(&key) {
@@ -145,14 +152,11 @@ async fn read(spec: &Spec, store: &dyn Store) -> Model {
             }
             match store.read(&key).await {
                 Ok(None) => {}
-                Ok(Some(object)) => tell(&Event::Wrong(format!(
-                    "{key} is not listed, but has {} bytes",
-                    object.len()
-                ))),
-                Err(error) => {
-                    tell(&Event::Unreadable(key.clone(), error.clone()));
-                    found.unreadable.insert(key, error);
+                Ok(Some(_)) if listed => {
+                    tell(&Event::Wrong(format!("{key} is there, but not listed")))
                 }
+                Ok(Some(object)) => note(&mut found, key, Ok(object)),
+                Err(error) => note(&mut found, key, Err(error)),
             }
         }
     }
@@ -160,6 +164,21 @@ async fn read(spec: &Spec, store: &dyn Store) -> Model {
     model.settle(&found);
     found.unreadable.keys().for_each(|key| model.forget(key));
     model
+}
+
+/// Tells what a key has.
+fn note(found: &mut Found, key: String, object: Result<Bytes, String>) {
+    match object.map(|object| version_of(&key, &object)) {
+        Ok(Ok(version)) => {
+            tell(&Event::Is(key.clone(), version));
+            found.objects.insert(key, version);
+        }
+        Ok(Err(what)) => tell(&Event::Wrong(format!("{key} has {what}"))),
+        Err(error) => {
+            tell(&Event::Unreadable(key.clone(), error.clone()));
+            found.unreadable.insert(key, error);
+        }
+    }
 }
 
 async fn check(store: &dyn Store) {

@@ -51,3 +51,25 @@ pub(super) fn leave_descriptors(spare: u64) -> io::Result<Rlimit> {
 pub(super) fn restore_descriptors(before: Rlimit) -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, before)?)
 }
+
+/// Sets the limit.
+pub(super) fn limit_descriptors(limit: u64) -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(limit),
+            maximum,
+        },
+    )?)
+}
+
+/// The most memory that this process had, in KiB, and the number of its file descriptors.
+pub(super) fn uses() -> io::Result<(u64, u64)> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let memory = line
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0);
+    Ok((memory, fs::read_dir("/proc/self/fd")?.count() as u64))
+}

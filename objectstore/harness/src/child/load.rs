@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::report::tell;
 use crate::content::version_of;
@@ -55,6 +56,9 @@ impl Load {
                     if writer == 0 && random.below(SELDOM) == 0 {
                         load.compact().await;
                     }
+                    if load.spec.pause > 0 {
+                        tokio::time::sleep(Duration::from_millis(load.spec.pause)).await;
+                    }
                 }
             })
         });
@@ -75,8 +79,22 @@ impl Load {
         }
     }
 
-    /// Deletes every key.
+    /// Deletes every key; of a store that appends, all that it lets go.
     pub(super) async fn clear(&self) {
+        while self.store.traits().appends
+            && let Some(keys) = self.store.removable().await
+        {
+            let writes = keys.into_iter().map(|key| (key, None)).collect();
+            self.apply(&Op {
+                id: self.number(),
+                mode: Mode::Delete,
+                writes,
+            })
+            .await;
+        }
+        if self.store.traits().appends {
+            return;
+        }
         let keys: Vec<String> = self.model().keys().map(str::to_owned).collect();
         for key in keys {
             let op = Op {
@@ -118,10 +136,10 @@ impl Load {
         let key = self.key(writer, random.below(self.spec.keys));
         let mode = match random.below(100) {
             0..50 => Mode::Put,
-            50..60 => Mode::Create,
-            60..70 if traits.replace => Mode::Replace,
+            50..60 if self.spec.conditions => Mode::Create,
+            60..70 if traits.replace && self.spec.conditions => Mode::Replace,
             70..85 if traits.batches => Mode::Batch,
-            60..75 => Mode::Put,
+            50..75 => Mode::Put,
             _ => Mode::Delete,
         };
         let mut writes = vec![(
@@ -215,7 +233,7 @@ impl Load {
                 Ok(version) => Effect::Version(version),
                 Err(what) => return tell(&Event::Wrong(format!("{key} was read with {what}"))),
             },
-            Err(error) if self.spec.errors => return drop(error),
+            Err(error) if self.spec.errors && !self.spec.must_read => return drop(error),
             Err(error) => return tell(&Event::Wrong(format!("{key} cannot be read: {error}"))),
         };
         if !self.model().allows(&key, found) {

@@ -1,7 +1,5 @@
 //! The journal: a key is a frame, and a batch that was handed over is removed with all its frames.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -125,13 +123,22 @@ impl Store for JournalStore {
                     &bytes.collect(LIMIT).await.map_err(|e| tell(&e))?[..],
                 )?);
             }
-            let mut open = Vec::new();
-            match File::open(self.dir.join(OPEN_BATCH))
-                .and_then(|mut file| file.read_to_end(&mut open))
-            {
-                Ok(_) => all.extend(frames(&open[..])?),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(format!("{OPEN_BATCH}: {e}")),
+            // The open batch, and those that were set aside.
+            for entry in std::fs::read_dir(&self.dir).map_err(|e| tell(&e))? {
+                let path = entry.map_err(|e| tell(&e))?.path();
+                let name = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or_default();
+                if !name.starts_with(OPEN_BATCH) {
+                    continue;
+                }
+                let bytes = std::fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
+                match frames(&bytes[..]) {
+                    Ok(frames) => all.extend(frames),
+                    Err(e) if name == OPEN_BATCH => return Err(e),
+                    Err(e) => all.push((name.to_owned(), Err(e))),
+                }
             }
             Ok(all)
         }
