@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -371,6 +373,29 @@ ON_PATH(unlinkat, UNLINK, FIT_IO, fd, file, (int fd, const char *file, int flags
 ON_PATH(rmdir, UNLINK, FIT_IO, AT_FDCWD, file, (const char *file), file)
 ON_PATH(mkdir, MKDIR, making(AT_FDCWD, file), AT_FDCWD, file, (const char *file, mode_t mode), file, mode)
 ON_PATH(mkdirat, MKDIR, making(fd, file), fd, file, (int fd, const char *file, mode_t mode), fd, file, mode)
+
+/* A disk that is full says so. */
+
+static int is_full(void) {
+    return control && control->armed && control->mode == FROM_NTH && control->error == ENOSPC &&
+           __atomic_load_n(&control->calls, __ATOMIC_SEQ_CST) + 1 >= control->nth;
+}
+
+#define SPACE_OF(name, type, where, ...)                                                                                           \
+    int name(where, struct type *space) {                                                                                          \
+        REAL(name);                                                                                                                \
+        int result = real(__VA_ARGS__, space);                                                                                     \
+        if (result == 0 && is_full()) space->f_bfree = space->f_bavail = 0;                                                        \
+        return result;                                                                                                             \
+    }
+SPACE_OF(statfs, statfs, const char *file, file)
+SPACE_OF(statfs64, statfs64, const char *file, file)
+SPACE_OF(fstatfs, statfs, int fd, fd)
+SPACE_OF(fstatfs64, statfs64, int fd, fd)
+SPACE_OF(statvfs, statvfs, const char *file, file)
+SPACE_OF(statvfs64, statvfs64, const char *file, file)
+SPACE_OF(fstatvfs, statvfs, int fd, fd)
+SPACE_OF(fstatvfs64, statvfs64, int fd, fd)
 
 /* Maps. */
 

@@ -42,6 +42,10 @@ pub struct FlipSummary {
     pub unseen: u64,
     /// The store refused to open.
     pub refused: u64,
+    /// Of these it opened to salvage what is there.
+    pub salvaged: u64,
+    /// The most keys that were missing then.
+    pub most_missing: usize,
     /// It opened, and some keys could not be read.
     pub unreadable: u64,
     /// The most of them.
@@ -148,14 +152,7 @@ impl Flips {
         let at = *at;
         let run = dir.join("run");
         template.copy(&run)?;
-        let damaged = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(run.join(file))?;
-        let mut byte = [0];
-        damaged.read_exact_at(&mut byte, at)?;
-        damaged.write_all_at(&[byte[0] ^ (1 << bit)], at)?;
-        drop(damaged);
+        flip(&run, place)?;
 
         let Self { store, size, seed } = self;
         let mut model = template.model.clone();
@@ -193,6 +190,26 @@ impl Flips {
             .map_or(0, |found| found.unreadable.len());
         if !report.opened {
             summary.refused += 1;
+            template.copy(&spec.dir)?;
+            flip(&spec.dir, place)?;
+            let spec = Spec {
+                salvage: true,
+                ..spec.clone()
+            };
+            let report = harness.run(&spec, None, End::ByItself, &mut template.model.clone())?;
+            // Some may be missing, but none is another.
+            wrong.extend(
+                report
+                    .wrong
+                    .into_iter()
+                    .filter(|wrong| !wrong.contains("Absent instead of")),
+            );
+            wrong.retain(|wrong| !wrong.starts_with("the store says: "));
+            if let Some(found) = report.found {
+                summary.salvaged += 1;
+                let missing = summary.keys - found.objects.len().min(summary.keys);
+                summary.most_missing = summary.most_missing.max(missing);
+            }
             for failure in report.open_failures {
                 let plain: String = failure
                     .chars()
@@ -227,4 +244,14 @@ impl Flips {
         }
         Ok(())
     }
+}
+
+fn flip(dir: &Path, place: &Place) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(dir.join(&place.file))?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, place.at)?;
+    file.write_all_at(&[byte[0] ^ (1 << place.bit)], place.at)
 }

@@ -158,7 +158,7 @@ impl Full {
         };
         let report = harness.run(&spec, Some(shim), End::ByItself, &mut model)?;
         summary.went_on += u64::from(after > 0);
-        summary.stuck += u64::from(report.failed_after > 0);
+        summary.stuck += u64::from(report.stuck);
         summary.stuck_with = summary.stuck_with.take().or(report.failure_after);
         wrong.extend(report.wrong);
 

@@ -135,7 +135,7 @@ impl Inject {
             summary.runs += 1;
             summary.errors += injected.failed;
             summary.refused_to_open += u64::from(!report.open_failures.is_empty());
-            summary.stuck += u64::from(report.failed_after > 0);
+            summary.stuck += u64::from(report.stuck);
             summary.stuck_with = summary.stuck_with.take().or(report.failure_after);
             (summary.done, summary.failed) =
                 (summary.done + report.done, summary.failed + report.failed);

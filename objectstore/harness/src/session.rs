@@ -42,6 +42,8 @@ pub struct Report {
     pub failed_after: u64,
     /// An error of theirs.
     pub failure: Option<String>,
+    /// Whether the last write failed, after errors and limits were gone.
+    pub stuck: bool,
     /// An error of the latter.
     pub failure_after: Option<String>,
     /// Whether the store was opened.
@@ -282,6 +284,7 @@ impl Session<'_> {
             Event::Done(op) => {
                 self.model.acknowledge(op);
                 report.done += 1;
+                report.stuck = false;
             }
             Event::Refused(op) => self.model.refuse(op),
             Event::Failed(op, error) => {
@@ -290,6 +293,7 @@ impl Session<'_> {
                 }
                 report.failed += 1;
                 report.failed_after += u64::from(self.relieved);
+                report.stuck = self.relieved;
                 if self.relieved {
                     report.failure_after.get_or_insert_with(|| error.clone());
                 }

@@ -77,6 +77,8 @@ spec! {
     writers: u64 = 8,
     /// How many keys each writer has.
     keys: u64 = 16,
+    /// Whether a store that has lost something is opened all the same.
+    salvage: bool = false,
     /// Whether all is read after opening.
     read: bool = true,
     /// Whether the store checks itself after opening.

@@ -92,6 +92,8 @@ macro_rules! tests {
 }
 
 tests! {
+    fjall: Fjall;
+    redb: Redb;
     flatfs: Flatfs;
     flatfs_portable: FlatfsPortable;
     keystore: Keystore;

@@ -38,8 +38,10 @@ macro_rules! tests {
 }
 
 tests! {
-    datastore_tiny: Datastore Tiny 1000;
-    datastore_production: Datastore Production 1000;
+    fjall_tiny: Fjall Tiny 1000;
+    fjall_production: Fjall Production 1000;
+    redb_tiny: Redb Tiny 1000;
+    redb_production: Redb Production 1000;
     flatfs_tiny: Flatfs Tiny 200;
     flatfs_production: Flatfs Production 200;
     flatfs_portable_tiny: FlatfsPortable Tiny 200;

@@ -80,6 +80,9 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
         }
         arm(false)?;
         tell(&Event::Relieved);
+        if spec.after > 0 {
+            load.recover().await;
+        }
     }
     load.run(Some(spec.after)).await;
     if spec.clear {
@@ -101,7 +104,7 @@ async fn alive(spec: &Spec) -> std::io::Result<()> {
 
 async fn open(spec: &Spec) -> Option<Arc<dyn Store>> {
     for _ in 0..if spec.errors { TRIES } else { 1 } {
-        match spec.store.open(&spec.dir, spec.size).await {
+        match spec.store.open(&spec.dir, spec.size, spec.salvage).await {
             Ok(store) => {
                 tell(&Event::Open);
                 return Some(store);

@@ -16,6 +16,12 @@ use crate::stores::{Mode, Op, Outcome, Store};
 /// A writer has the store made smaller once in so many writes.
 const SELDOM: u64 = 16;
 
+/// How long a store may take until it writes again after errors,
+const RECOVERY: Duration = Duration::from_secs(10);
+
+/// and how often it is asked.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// What the writers share.
 pub(super) struct Load {
     pub(super) store: Arc<dyn Store>,
@@ -76,6 +82,30 @@ impl Load {
                 "the store cannot be made smaller: {error}"
             ))),
             _ => {}
+        }
+    }
+
+    /// Gives the store time to notice that errors are over.
+    pub(super) async fn recover(&self) {
+        let key = if self.store.traits().appends {
+            None
+        } else {
+            Some(self.key(0, 0))
+        };
+        for _ in 0..RECOVERY.as_millis() / PATIENCE.as_millis() {
+            let id = self.number();
+            let key = key.clone().unwrap_or_else(|| self.key(0, id));
+            if self
+                .apply(&Op {
+                    id,
+                    mode: Mode::Put,
+                    writes: vec![(key, Some(0))],
+                })
+                .await
+            {
+                return;
+            }
+            tokio::time::sleep(PATIENCE).await;
         }
     }
 
@@ -170,7 +200,7 @@ impl Load {
         Op { id, mode, writes }
     }
 
-    async fn apply(&self, op: &Op) {
+    async fn apply(&self, op: &Op) -> bool {
         let effects: Vec<(String, Effect)> = op
             .writes
             .iter()
@@ -196,6 +226,7 @@ impl Load {
                 op.single().0
             )))
         };
+        let done = outcome == Outcome::Done;
         match outcome {
             Outcome::Done => {
                 if op.mode == Mode::Create && matches!(before, Some(Effect::Version(_))) {
@@ -219,6 +250,7 @@ impl Load {
             }
             Outcome::Failed(error) => tell(&Event::Failed(op.id, error)),
         }
+        done
     }
 
     /// Reads one of the writer's keys.

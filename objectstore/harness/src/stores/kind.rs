@@ -9,8 +9,9 @@ use super::objects::Objects;
 use super::{Store, op::tell};
 use storehouse_local::journal::JournalOptions;
 
+use storehouse_fjall::{Fjall, FjallOptions};
 use storehouse_flatfs::{FlatFs, FlatFsOptions, SystemCalls};
-use storehouse_objectstore::{Datastore, DatastoreOptions};
+use storehouse_redb::{Redb, RedbOptions};
 
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
@@ -50,8 +51,10 @@ pub(crate) use names;
 names! {
     /// A store under test.
     Kind {
-        /// The embedded database of records.
-        Datastore = "datastore",
+        /// Records in a fjall database.
+        Fjall = "fjall",
+        /// Records in a redb database.
+        Redb = "redb",
         /// One file an object, by Linux's own system calls.
         Flatfs = "flatfs",
         /// The same by POSIX calls alone.
@@ -74,11 +77,17 @@ names! {
 }
 
 impl Kind {
-    /// Opens a store in a directory, which is made if it is not there.
+    /// Opens a store in a directory, which is made if it is not there; with `salvage` also one that
+    /// has lost something, if the store can be opened so.
     ///
     /// # Errors
     /// The store's own, with its causes.
-    pub async fn open(self, dir: &Path, size: Size) -> Result<Arc<dyn Store>, String> {
+    pub async fn open(
+        self,
+        dir: &Path,
+        size: Size,
+        salvage: bool,
+    ) -> Result<Arc<dyn Store>, String> {
         let flatfs = async |system_calls| {
             let options = FlatFsOptions {
                 system_calls,
@@ -90,16 +99,22 @@ impl Kind {
         match self {
             Self::Flatfs => flatfs(SystemCalls::Native).await,
             Self::FlatfsPortable => flatfs(SystemCalls::Portable).await,
-            Self::Datastore => {
+            Self::Fjall => {
+                let options = FjallOptions::default().salvage(salvage);
                 let options = match size {
-                    Size::Tiny => DatastoreOptions {
-                        cache: 64 << 10,
-                        write_buffer: 128 << 10,
-                        ..DatastoreOptions::default()
-                    },
-                    Size::Production => DatastoreOptions::default(),
+                    Size::Tiny => options.cache(64 << 10).write_buffer(64 << 10),
+                    Size::Production => options,
                 };
-                let store = Datastore::open(dir, options).await.map_err(|e| tell(&e))?;
+                let store = Fjall::open(dir, options).await.map_err(|e| tell(&e))?;
+                Ok(Arc::new(Objects::new(store)))
+            }
+            Self::Redb => {
+                let options = RedbOptions::default().salvage(salvage);
+                let options = match size {
+                    Size::Tiny => options.cache(64 << 10),
+                    Size::Production => options,
+                };
+                let store = Redb::open(dir, options).await.map_err(|e| tell(&e))?;
                 Ok(Arc::new(Objects::new(store)))
             }
             Self::Keystore => Ok(Arc::new(Keys::open(dir).await?)),
@@ -121,9 +136,11 @@ impl Kind {
     #[must_use]
     pub fn object_sizes(self, size: Size) -> &'static [usize] {
         match (self, size) {
-            (Self::Datastore, Size::Tiny) => &[60, 158, 158, 1_000, 4_000, 20_000],
+            (Self::Fjall | Self::Redb, Size::Tiny) => &[60, 158, 158, 1_000, 4_000, 20_000],
             // Enough to fill buffers of 64 MiB in a few hundred writes.
-            (Self::Datastore, Size::Production) => &[158, 158, 4_000, 100_000, 500_000, 1_000_000],
+            (Self::Fjall | Self::Redb, Size::Production) => {
+                &[158, 158, 4_000, 100_000, 500_000, 1_000_000]
+            }
             (Self::Flatfs | Self::FlatfsPortable, Size::Tiny) => &[60, 158, 4_000],
             // From an inode's own bytes over what goes through the log to what is written in several pieces.
             (Self::Flatfs | Self::FlatfsPortable, Size::Production) => {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
+use storehouse_engine::{Engine, RecordStore};
 use storehouse_flatfs::FlatFs;
 use storehouse_objectstore::{
-    Batch, Datastore, Error, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
+    Batch, Error, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
 };
 
 use super::op::{Read, tell};
@@ -183,20 +184,22 @@ impl Own for FlatFs {
     }
 }
 
-impl Own for Datastore {
+impl<E: Engine> Own for RecordStore<E> {
     fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
         async {
-            let report = Datastore::check(self).await.map_err(|e| tell(&e))?;
-            Ok(report.damage.iter().map(ToString::to_string).collect())
+            let report = RecordStore::check(self).await.map_err(|e| tell(&e))?;
+            let keys = report.damaged.iter().map(|key| format!("{key} is damaged"));
+            let ranges = report.unreadable.iter().map(ToString::to_string);
+            Ok(keys.chain(ranges).chain(report.files).collect())
         }
         .boxed()
     }
 
     fn shrink(&self) -> BoxFuture<'_, Result<(), String>> {
-        async { Datastore::compact(self).await.map_err(|e| tell(&e)) }.boxed()
+        async { RecordStore::compact(self).await.map_err(|e| tell(&e)) }.boxed()
     }
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {
-        async { Datastore::close(self).await.map_err(|e| tell(&e)) }.boxed()
+        async { RecordStore::close(self).await.map_err(|e| tell(&e)) }.boxed()
     }
 }
