@@ -1,23 +1,23 @@
-//! Stores with a million records in them: ours, and redb's as it comes.
+//! Stores with a million records in them, and the same records in the databases alone.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, TableDefinition};
 use storehouse_blobstore::{Digest, HashFunction};
+use storehouse_engine::RecordStore;
 use storehouse_formats::car::dag_cbor_cid_of;
-use storehouse_objectstore::{Batch, Datastore, DatastoreOptions, Key};
+use storehouse_objectstore::{Batch, Key};
 use storehouse_stores::{Allocation, Blob, Did, Layout};
 use tokio::runtime::Runtime;
+
+use crate::raw::{Engine, Raw};
 
 /// Bytes of a value: those of an allocation.
 pub(crate) const VALUE: usize = 158;
 
 /// Bytes of a key, random from the first one on.
 pub(crate) const KEY: usize = 104;
-
-pub(crate) const REDB: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
 
 /// How many records go into one batch while a store is filled.
 const BATCH: u64 = 5_000;
@@ -77,55 +77,44 @@ pub(crate) fn allocation_record(number: u64) -> (String, Bytes) {
     (key.to_string(), allocation.encode())
 }
 
-fn record(number: u64) -> (String, Bytes) {
+/// The key and the value of the record with this number.
+pub(crate) fn record(number: u64) -> (String, Bytes) {
     (key(number), value(number))
 }
 
-pub(crate) fn datastore(runtime: &Runtime, dir: &Path, records: u64) -> Arc<Datastore> {
-    datastore_of(runtime, dir, records, record)
-}
-
-pub(crate) fn datastore_of(
+/// A store with these records, as a compaction leaves it.
+pub(crate) fn store<E: Engine>(
     runtime: &Runtime,
     dir: &Path,
     records: u64,
     record: fn(u64) -> (String, Bytes),
-) -> Arc<Datastore> {
+) -> Arc<RecordStore<E>> {
     runtime.block_on(async {
-        let store = Datastore::open(dir, DatastoreOptions::default())
+        let store = RecordStore::<E>::open(dir, E::options())
             .await
-            .expect("a datastore");
+            .expect("a store");
         for start in (0..records).step_by(BATCH as usize) {
             let put = |batch: Batch, (key, value)| batch.put(Key::new(key).expect("a key"), value);
-            let batch = (start..(start + BATCH).min(records))
-                .map(record)
-                .fold(Batch::new(), put);
+            let numbers = start..(start + BATCH).min(records);
+            let batch = numbers.map(record).fold(Batch::new(), put);
             store.batch(batch).await.expect("a batch");
         }
+        store.compact().await.expect("a compaction");
         Arc::new(store)
     })
 }
 
-pub(crate) fn redb(dir: &Path, records: u64) -> Arc<Database> {
-    redb_of(dir, records, record)
-}
-
-pub(crate) fn redb_of(
+/// The same records in the database alone, put in the same order.
+pub(crate) fn raw<E: Engine>(
     dir: &Path,
     records: u64,
     record: fn(u64) -> (String, Bytes),
-) -> Arc<Database> {
-    let database = Database::create(dir.join("redb")).expect("a database");
-    let writing = database.begin_write().expect("a transaction");
-    {
-        let mut table = writing.open_table(REDB).expect("a table");
-        let mut sorted: Vec<_> = (0..records).map(record).collect();
-        sorted.sort();
-        for (key, value) in sorted {
-            table.insert(key.as_bytes(), &value[..]).expect("an insert");
-        }
+) -> Box<dyn Raw> {
+    let raw = E::raw(dir);
+    for start in (0..records).step_by(BATCH as usize) {
+        let batch: Vec<_> = (start..(start + BATCH).min(records)).map(record).collect();
+        raw.write(&batch);
     }
-    writing.commit().expect("a commit");
-    drop(database.begin_read());
-    Arc::new(database)
+    raw.settle();
+    raw
 }

@@ -5,21 +5,22 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use redb::{Database, ReadableDatabase};
-use storehouse_objectstore::{Datastore, GetOptions, Key, ListOptions, ObjectStore};
+use storehouse_engine::RecordStore;
+use storehouse_objectstore::{GetOptions, Key, ListOptions, ObjectStore};
 use storehouse_stores::{Allocation, AllocationStore, Layout};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::filled::{self, REDB, mix};
+use crate::filled::{self, mix};
 use crate::harness::{Contender, Options, Report, Table, runtime};
+use crate::raw::{Engine, FjallEngine, Raw, RedbEngine};
 
-const REDB_GET: &str = "redb, a transaction a get";
-const REDB_KEPT: &str = "redb, one kept transaction";
-const THROUGH_DYN: &str = "datastore by Arc<dyn>";
-const THROUGH_TYPE: &str = "datastore by its own type";
-const MISSING: &str = "datastore, not there";
-const FIRST_BY_PREFIX: &str = "datastore, first by prefix";
+const RAW_GET: &str = "the library's own get";
+const RAW_FIRST: &str = "the library's own first by prefix";
+const THROUGH_DYN: &str = "by Arc<dyn>";
+const THROUGH_TYPE: &str = "by its own type";
+const MISSING: &str = "not there";
+const FIRST_BY_PREFIX: &str = "first by prefix";
 const GET: &str = "AllocationStore::get";
 const GET_ANY: &str = "AllocationStore::get_any";
 const EXISTS: &str = "AllocationStore::exists";
@@ -27,12 +28,22 @@ const EXISTS: &str = "AllocationStore::exists";
 /// How few bytes of a value would be too few.
 const LEAST: usize = 150;
 
+/// Bytes of a key that only it starts with.
+const PREFIX: usize = 60;
+
 type Allocations = AllocationStore<Arc<dyn ObjectStore>>;
 
 pub(crate) fn run(options: &Options) -> Report {
-    let runtime = runtime();
+    let mut report = Report::default();
+    of::<FjallEngine>(options, &mut report);
+    of::<RedbEngine>(options, &mut report);
+    report
+}
+
+fn of<E: Engine>(options: &Options, report: &mut Report) {
+    let (runtime, engine) = (runtime(), E::NAME);
     let [few, many] = [1_000, options.pick(1_000_000, 50_000)]
-        .map(|records| Filled::new(&runtime, options, records));
+        .map(|records| Filled::<E>::new(&runtime, options, records));
     // All take turns with each other, so that what else the machine does hits few and many alike.
     let contenders = few
         .contenders(&runtime)
@@ -40,44 +51,35 @@ pub(crate) fn run(options: &Options) -> Report {
         .chain(many.contenders(&runtime))
         .collect();
     let table = Table::measure("µs a read", options.pick(9, 3), contenders);
-    let mut report = Report::default();
-    for filled in [&few, &many] {
-        let among = filled.records;
-        let ratio = |name| table.ratio(&filled.name(name), &filled.name(REDB_GET));
+    for (records, name) in [(few.records, &few), (many.records, &many)] {
+        let ratio = |own, raw| table.ratio(&name.name(own), &name.name(raw));
+        let title = |what| format!("{engine}: times the library's own, {what}, among {records}");
+        report.at_most(&title(THROUGH_DYN), ratio(THROUGH_DYN, RAW_GET), 2.0);
         report.at_most(
-            &format!("times redb's get, by Arc<dyn>, among {among}"),
-            ratio(THROUGH_DYN),
+            &title(FIRST_BY_PREFIX),
+            ratio(FIRST_BY_PREFIX, RAW_FIRST),
             2.0,
         );
-        for name in [FIRST_BY_PREFIX, GET, GET_ANY, EXISTS] {
-            report.at_most(
-                &format!("times redb's get, {name}, among {among}"),
-                ratio(name),
-                8.0,
-            );
+        for own in [GET, GET_ANY, EXISTS] {
+            report.at_most(&title(own), ratio(own, RAW_GET), 8.0);
         }
     }
-    for name in [GET, GET_ANY, EXISTS] {
-        report.at_most(
-            &format!("times as long as among few, {name}"),
-            table.ratio(&many.name(name), &few.name(name)),
-            2.0,
-        );
-    }
     report.table(
-        &format!("among {} and among {} records", few.records, many.records),
+        &format!(
+            "{engine}, among {} and {} records",
+            few.records, many.records
+        ),
         table,
     );
-    report
 }
 
 /// The same records in both databases, and which of them are asked for.
-struct Filled {
+struct Filled<E: Engine> {
     records: u64,
-    own: Arc<Datastore>,
+    own: Arc<RecordStore<E>>,
     store: Arc<dyn ObjectStore>,
     allocations: Arc<Allocations>,
-    redb: Arc<Database>,
+    raw: Box<dyn Raw>,
     keys: Vec<String>,
     known: Arc<Vec<Key>>,
     absent: Arc<Vec<Key>>,
@@ -85,18 +87,17 @@ struct Filled {
     _dirs: [TempDir; 2],
 }
 
-impl Filled {
+impl<E: Engine> Filled<E> {
     fn new(runtime: &Runtime, options: &Options, records: u64) -> Self {
         let dirs = [options.tempdir(), options.tempdir()];
         let record = filled::allocation_record;
-        let own = filled::datastore_of(runtime, dirs[0].path(), records, record);
-        runtime.block_on(own.compact()).expect("a merge");
+        let own = filled::store::<E>(runtime, dirs[0].path(), records, record);
         let store: Arc<dyn ObjectStore> = own.clone();
         let allocations = Arc::new(AllocationStore::new(
             Arc::clone(&store),
             &Layout::database(),
         ));
-        let redb = filled::redb_of(dirs[1].path(), records, record);
+        let raw = filled::raw::<E>(dirs[1].path(), records, record);
         let numbers: Vec<u64> = (0..options.pick(200_000, 20_000)).collect();
         let keys: Vec<String> = numbers
             .iter()
@@ -121,7 +122,7 @@ impl Filled {
             own,
             store,
             allocations,
-            redb,
+            raw,
             keys,
             known,
             absent,
@@ -135,30 +136,41 @@ impl Filled {
     }
 
     fn contenders<'a>(&'a self, runtime: &'a Runtime) -> Vec<Contender<'a>> {
+        let (store, known, asked) = (&self.store, &self.known, &self.asked);
+        let on = |name, round: Box<dyn FnMut() -> BoxFuture<'static, f64> + 'a>| {
+            Contender::on(runtime, self.name(name), round)
+        };
         vec![
-            Contender::new(self.name(REDB_GET), || redb_gets(&self.redb, &self.keys)),
-            Contender::new(self.name(REDB_KEPT), || redb_kept(&self.redb, &self.keys)),
-            Contender::on(runtime, self.name(THROUGH_DYN), || {
-                through_dyn(&self.store, &self.known)
-            }),
-            Contender::on(runtime, self.name(THROUGH_TYPE), || {
-                through_type(&self.own, &self.known)
-            }),
-            Contender::on(runtime, self.name(MISSING), || {
-                missing(&self.store, &self.absent)
-            }),
-            Contender::on(runtime, self.name(FIRST_BY_PREFIX), || {
-                first_by_prefix(&self.store, &self.known)
-            }),
-            Contender::on(runtime, self.name(GET), || {
-                get(&self.allocations, &self.asked)
-            }),
-            Contender::on(runtime, self.name(GET_ANY), || {
-                get_any(&self.allocations, &self.asked)
-            }),
-            Contender::on(runtime, self.name(EXISTS), || {
-                exists(&self.allocations, &self.asked)
-            }),
+            Contender::new(self.name(RAW_GET), || raw_gets(&*self.raw, &self.keys)),
+            Contender::new(self.name(RAW_FIRST), || raw_firsts(&*self.raw, &self.keys)),
+            on(
+                THROUGH_DYN,
+                Box::new(|| gets(Arc::clone(store), Arc::clone(known))),
+            ),
+            on(
+                THROUGH_TYPE,
+                Box::new(|| gets(Arc::clone(&self.own), Arc::clone(known))),
+            ),
+            on(
+                MISSING,
+                Box::new(|| missing(Arc::clone(store), Arc::clone(&self.absent))),
+            ),
+            on(
+                FIRST_BY_PREFIX,
+                Box::new(|| firsts(Arc::clone(store), Arc::clone(known))),
+            ),
+            on(
+                GET,
+                Box::new(|| get(Arc::clone(&self.allocations), Arc::clone(asked))),
+            ),
+            on(
+                GET_ANY,
+                Box::new(|| get_any(Arc::clone(&self.allocations), Arc::clone(asked))),
+            ),
+            on(
+                EXISTS,
+                Box::new(|| exists(Arc::clone(&self.allocations), Arc::clone(asked))),
+            ),
         ]
     }
 }
@@ -167,46 +179,24 @@ fn per_read(started: Instant, reads: usize) -> f64 {
     started.elapsed().as_secs_f64() * 1e6 / reads as f64
 }
 
-fn redb_gets(database: &Database, keys: &[String]) -> f64 {
+fn raw_gets(raw: &dyn Raw, keys: &[String]) -> f64 {
     let started = Instant::now();
     for key in keys {
-        let table = database
-            .begin_read()
-            .expect("a transaction")
-            .open_table(REDB)
-            .expect("a table");
-        let value = table
-            .get(key.as_bytes())
-            .expect("a get")
-            .expect("a record")
-            .value()
-            .to_vec();
-        assert!(value.len() > LEAST);
+        assert!(raw.get(key.as_bytes()).expect("a record").len() > LEAST);
     }
     per_read(started, keys.len())
 }
 
-fn redb_kept(database: &Database, keys: &[String]) -> f64 {
-    let table = database
-        .begin_read()
-        .expect("a transaction")
-        .open_table(REDB)
-        .expect("a table");
+fn raw_firsts(raw: &dyn Raw, keys: &[String]) -> f64 {
     let started = Instant::now();
     for key in keys {
-        let value = table
-            .get(key.as_bytes())
-            .expect("a get")
-            .expect("a record")
-            .value()
-            .to_vec();
-        assert!(value.len() > LEAST);
+        let (found, value) = raw.first(&key.as_bytes()[..PREFIX]).expect("a record");
+        assert!(found == key.as_bytes() && value.len() > LEAST);
     }
     per_read(started, keys.len())
 }
 
-fn through_dyn(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
-    let (store, keys) = (Arc::clone(store), Arc::clone(keys));
+fn gets<S: ObjectStore>(store: S, keys: Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
     async move {
         let started = Instant::now();
         for key in keys.iter() {
@@ -221,48 +211,26 @@ fn through_dyn(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<
     .boxed()
 }
 
-fn through_type(store: &Arc<Datastore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
-    let (store, keys) = (Arc::clone(store), Arc::clone(keys));
+fn missing(store: Arc<dyn ObjectStore>, keys: Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
     async move {
         let started = Instant::now();
         for key in keys.iter() {
-            let object = store
-                .as_ref()
-                .get_opts(key, GetOptions::default())
-                .await
-                .expect("a get");
-            assert!(object.body.collect(1 << 20).await.expect("a body").len() > LEAST);
+            let answer = store.get_opts(key, GetOptions::default()).await;
+            assert!(answer.expect_err("nothing").is_not_found());
         }
         per_read(started, keys.len())
     }
     .boxed()
 }
 
-fn missing(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
-    let (store, keys) = (Arc::clone(store), Arc::clone(keys));
-    async move {
-        let started = Instant::now();
-        for key in keys.iter() {
-            assert!(
-                store
-                    .get_opts(key, GetOptions::default())
-                    .await
-                    .expect_err("nothing")
-                    .is_not_found()
-            );
-        }
-        per_read(started, keys.len())
-    }
-    .boxed()
-}
-
-fn first_by_prefix(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
+fn firsts(store: Arc<dyn ObjectStore>, keys: Arc<Vec<Key>>) -> BoxFuture<'static, f64> {
     use futures_util::StreamExt;
-    let (store, keys) = (Arc::clone(store), Arc::clone(keys));
     async move {
         let started = Instant::now();
         for key in keys.iter() {
-            let options = ListOptions::default().prefix(&key.as_str()[..60]).limit(1);
+            let options = ListOptions::default()
+                .prefix(&key.as_str()[..PREFIX])
+                .limit(1);
             let entry = store
                 .list(options)
                 .next()
@@ -276,41 +244,34 @@ fn first_by_prefix(store: &Arc<dyn ObjectStore>, keys: &Arc<Vec<Key>>) -> BoxFut
     .boxed()
 }
 
-fn get(store: &Arc<Allocations>, asked: &Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
-    let (store, asked) = (Arc::clone(store), Arc::clone(asked));
+fn get(store: Arc<Allocations>, asked: Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
     async move {
         let started = Instant::now();
         for allocation in asked.iter() {
-            let got = store
-                .get(&allocation.blob.digest, &allocation.space)
-                .await
-                .expect("an allocation");
-            assert_eq!(got.expires, allocation.expires);
+            let got = store.get(&allocation.blob.digest, &allocation.space).await;
+            assert_eq!(got.expect("an allocation").expires, allocation.expires);
         }
         per_read(started, asked.len())
     }
     .boxed()
 }
 
-fn get_any(store: &Arc<Allocations>, asked: &Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
-    let (store, asked) = (Arc::clone(store), Arc::clone(asked));
+fn get_any(store: Arc<Allocations>, asked: Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
     async move {
         let started = Instant::now();
         for allocation in asked.iter() {
             let got = store
                 .get_any(&allocation.blob.digest)
                 .await
-                .expect("a look")
-                .expect("an allocation");
-            assert_eq!(got.expires, allocation.expires);
+                .expect("a look");
+            assert_eq!(got.expect("an allocation").expires, allocation.expires);
         }
         per_read(started, asked.len())
     }
     .boxed()
 }
 
-fn exists(store: &Arc<Allocations>, asked: &Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
-    let (store, asked) = (Arc::clone(store), Arc::clone(asked));
+fn exists(store: Arc<Allocations>, asked: Arc<Vec<Allocation>>) -> BoxFuture<'static, f64> {
     async move {
         let started = Instant::now();
         for allocation in asked.iter() {

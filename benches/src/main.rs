@@ -4,6 +4,7 @@
 //! benchmark: storehouse, its peers and a raw loop take turns, round after round, so that whatever
 //! else the machine does hits all of them. `-- list` names the benchmarks.
 
+mod churn;
 mod codec;
 mod cold_gets;
 mod delay;
@@ -17,6 +18,7 @@ mod memory;
 mod node_memory;
 mod peers;
 mod ranges;
+mod raw;
 mod records;
 mod s3_scan;
 mod scan;
@@ -94,6 +96,11 @@ const BENCHES: &[(&str, &str, Bench)] = &[
         "what gets that wait for the disk do to other tasks",
         cold_gets::run,
     ),
+    (
+        "churn",
+        "3,000,000 records written, replaced twice and deleted: files and memory",
+        churn::run,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -104,6 +111,10 @@ fn main() -> ExitCode {
     match args.peek().map(String::as_str) {
         Some("child") => {
             memory::child(&args.skip(1).collect::<Vec<_>>());
+            return ExitCode::SUCCESS;
+        }
+        Some("churn-child") => {
+            churn::child(&args.skip(1).collect::<Vec<_>>());
             return ExitCode::SUCCESS;
         }
         Some("server") => {

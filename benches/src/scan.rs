@@ -5,84 +5,70 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use redb::{Database, ReadableDatabase, ReadableTable};
 use storehouse_objectstore::{ObjectStore, ObjectStoreExt as _};
 use storehouse_stores::{Allocation, AllocationStore, Layout};
 
-use crate::filled::{self, REDB};
+use crate::filled;
 use crate::harness::{Contender, Options, Report, Table, runtime};
+use crate::raw::{Engine, FjallEngine, Raw, RedbEngine};
 
-const REDB_DECODED: &str = "redb, iterated and decoded";
+const RAW_DECODED: &str = "the library's own, iterated and decoded";
 const SCAN: &str = "AllocationStore::list";
-const LIST: &str = "datastore, keys and sizes";
-const REDB_COPIED: &str = "redb, keys and values copied";
+const RAW_COPIED: &str = "the library's own, keys and values copied";
+const LIST: &str = "keys and sizes";
 
 type Allocations = AllocationStore<Arc<dyn ObjectStore>>;
 
 pub(crate) fn run(options: &Options) -> Report {
+    let mut report = Report::default();
+    of::<FjallEngine>(options, &mut report);
+    of::<RedbEngine>(options, &mut report);
+    report
+}
+
+fn of<E: Engine>(options: &Options, report: &mut Report) {
     let (dirs, runtime) = ([options.tempdir(), options.tempdir()], runtime());
-    let records = options.pick(100_000, 10_000);
-    let own = filled::datastore_of(&runtime, dirs[0].path(), records, filled::allocation_record);
-    let store: Arc<dyn ObjectStore> = own.clone();
+    let (records, engine) = (options.pick(100_000, 10_000), E::NAME);
+    let own = filled::store::<E>(&runtime, dirs[0].path(), records, filled::allocation_record);
+    let store: Arc<dyn ObjectStore> = own;
     let allocations = Arc::new(AllocationStore::new(
         Arc::clone(&store),
         &Layout::database(),
     ));
-    let database = filled::redb_of(dirs[1].path(), records, filled::allocation_record);
-    let mut report = Report::default();
-    for place in ["not yet in tables", "in a table"] {
-        if place == "in a table" {
-            runtime.block_on(own.compact()).expect("a merge");
-        }
-        let table = Table::measure(
-            "records a second",
-            options.pick(15, 3),
-            vec![
-                Contender::new(REDB_DECODED, || decode(&database, records)),
-                Contender::on(&runtime, SCAN, || scan(&allocations, records)),
-                Contender::new(REDB_COPIED, || copy(&database, records)),
-                Contender::on(&runtime, LIST, || list(&store, records)),
-            ],
-        );
-        report.at_least(
-            &format!("of redb's iteration and the same decoding, {place}"),
-            table.ratio(SCAN, REDB_DECODED),
-            0.7,
-        );
-        report.table(&format!("{records} allocations, {place}"), table);
-    }
-    report
+    let raw = filled::raw::<E>(dirs[1].path(), records, filled::allocation_record);
+    let table = Table::measure(
+        "records a second",
+        options.pick(15, 3),
+        vec![
+            Contender::new(RAW_DECODED, || decode(&*raw, records)),
+            Contender::on(&runtime, SCAN, || scan(&allocations, records)),
+            Contender::new(RAW_COPIED, || copy(&*raw, records)),
+            Contender::on(&runtime, LIST, || list(&store, records)),
+        ],
+    );
+    let goal = format!("{engine}: of the library's iteration and the same decoding");
+    report.at_least(&goal, table.ratio(SCAN, RAW_DECODED), 0.7);
+    report.table(&format!("{engine}, {records} allocations"), table);
 }
 
-fn decode(database: &Database, records: u64) -> f64 {
-    let started = Instant::now();
-    let table = database
-        .begin_read()
-        .expect("a transaction")
-        .open_table(REDB)
-        .expect("a table");
-    let decoded = table.iter().expect("an iterator").map(|entry| {
-        Allocation::decode(entry.expect("a record").1.value()).expect("an allocation")
+fn decode(raw: &dyn Raw, records: u64) -> f64 {
+    let (started, mut count) = (Instant::now(), 0);
+    raw.each(&mut |_, value| {
+        std::hint::black_box(Allocation::decode(value).expect("an allocation"));
+        count += 1;
     });
-    assert_eq!(decoded.map(std::hint::black_box).count() as u64, records);
+    assert_eq!(count, records);
     records as f64 / started.elapsed().as_secs_f64()
 }
 
-fn copy(database: &Database, records: u64) -> f64 {
-    let started = Instant::now();
-    let table = database
-        .begin_read()
-        .expect("a transaction")
-        .open_table(REDB)
-        .expect("a table");
-    let entries = table.iter().expect("an iterator").map(|entry| {
-        let (key, value) = entry.expect("a record");
-        (
-            String::from_utf8(key.value().to_vec()).expect("a key"),
-            value.value().to_vec(),
-        )
+fn copy(raw: &dyn Raw, records: u64) -> f64 {
+    let (started, mut count) = (Instant::now(), 0);
+    raw.each(&mut |key, value| {
+        let key = String::from_utf8(key.to_vec()).expect("a key");
+        std::hint::black_box((key, value.to_vec()));
+        count += 1;
     });
-    assert_eq!(entries.map(std::hint::black_box).count() as u64, records);
+    assert_eq!(count, records);
     records as f64 / started.elapsed().as_secs_f64()
 }
 
@@ -106,12 +92,11 @@ fn list(store: &Arc<dyn ObjectStore>, records: u64) -> BoxFuture<'static, f64> {
     let store = Arc::clone(store);
     async move {
         let started = Instant::now();
-        let listed = store
-            .list_prefix("")
+        let entries = store.list_prefix("");
+        let listed = entries
             .try_fold(0, |count, _| async move { Ok(count + 1) })
-            .await
-            .expect("a listing");
-        assert_eq!(listed, records);
+            .await;
+        assert_eq!(listed.expect("a listing"), records);
         records as f64 / started.elapsed().as_secs_f64()
     }
     .boxed()

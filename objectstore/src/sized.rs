@@ -123,8 +123,22 @@ impl SizedBody {
 
     /// All of the body in memory; without a copy if it lies there already. The declared size is not
     /// trusted with an allocation.
-    #[cfg(any(feature = "memory", feature = "datastore"))]
-    pub(crate) async fn gather(&mut self) -> Result<Bytes> {
+    ///
+    /// # Errors
+    /// As [`SizedBody::next`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Body, Key, PutOptions, SizedBody};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let options = PutOptions::default().size(5);
+    /// let mut body = SizedBody::new(&Key::new("k")?, Body::from("hello"), &options, 1024)?;
+    /// assert_eq!(body.gather().await?, "hello");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn gather(&mut self) -> Result<Bytes> {
         let whole = self.as_bytes().cloned();
         let mut all = bytes::BytesMut::new();
         while let Some(piece) = self.next().await.transpose()? {

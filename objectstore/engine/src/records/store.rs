@@ -128,7 +128,7 @@ impl<E: Engine> RecordStore<E> {
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
-        let bytes = gather(&mut body).await?;
+        let bytes = body.gather().await?;
         let op = BatchOp::Put {
             key: key.clone(),
             bytes,
@@ -346,18 +346,6 @@ impl<E: Engine> RecordStore<E> {
             .map_err(|fault| fault.into_error(operation, Some(key)))?
             .ok_or_else(|| Error::not_found(operation, key))
     }
-}
-
-/// All of a body in memory. The declared size is not trusted with an allocation.
-async fn gather(body: &mut SizedBody) -> Result<Bytes> {
-    let whole = body.as_bytes().cloned();
-    let mut all = Vec::new();
-    while let Some(piece) = body.next().await.transpose()? {
-        if whole.is_none() {
-            all.extend_from_slice(&piece);
-        }
-    }
-    Ok(whole.unwrap_or_else(|| all.into()))
 }
 
 #[deny(clippy::missing_trait_methods)]
