@@ -49,25 +49,6 @@ impl Key {
         })
     }
 
-    /// The same for bytes, which must also be text.
-    #[cfg(feature = "datastore")]
-    pub(crate) fn check_bytes(bytes: &[u8]) -> Result<()> {
-        if bytes.len() <= Self::MAX_LEN && is_plain(bytes) {
-            return Ok(());
-        }
-        Self::check(std::str::from_utf8(bytes).map_err(|e| {
-            let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e);
-            Error::io(Operation::Key, None, "a key is no text", e)
-        })?)
-    }
-
-    /// A key of text that [`Key::check`] has let pass.
-    #[cfg(feature = "datastore")]
-    pub(crate) fn from_checked(text: &str) -> Self {
-        debug_assert!(flaw(text).is_none());
-        Self(Arc::from(text))
-    }
-
     /// The key's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -22,9 +22,6 @@ mod sized;
 mod small;
 mod store;
 
-#[cfg(feature = "datastore")]
-pub mod datastore;
-
 #[cfg(feature = "memory")]
 pub mod memory;
 
@@ -44,7 +41,5 @@ pub use sized::SizedBody;
 pub use small::SmallBytes;
 pub use store::ObjectStore;
 
-#[cfg(feature = "datastore")]
-pub use datastore::{Datastore, DatastoreOptions};
 #[cfg(feature = "memory")]
 pub use memory::Memory;
