@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use storehouse::Config;
+use storehouse_node::{Limits, ServerOptions};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::state::Limits;
 
 const HELP: &str = "\
 A storage node: blobs and records over HTTP.
@@ -33,7 +32,7 @@ Limits, each with its default:
   --write-timeout SECS     60 in which a client must take some of an answer
   --shutdown-timeout SECS  30 for the requests in flight after SIGINT or SIGTERM
 
-Logs go to standard error; RUST_LOG picks them, as in RUST_LOG=info,node=debug.
+Logs go to standard error; RUST_LOG picks them, as in RUST_LOG=info,storehouse_node=debug.
 Exit status: 0 after a signal to stop, 1 if it cannot start, 2 if the command line is wrong.";
 
 /// What the user asked for.
@@ -48,6 +47,8 @@ pub(crate) struct Args {
     pub(crate) receipts: bool,
     /// What a request may take.
     pub(crate) limits: Limits,
+    /// What a connection may take.
+    pub(crate) server: ServerOptions,
 }
 
 impl Args {
@@ -55,7 +56,8 @@ impl Args {
     pub(crate) fn parse() -> Result<Option<Self>, String> {
         let (mut toml, mut data_dir, mut uploads) = (None, None, None);
         let mut listen = "127.0.0.1:7450".to_owned();
-        let (mut require_allocation, mut receipts, mut limits) = (false, false, Limits::default());
+        let (mut require_allocation, mut receipts) = (false, false);
+        let (mut limits, mut server) = (Limits::default(), ServerOptions::default());
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
             match arg {
@@ -73,12 +75,12 @@ impl Args {
                 Long("max-record-size") => limits.record_size = number(&mut parser)?,
                 Long("max-uploads") => uploads = Some(number::<u32>(&mut parser)?.max(1) as usize),
                 Long("max-connections") => {
-                    limits.connections = number::<u32>(&mut parser)?.max(1) as usize
+                    server.connections = number::<u32>(&mut parser)?.max(1) as usize
                 }
-                Long("header-timeout") => limits.header_timeout = seconds(&mut parser)?,
+                Long("header-timeout") => server.header_timeout = seconds(&mut parser)?,
                 Long("body-timeout") => limits.body_timeout = seconds(&mut parser)?,
-                Long("write-timeout") => limits.write_timeout = seconds(&mut parser)?,
-                Long("shutdown-timeout") => limits.shutdown_timeout = seconds(&mut parser)?,
+                Long("write-timeout") => server.write_timeout = seconds(&mut parser)?,
+                Long("shutdown-timeout") => server.shutdown_timeout = seconds(&mut parser)?,
                 Long("help") | Short('h') => {
                     println!("{HELP}");
                     return Ok(None);
@@ -105,6 +107,7 @@ impl Args {
             require_allocation,
             receipts,
             limits,
+            server,
         }))
     }
 }

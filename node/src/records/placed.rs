@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storehouse::records::{Acceptance, Allocation, Blob, Did, Error};
 
-use crate::blobs::{Answer, Segment, json, now, parse};
-use crate::failure::Failure;
-use crate::media::{self, CBOR, JSON};
-use crate::state::Node;
-use crate::upload;
+use crate::answer::{Answer, json};
+use crate::api_error::ApiError;
+use crate::app_state::AppState;
+use crate::clock::now;
+use crate::content_negotiation::{self, CBOR, JSON};
+use crate::parse::{self, Segment};
+use crate::request_body::collect;
 
 /// Of which space a record is wanted.
 #[derive(Debug, Deserialize)]
@@ -69,7 +71,7 @@ impl Record for Acceptance {
 }
 
 pub(crate) async fn post_allocation(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -79,7 +81,7 @@ pub(crate) async fn post_allocation(
 }
 
 pub(crate) async fn post_acceptance(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -90,12 +92,12 @@ pub(crate) async fn post_acceptance(
 
 /// The allocation in the space asked for; without one, some allocation, a live one if there is one.
 pub(crate) async fn get_allocation(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     digest: Segment,
     query: SpaceQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let (digest, allocations) = (parse(digest)?, &node.records().allocations);
+    let (digest, allocations) = (parse::digest_segment(digest)?, &node.records().allocations);
     let found = match space(query)? {
         Some(space) => Some(allocations.get(&digest, &space).await?),
         None => match allocations.get_any_non_expired(&digest, now()).await? {
@@ -108,12 +110,12 @@ pub(crate) async fn get_allocation(
 
 /// The acceptance in the space asked for; without one, some acceptance.
 pub(crate) async fn get_acceptance(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     digest: Segment,
     query: SpaceQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let (digest, acceptances) = (parse(digest)?, &node.records().acceptances);
+    let (digest, acceptances) = (parse::digest_segment(digest)?, &node.records().acceptances);
     let found = match space(query)? {
         Some(space) => Some(acceptances.get(&digest, &space).await?),
         None => acceptances.get_any(&digest).await?,
@@ -121,22 +123,22 @@ pub(crate) async fn get_acceptance(
     give(&headers, found)
 }
 
-fn space(query: SpaceQuery) -> Result<Option<Did>, Failure> {
+fn space(query: SpaceQuery) -> Result<Option<Did>, ApiError> {
     let Query(InSpace { space }) =
-        query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
+        query.map_err(|e| ApiError::bad_request("invalid_query", e.body_text()))?;
     space
         .map(|space| {
             space.parse().map_err(|e: storehouse::formats::Error| {
-                Failure::bad_request("invalid_did", e.to_string())
+                ApiError::bad_request("invalid_did", e.to_string())
             })
         })
         .transpose()
 }
 
 /// A record from a request's body.
-async fn take<R: Record>(node: &Node, headers: &HeaderMap, body: Body) -> Result<R, Failure> {
-    let kind = media::sent(headers, &[JSON, CBOR]).map_err(Failure::closing)?;
-    let (bytes, _room) = upload::collect(node, headers, body).await?;
+async fn take<R: Record>(node: &AppState, headers: &HeaderMap, body: Body) -> Result<R, ApiError> {
+    let kind = content_negotiation::sent(headers, &[JSON, CBOR]).map_err(ApiError::closing)?;
+    let (bytes, _room) = collect(node, headers, body).await?;
     if kind == CBOR {
         Ok(R::decode(&bytes)?)
     } else {
@@ -145,14 +147,14 @@ async fn take<R: Record>(node: &Node, headers: &HeaderMap, body: Body) -> Result
 }
 
 /// What JSON from a client says.
-pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|e| {
         let code = if e.is_data() {
             "invalid_record"
         } else {
             "invalid_json"
         };
-        Failure::bad_request(code, e.to_string())
+        ApiError::bad_request(code, e.to_string())
     })
 }
 
@@ -171,9 +173,9 @@ fn created<R: Record>(record: &R) -> Answer {
 }
 
 fn give<R: Record>(headers: &HeaderMap, record: Option<R>) -> Answer {
-    let kind = media::wanted(headers, &[JSON, CBOR])?;
+    let kind = content_negotiation::wanted(headers, &[JSON, CBOR])?;
     let record = record.ok_or_else(|| {
-        Failure::new(
+        ApiError::new(
             StatusCode::NOT_FOUND,
             "not_found",
             "there is no such record",
@@ -191,6 +193,6 @@ fn give<R: Record>(headers: &HeaderMap, record: Option<R>) -> Answer {
 
 fn as_json(status: StatusCode, record: &impl Serialize) -> Answer {
     let text = serde_json::to_string(record)
-        .map_err(|e| Failure::bad_request("invalid_record", e.to_string()))?;
+        .map_err(|e| ApiError::bad_request("invalid_record", e.to_string()))?;
     Ok(json(status, text + "\n"))
 }

@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
 use storehouse::records::{Cid, Delegation, Receipt};
 
-use crate::blobs::{Answer, Segment, json};
-use crate::failure::Failure;
-use crate::media::{self, CAR, JSON};
-use crate::records::from_json;
-use crate::state::Node;
-use crate::{upload, view};
-
-/// The longest text of a CID that is looked at, in bytes: some bases take time quadratic in it.
-const LONGEST_CID: usize = 512;
+use super::placed::from_json;
+use crate::answer::{Answer, json};
+use crate::api_error::ApiError;
+use crate::app_state::AppState;
+use crate::content_negotiation::{self, CAR, JSON};
+use crate::json as view;
+use crate::parse::{self, Segment};
+use crate::request_body::collect;
 
 /// Which receipt is wanted.
 #[derive(Debug, Deserialize)]
@@ -29,7 +28,7 @@ pub(crate) struct Ran {
 }
 
 pub(crate) async fn put_claim(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     cid: Segment,
     headers: HeaderMap,
     body: Body,
@@ -49,17 +48,21 @@ pub(crate) async fn put_claim(
 }
 
 pub(crate) async fn get_claim(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let kind = media::wanted(&headers, &[CAR, JSON])?;
-    let claim = node.records().delegations.get(&parse(cid)?).await?;
+    let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
+    let claim = node
+        .records()
+        .delegations
+        .get(&parse::cid_segment(cid)?)
+        .await?;
     Ok(give(kind, claim.as_bytes().clone(), || view::claim(&claim)))
 }
 
 pub(crate) async fn put_receipt(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     cid: Segment,
     headers: HeaderMap,
     body: Body,
@@ -71,52 +74,41 @@ pub(crate) async fn put_receipt(
 }
 
 pub(crate) async fn get_receipt(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let kind = media::wanted(&headers, &[CAR, JSON])?;
-    let receipt = node.records().receipts.get(&parse(cid)?).await?;
+    let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
+    let receipt = node
+        .records()
+        .receipts
+        .get(&parse::cid_segment(cid)?)
+        .await?;
     Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
 }
 
 /// The receipt of the invocation that ran.
 pub(crate) async fn find_receipt(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     query: Result<Query<Ran>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answer {
     let Query(Ran { ran }) =
-        query.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
-    let kind = media::wanted(&headers, &[CAR, JSON])?;
+        query.map_err(|e| ApiError::bad_request("invalid_query", e.body_text()))?;
+    let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
     let found = node
         .records()
         .receipts
-        .get_by_ran(&parse_text(&ran)?)
+        .get_by_ran(&parse::cid(&ran)?)
         .await?;
     let receipt = found.ok_or_else(|| {
-        Failure::new(
+        ApiError::new(
             StatusCode::NOT_FOUND,
             "not_found",
             "there is no receipt of that invocation",
         )
     })?;
     Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
-}
-
-fn parse(cid: Segment) -> Result<Cid, Failure> {
-    let Path(text) =
-        cid.map_err(|_| Failure::bad_request("invalid_cid", "the CID in the path is not UTF-8"))?;
-    parse_text(&text)
-}
-
-fn parse_text(text: &str) -> Result<Cid, Failure> {
-    let parsed = if text.len() > LONGEST_CID {
-        None
-    } else {
-        text.parse().ok()
-    };
-    parsed.ok_or_else(|| Failure::bad_request("invalid_cid", "a CID is needed"))
 }
 
 /// JSON in place of an archive: what [`view`] makes, of which only this counts.
@@ -127,21 +119,21 @@ struct InJson {
 
 /// An archive from a request's body, if it is of what the path says.
 async fn take<T>(
-    node: &Node,
+    node: &AppState,
     cid: Segment,
     headers: &HeaderMap,
     body: Body,
     decode: impl FnOnce(Bytes) -> Result<T, storehouse::formats::Error>,
     cid_of: impl FnOnce(&T) -> Cid,
-) -> Result<(Cid, T), Failure> {
-    let cid = parse(cid).map_err(Failure::closing)?;
-    let kind = media::sent(headers, &[CAR, JSON]).map_err(Failure::closing)?;
-    let (mut bytes, _room) = upload::collect(node, headers, body).await?;
+) -> Result<(Cid, T), ApiError> {
+    let cid = parse::cid_segment(cid).map_err(ApiError::closing)?;
+    let kind = content_negotiation::sent(headers, &[CAR, JSON]).map_err(ApiError::closing)?;
+    let (mut bytes, _room) = collect(node, headers, body).await?;
     if kind == JSON {
         let archive = from_json::<InJson>(&bytes)?.archive;
         bytes = view::from_text(&archive)
             .ok_or_else(|| {
-                Failure::bad_request("invalid_record", "`archive` is not 'm' and base64")
+                ApiError::bad_request("invalid_record", "`archive` is not 'm' and base64")
             })?
             .into();
     }
@@ -149,7 +141,7 @@ async fn take<T>(
     let actual = cid_of(&record);
     if actual != cid {
         let message = format!("the archive is of {actual}");
-        return Err(Failure::new(
+        return Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "cid_mismatch",
             message,

@@ -17,8 +17,9 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::options::ServerOptions;
+use crate::error_chain::chain;
 use crate::metrics::Requests;
-use crate::state::Limits;
 
 /// What a connection buffers of a request's head, and of an answer, in bytes: the longest head,
 /// more or less.
@@ -28,22 +29,22 @@ const BUFFER: usize = 64 * 1024;
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(
+pub(super) async fn serve(
     stream: TcpStream,
     service: Router,
-    limits: Limits,
+    options: &ServerOptions,
     requests: &Requests,
     stop: CancellationToken,
 ) {
     // Answers are written whole: waiting for more to send with them would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.write_timeout));
+    stream.set_write_timeout(Some(options.write_timeout));
     let mut stream = Box::pin(stream);
     let served = {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            .header_read_timeout(options.header_timeout)
             .max_buf_size(BUFFER);
         let service = TowerToHyperService::new(service);
         let counted = service_fn(|request: Request<Incoming>| {
@@ -69,7 +70,7 @@ pub(crate) async fn serve(
     };
     match served {
         Ok(()) => linger(stream.as_mut().get_pin_mut().get_mut()).await,
-        Err(e) => tracing::debug!("a connection broke off: {}", crate::chain(&e)),
+        Err(e) => tracing::debug!("a connection broke off: {}", chain(&e)),
     }
 }
 

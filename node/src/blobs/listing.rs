@@ -13,9 +13,11 @@ use serde::Deserialize;
 use storehouse::blobstore::{BlobInfo, Digest, ListBlobs};
 use storehouse::objectstore::Key;
 
-use crate::blobs::{Answer, parse_text};
-use crate::failure::Failure;
-use crate::state::Node;
+use crate::answer::Answer;
+use crate::api_error::ApiError;
+use crate::app_state::AppState;
+use crate::error_chain::chain;
+use crate::parse;
 
 /// Lines that are sent together, if they are ready together.
 const LINES: usize = 256;
@@ -31,14 +33,14 @@ pub(crate) struct Page {
 /// The blobs in the store's order. The first is fetched before the answer begins, so that a store
 /// that is down has a status of its own; an error after that breaks the connection.
 pub(crate) async fn list(
-    State(node): State<Arc<Node>>,
+    State(node): State<Arc<AppState>>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Answer {
-    let Query(page) = page.map_err(|e| Failure::bad_request("invalid_query", e.body_text()))?;
+    let Query(page) = page.map_err(|e| ApiError::bad_request("invalid_query", e.body_text()))?;
     let mut options = ListBlobs::default().prefix(page.prefix);
     options.limit = page.limit;
     if let Some(after) = page.after.as_deref().filter(|after| !after.is_empty()) {
-        options.start_after = Some(place(&node, &parse_text(after)?).await?);
+        options.start_after = Some(place(&node, &parse::digest(after)?).await?);
     }
     let mut blobs = node.blobs().list(options).peekable();
     if let Some(Err(_)) = std::pin::Pin::new(&mut blobs).peek().await
@@ -46,7 +48,7 @@ pub(crate) async fn list(
     {
         return Err(error.into());
     }
-    let logged = blobs.inspect_err(|e| tracing::error!("a listing broke off: {}", crate::chain(e)));
+    let logged = blobs.inspect_err(|e| tracing::error!("a listing broke off: {}", chain(e)));
     let lines = logged.ready_chunks(LINES).map(|blobs| {
         blobs
             .into_iter()
@@ -74,7 +76,7 @@ fn line(
 }
 
 /// Where the listing stood at this blob: it may be under a legacy key, and it may be gone by now.
-async fn place(node: &Node, digest: &Digest) -> Result<Key, Failure> {
+async fn place(node: &AppState, digest: &Digest) -> Result<Key, ApiError> {
     match node.blobs().head(digest).await {
         Ok(blob) => Ok(blob.key),
         Err(e) if e.is_not_found() => Ok(node.blobs().key(digest)?),

@@ -10,18 +10,19 @@ use axum::response::IntoResponse;
 use storehouse::objectstore::ErrorClass;
 use storehouse::{blobstore, objectstore, records};
 
-use crate::upload::Stalled;
+use crate::error_chain::chain;
+use crate::request_body::Stalled;
 
 /// A request that was refused, or failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
     close: bool,
 }
 
-impl Failure {
+impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -44,8 +45,8 @@ impl Failure {
     /// Not the client's fault. It learns that it failed; the log, why: causes name paths and
     /// servers.
     pub(crate) fn internal(error: &(dyn Error + 'static), class: ErrorClass, full: bool) -> Self {
-        let causes = crate::chain(error);
-        let failure = match class {
+        let causes = chain(error);
+        let answer = match class {
             _ if full => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "no_space",
@@ -62,12 +63,12 @@ impl Failure {
                 "a store failed; the node's log says how",
             ),
         };
-        tracing::error!(code = failure.code, "{causes}");
-        failure
+        tracing::error!(code = answer.code, "{causes}");
+        answer
     }
 }
 
-impl From<blobstore::Error> for Failure {
+impl From<blobstore::Error> for ApiError {
     fn from(error: blobstore::Error) -> Self {
         use blobstore::Error as E;
         let (status, code) = match &error {
@@ -89,7 +90,7 @@ impl From<blobstore::Error> for Failure {
     }
 }
 
-impl From<records::Error> for Failure {
+impl From<records::Error> for ApiError {
     fn from(error: records::Error) -> Self {
         if error.is_not_found() {
             return Self::new(
@@ -100,18 +101,18 @@ impl From<records::Error> for Failure {
         }
         match &error {
             records::Error::Store(e) if e.class() == ErrorClass::InvalidInput => {
-                Self::bad_request("invalid_record", crate::chain(&error))
+                Self::bad_request("invalid_record", chain(&error))
             }
             records::Error::Store(_) | records::Error::Compare { .. } => {
                 Self::internal(&error, error.class(), error.is_full())
             }
             // What the client sent is no such record. Its causes say where.
-            _ => Self::bad_request("invalid_record", crate::chain(&error)),
+            _ => Self::bad_request("invalid_record", chain(&error)),
         }
     }
 }
 
-impl Failure {
+impl ApiError {
     /// The body of the request failed.
     pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
         let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
@@ -131,7 +132,7 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response<Body> {
         let json = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
         let mut response = Response::new(Body::from(format!("{json}\n")));

@@ -15,10 +15,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::retrieval::Retrieval;
-use crate::state::Node;
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
+use super::retrieval::Retrieval;
+use crate::app_state::AppState;
+use crate::clock::now;
+use crate::error::Result;
+use crate::error_chain::chain;
 
 /// The key that receipts are signed with.
 const KEY: &str = "node";
@@ -34,6 +35,7 @@ const AT_ONCE: usize = 64;
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The tasks that write receipts, and look after the journal.
+#[derive(Debug)]
 pub(crate) struct Receipts {
     retrievals: Sender<Retrieval>,
     stop: CancellationToken,
@@ -43,7 +45,7 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// Starts them. At the first start a key is generated.
-    pub(crate) async fn start(node: &Arc<Node>) -> Result<Self, Error> {
+    pub(crate) async fn start(node: &Arc<AppState>) -> Result<Self> {
         let signer = Arc::new(signer(node.keys()).await?);
         tracing::info!("receipts are signed by {}", signer.did());
         let (retrievals, queue) = channel(QUEUE);
@@ -83,7 +85,7 @@ impl Receipts {
     }
 
     /// Writes what was told until now, for at most that long.
-    pub(crate) async fn stop(self, node: &Node, limit: Duration) {
+    pub(crate) async fn stop(self, node: &AppState, limit: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(limit, self.writing).await.is_err() {
             tracing::error!(
@@ -93,23 +95,27 @@ impl Receipts {
         }
         self.rotator.stop().await;
         if let Err(e) = node.journal().sync().await {
-            tracing::error!("the journal: {}", crate::chain(&e));
+            tracing::error!("the journal: {}", chain(&e));
         }
     }
 }
 
-async fn signer(keys: &Arc<dyn KeyStore>) -> Result<Signer, Error> {
+async fn signer(keys: &Arc<dyn KeyStore>) -> Result<Signer> {
     let name: KeyName = KEY.parse()?;
     if !keys.has(&name).await? {
         keys.put(&name, &Ed25519Key::generate()?.to_secret(), PutKey::Create)
             .await?;
     }
     let secret = Ed25519Key::from_secret(&keys.get(&name).await?)?.to_secret();
-    Ok(Signer::from_seed(secret.expose().try_into()?))
+    let seed = secret.expose().try_into();
+    let seed = seed.map_err(|_| storehouse::local::Error::InvalidKey {
+        reason: "a seed has 32 bytes",
+    })?;
+    Ok(Signer::from_seed(seed))
 }
 
 struct Writer {
-    node: Arc<Node>,
+    node: Arc<AppState>,
     signer: Arc<Signer>,
     /// Nonces are this and a count, so that no two retrievals of any run are one.
     started: u128,
@@ -163,7 +169,7 @@ impl Writer {
                         journal: true,
                         store: true,
                     }),
-                    Err(e) => tracing::error!("a receipt cannot be made: {}", crate::chain(&e)),
+                    Err(e) => tracing::error!("a receipt cannot be made: {}", chain(&e)),
                 }
             }
             self.write(due).await;
@@ -216,10 +222,10 @@ impl Writer {
             },
         );
         if let Err(e) = &journal {
-            tracing::warn!("the journal: {}", crate::chain(e));
+            tracing::warn!("the journal: {}", chain(e));
         }
         if let Err(e) = &store {
-            tracing::warn!("the receipt store: {}", crate::chain(e));
+            tracing::warn!("the receipt store: {}", chain(e));
         }
         (due.journal, due.store) = (journal.is_err(), store.is_err());
         due
@@ -262,7 +268,7 @@ fn sign(
         "bytes".to_owned(),
         Ipld::Integer((range.end - range.start).into()),
     )]);
-    let now = i128::from(crate::blobs::now());
+    let now = i128::from(now());
     ReceiptBuilder::for_invocation(&invocation, Outcome::Ok(Ipld::Map(bytes)))
         .meta("time", Ipld::Integer(now))
         .sign(signer)

@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use serde_json::json;
 use storehouse::objectstore::ObjectStore;
 
-use crate::blobs::{Answer, json as response};
-use crate::state::Node;
+use crate::answer::{Answer, json as response};
+use crate::app_state::AppState;
+use crate::error_chain::chain;
 
 /// A store that takes longer to say that it is well is not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn health(State(node): State<Arc<Node>>) -> Answer {
+pub(crate) async fn health(State(node): State<Arc<AppState>>) -> Answer {
     let records = node.records();
     let (blobs, allocations, acceptances, claims, receipts, consolidations, keys, journal) = tokio::join!(
         well("blobs", node.blobs().store().health()),
@@ -75,7 +76,7 @@ async fn well<T, E: std::error::Error + 'static>(
 ) -> (&'static str, bool) {
     let why = match tokio::time::timeout(PATIENCE, state).await {
         Ok(Ok(_)) => return (name, true),
-        Ok(Err(error)) => crate::chain(&error),
+        Ok(Err(error)) => chain(&error),
         Err(_) => format!("it did not answer in {} seconds", PATIENCE.as_secs()),
     };
     tracing::error!(store = name, "a store is down: {why}");

@@ -3,7 +3,7 @@
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::failure::Failure;
+use crate::api_error::ApiError;
 
 /// Records as JSON.
 pub(crate) const JSON: &str = "application/json";
@@ -13,7 +13,7 @@ pub(crate) const CBOR: &str = "application/cbor";
 pub(crate) const CAR: &str = "application/vnd.ipld.car";
 
 /// The type of the body, of those that are known; the first of them if the client does not say.
-pub(crate) fn sent(headers: &HeaderMap, known: &[&'static str]) -> Result<&'static str, Failure> {
+pub(crate) fn sent(headers: &HeaderMap, known: &[&'static str]) -> Result<&'static str, ApiError> {
     let Some(given) = headers.get(CONTENT_TYPE) else {
         return Ok(known[0]);
     };
@@ -29,7 +29,7 @@ pub(crate) fn sent(headers: &HeaderMap, known: &[&'static str]) -> Result<&'stat
         .find(|known| known.eq_ignore_ascii_case(essence));
     found.copied().ok_or_else(|| {
         let message = format!("the Content-Type must be one of {}", known.join(", "));
-        Failure::new(
+        ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             message,
@@ -42,7 +42,7 @@ pub(crate) fn sent(headers: &HeaderMap, known: &[&'static str]) -> Result<&'stat
 pub(crate) fn wanted(
     headers: &HeaderMap,
     offered: &[&'static str],
-) -> Result<&'static str, Failure> {
+) -> Result<&'static str, ApiError> {
     let ranges: Vec<(String, f32)> = headers
         .get_all(ACCEPT)
         .iter()
@@ -73,7 +73,7 @@ pub(crate) fn wanted(
         .max_by(|a, b| quality(a).total_cmp(&quality(b)));
     best.filter(|best| quality(best) > 0.0).ok_or_else(|| {
         let message = format!("there is {} only", offered.join(" and "));
-        Failure::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+        ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
     })
 }
 

@@ -1,0 +1,141 @@
+//! The node: what routers are made of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use storehouse::Stores;
+
+use crate::app_state::AppState;
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::receipts::writer::Receipts;
+
+/// Stores, limits, and what is in use of them. Clones share them. [`routes`](crate::routes) makes
+/// routers of it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    state: Arc<AppState>,
+    receipts: Arc<Mutex<Option<Receipts>>>,
+}
+
+impl Node {
+    /// Starts with the defaults: no receipts, no metrics, no allocation needed for a blob.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    /// use storehouse_node::{Limits, Node};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// let node = Node::builder(stores)
+    ///     .limits(Limits::default().blob_size(1 << 30))
+    ///     .require_allocation(true)
+    ///     .build()
+    ///     .await?;
+    /// # drop(node);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn builder(stores: Stores) -> NodeBuilder {
+        NodeBuilder {
+            stores,
+            limits: Limits::default(),
+            require_allocation: false,
+            receipts: false,
+            metrics: None,
+        }
+    }
+
+    /// Writes the receipts that are due, for at most `limit`, and syncs the journal. Call it once no
+    /// request is in flight. Without it, receipts that are still queued are lost when the process
+    /// ends.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    /// # use storehouse::{Config, Stores};
+    /// # let stores = Stores::open(&Config::default()).await?;
+    /// let node = storehouse_node::Node::builder(stores).receipts(true).build().await?;
+    /// node.shutdown(std::time::Duration::from_secs(30)).await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn shutdown(&self, limit: Duration) {
+        let receipts = self
+            .receipts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(receipts) = receipts {
+            receipts.stop(&self.state, limit).await;
+        }
+    }
+
+    pub(crate) fn state(&self) -> Arc<AppState> {
+        Arc::clone(&self.state)
+    }
+}
+
+/// How a [`Node`] is made.
+#[derive(Debug)]
+#[must_use]
+pub struct NodeBuilder {
+    stores: Stores,
+    limits: Limits,
+    require_allocation: bool,
+    receipts: bool,
+    metrics: Option<Metrics>,
+}
+
+impl NodeBuilder {
+    /// What a request may take.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes a blob only if a live allocation covers its digest and size.
+    pub fn require_allocation(mut self, require: bool) -> Self {
+        self.require_allocation = require;
+        self
+    }
+
+    /// Writes a signed receipt for every retrieval, to the receipt store and to the journal. The key
+    /// is `node` of the keystore; it is generated if it is not there.
+    pub fn receipts(mut self, receipts: bool) -> Self {
+        self.receipts = receipts;
+        self
+    }
+
+    /// Answers `GET /metrics` with what is gathered there. Without it that path is not found.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Makes the node, and starts its tasks on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Stores`](crate::Error::Stores) if the configuration does not give all stores of a
+    /// node; [`Error::Key`](crate::Error::Key) if the key that signs receipts cannot be read or made.
+    pub async fn build(self) -> Result<Node> {
+        let state = Arc::new(AppState::new(
+            self.stores,
+            self.limits,
+            self.require_allocation,
+            self.metrics,
+        )?);
+        let receipts = if self.receipts {
+            let receipts = Receipts::start(&state).await?;
+            state.retrievals.get_or_init(|| receipts.retrievals());
+            Some(receipts)
+        } else {
+            None
+        };
+        Ok(Node {
+            state,
+            receipts: Arc::new(Mutex::new(receipts)),
+        })
+    }
+}

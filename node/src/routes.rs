@@ -1,0 +1,96 @@
+//! Routers, to be mounted into an axum application.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+//! use axum::{Router, routing::get};
+//! use storehouse::{Config, Stores};
+//! use storehouse_node::{Node, routes};
+//!
+//! let stores = Stores::open(&Config::default()).await?;
+//! let node = Node::builder(stores).build().await?;
+//! let app: Router = Router::new()
+//!     .route("/", get(async || "mine"))
+//!     .merge(routes::blobs(&node))
+//!     .nest("/admin", routes::admin(&node));
+//! # drop(app);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::{get, post};
+
+use crate::api_error::ApiError;
+use crate::blobs::{listing, transfer};
+use crate::health;
+use crate::metrics::endpoint::metrics;
+use crate::node::Node;
+use crate::records::{archives, placed};
+
+/// `/blobs`: blobs in and out, and their list.
+pub fn blobs(node: &Node) -> Router {
+    Router::new()
+        .route("/blobs", get(listing::list))
+        .route(
+            "/blobs/{digest}",
+            get(transfer::get)
+                .put(transfer::put)
+                .delete(transfer::delete),
+        )
+        .with_state(node.state())
+}
+
+/// `/allocations`, `/acceptances`, `/claims` and `/receipts`: records in and out.
+pub fn records(node: &Node) -> Router {
+    Router::new()
+        .route("/allocations", post(placed::post_allocation))
+        .route("/allocations/{digest}", get(placed::get_allocation))
+        .route("/acceptances", post(placed::post_acceptance))
+        .route("/acceptances/{digest}", get(placed::get_acceptance))
+        .route(
+            "/claims/{cid}",
+            get(archives::get_claim).put(archives::put_claim),
+        )
+        .route("/receipts", get(archives::find_receipt))
+        .route(
+            "/receipts/{cid}",
+            get(archives::get_receipt).put(archives::put_receipt),
+        )
+        .with_state(node.state())
+}
+
+/// `/health` and `/metrics`.
+pub fn admin(node: &Node) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/metrics", get(metrics))
+        .with_state(node.state())
+}
+
+/// All of them, with errors as JSON for unknown paths and methods.
+pub fn all(node: &Node) -> Router {
+    blobs(node)
+        .merge(records(node))
+        .merge(admin(node))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    let path: String = uri.path().chars().take(100).collect();
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no_such_route",
+        format!("there is nothing at {path}"),
+    )
+}
+
+async fn unknown_method(method: Method) -> ApiError {
+    let method: String = method.as_str().chars().take(20).collect();
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{method} does not go with this path"),
+    )
+}
