@@ -218,13 +218,7 @@ async fn a_journal_as_configured() {
         let options = local.rotator_options();
         assert_eq!(
             (options.rotate_every.as_secs(), options.retention),
-            (
-                5,
-                Retention {
-                    older_than: None,
-                    total_above: Some(7)
-                }
-            )
+            (5, Retention::default().total_above(7))
         );
     }
 }

@@ -64,10 +64,7 @@ pub(crate) fn run(options: &Options) -> Report {
 
 fn open(runtime: &Runtime, dir: &Path, sync: SyncPolicy) -> FsJournal {
     // Rotations come between the rounds.
-    let options = JournalOptions {
-        rotate_at: u64::MAX,
-        sync,
-    };
+    let options = JournalOptions::default().rotate_at(u64::MAX).sync(sync);
     runtime
         .block_on(FsJournal::open(dir, options))
         .expect("a journal")

@@ -186,6 +186,16 @@ impl Error {
     }
 
     /// Whether there is no such key or batch.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore};
+    ///
+    /// let error = MemoryKeyStore::new().get(&"node".parse()?).await.unwrap_err();
+    /// assert!(error.is_not_found());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::KeyNotFound { .. } | Self::BatchNotFound { .. })
@@ -220,6 +230,15 @@ impl Error {
     }
 
     /// Whether a disk or a quota is full: the operation can succeed once there is space.
+    ///
+    /// ```
+    /// use storehouse_local::Error;
+    ///
+    /// fn advice(error: &Error) -> &'static str {
+    ///     if error.is_full() { "make room" } else { "look at the log" }
+    /// }
+    /// assert_eq!(advice(&Error::Stopped), "look at the log");
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         use io::ErrorKind as Kind;

@@ -1,4 +1,4 @@
-//! Bytes that must not get out.
+//! Bytes that must stay secret.
 
 use std::fmt;
 
@@ -20,19 +20,37 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// The bytes. Whoever copies them has to wipe the copy.
+    /// The bytes. A copy of them has to be wiped by its owner.
+    ///
+    /// ```
+    /// use storehouse_local::Secret;
+    ///
+    /// assert_eq!(Secret::from("hunter2").expose(), b"hunter2");
+    /// ```
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
     /// The number of bytes, which is no secret.
+    ///
+    /// ```
+    /// use storehouse_local::Secret;
+    ///
+    /// assert_eq!(Secret::from("hunter2").len(), 7);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are no bytes.
+    ///
+    /// ```
+    /// use storehouse_local::Secret;
+    ///
+    /// assert!(Secret::from("").is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

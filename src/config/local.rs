@@ -233,7 +233,6 @@ impl JournalConfig {
     }
 
     pub(crate) fn options(&self) -> JournalOptions {
-        let defaults = JournalOptions::default();
         let sync = match self.sync.unwrap_or_default() {
             SyncConfig::EveryAppend => SyncPolicy::EveryAppend,
             SyncConfig::OnRotation => SyncPolicy::OnRotation,
@@ -242,23 +241,25 @@ impl JournalConfig {
                 time: Duration::from_millis(self.sync_millis.unwrap_or(1)),
             },
         };
-        JournalOptions {
-            rotate_at: self.rotate_bytes.unwrap_or(defaults.rotate_at),
-            sync,
+        let options = JournalOptions::default().sync(sync);
+        match self.rotate_bytes {
+            Some(bytes) => options.rotate_at(bytes),
+            None => options,
         }
     }
 
     pub(crate) fn rotator(&self) -> RotatorOptions {
-        let defaults = RotatorOptions::default();
-        RotatorOptions {
-            rotate_every: self
-                .rotate_seconds
-                .map_or(defaults.rotate_every, Duration::from_secs),
-            retention: Retention {
-                older_than: self.retain_seconds.map(Duration::from_secs),
-                total_above: self.retain_bytes,
-            },
-            ..defaults
+        let mut retention = Retention::default();
+        if let Some(seconds) = self.retain_seconds {
+            retention = retention.older_than(Duration::from_secs(seconds));
+        }
+        if let Some(bytes) = self.retain_bytes {
+            retention = retention.total_above(bytes);
+        }
+        let options = RotatorOptions::default().retention(retention);
+        match self.rotate_seconds {
+            Some(seconds) => options.rotate_every(Duration::from_secs(seconds)),
+            None => options,
         }
     }
 }

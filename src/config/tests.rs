@@ -281,21 +281,19 @@ fn stores_keystore_and_journal_are_read() {
     let (options, rotator) = (repo.journal.options(), repo.journal.rotator());
     assert_eq!(
         options,
-        JournalOptions {
-            rotate_at: 1000,
-            sync: SyncPolicy::Interval {
+        JournalOptions::default()
+            .rotate_at(1000)
+            .sync(SyncPolicy::Interval {
                 bytes: 4096,
                 time: Duration::from_millis(20)
-            }
-        }
+            })
     );
     assert_eq!(rotator.rotate_every, Duration::from_secs(60));
     assert_eq!(
         rotator.retention,
-        Retention {
-            older_than: Some(Duration::ZERO),
-            total_above: Some(1_000_000)
-        }
+        Retention::default()
+            .older_than(Duration::ZERO)
+            .total_above(1_000_000)
     );
     assert_eq!(
         JournalConfig::default().options(),

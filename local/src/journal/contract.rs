@@ -33,12 +33,36 @@ pub trait Journal: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::FrameSize`], [`Error::Io`] (the disk is full, the sync failed), [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// let first = journal.append(b"an archive".as_slice().into()).await?;
+    /// let second = journal.append(b"another".as_slice().into()).await?;
+    /// assert!(first.offset < second.offset);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn append(&self, archive: Bytes) -> BoxFuture<'_, Result<Appended>>;
 
     /// Makes every frame appended so far durable, whatever the policy.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// journal.sync().await?;
+    /// assert_eq!(journal.status().await?.unsynced, 0);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn sync(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Closes the open batch and begins another. `None` if the open batch has no frame: nothing is
@@ -47,18 +71,58 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`]. The batch then stays open, or has rotated and is in
     /// `pending`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// assert_eq!(journal.force_rotate().await?, None);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// assert!(journal.force_rotate().await?.is_some());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn force_rotate(&self) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// The rotated batches, oldest first (ties in the order of their CIDs).
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// let batch = journal.force_rotate().await?.expect("a frame was appended");
+    /// assert_eq!(journal.list().await?[0].cid, batch);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn list(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
 
     /// The rotated batches not acknowledged yet, oldest first.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// journal.force_rotate().await?;
+    /// for batch in journal.pending().await? {
+    ///     // Hand it over, and then:
+    ///     journal.acknowledge(&batch.cid).await?;
+    /// }
+    /// assert!(journal.pending().await?.is_empty());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
 
     /// A rotated batch, as a stream of known size. Its hash is not checked on the way: its
@@ -66,6 +130,19 @@ pub trait Journal: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// let batch = journal.force_rotate().await?.expect("a frame was appended");
+    /// let size = journal.get_batch(&batch).await?.size();
+    /// assert_eq!(size, Some(journal.list().await?[0].size));
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>>;
 
     /// Says that the batch was handed over: it leaves `pending`, and `gc` may remove it. Durable
@@ -73,24 +150,76 @@ pub trait Journal: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// let batch = journal.force_rotate().await?.expect("a frame was appended");
+    /// journal.acknowledge(&batch).await?;
+    /// assert!(journal.list().await?[0].acknowledged.is_some());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>>;
 
     /// Removes a rotated batch, acknowledged or not. A missing one is ok.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// let batch = journal.force_rotate().await?.expect("a frame was appended");
+    /// journal.remove(&batch).await?;
+    /// assert!(journal.list().await?.is_empty());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>>;
 
     /// Removes acknowledged batches as the policy says, oldest first.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`]. What was removed before the error stays removed.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal, Retention};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// let batch = journal.force_rotate().await?.expect("a frame was appended");
+    /// let everything = Retention::default().total_above(0);
+    /// assert!(journal.gc(everything).await?.is_empty());
+    /// journal.acknowledge(&batch).await?;
+    /// assert_eq!(journal.gc(everything).await?[0].cid, batch);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn gc(&self, retention: Retention) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
 
     /// How the open batch stands.
     ///
     /// # Errors
     /// [`Error::Io`] if there is none and none can be created, [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// assert_eq!(journal.status().await?.frames, 1);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn status(&self) -> BoxFuture<'_, Result<Status>>;
 
     /// Waits for the calls that were made before, syncs, and gives the directory up, so that it can
@@ -99,10 +228,35 @@ pub trait Journal: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Io`] if the last sync fails, [`Error::Stopped`]. The journal is closed all the same.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.close().await?;
+    /// assert!(journal.status().await.is_err());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn close(&self) -> BoxFuture<'_, Result<()>>;
 
     /// Counts rotations, by size and by force, since the journal was opened: wait for a change,
     /// then look at `pending`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// let mut rotations = journal.rotations();
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// journal.force_rotate().await?;
+    /// rotations.changed().await.expect("the journal is open");
+    /// assert_eq!(*rotations.borrow(), 1);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn rotations(&self) -> watch::Receiver<u64>;
 }
 

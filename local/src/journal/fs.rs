@@ -43,6 +43,17 @@ impl FsJournal {
     ///
     /// # Errors
     /// [`Error::InUse`] if another process or handle has it open, [`Error::Io`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse_local::journal::{FsJournal, Journal, JournalOptions};
+    ///
+    /// let journal = FsJournal::open(dir.path(), JournalOptions::default()).await?;
+    /// assert_eq!(journal.status().await?.size, 18, "the header");
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn open(path: impl Into<PathBuf>, options: JournalOptions) -> Result<Self> {
         let path = path.into();
         let dir: Arc<Path> = path.as_path().into();
@@ -58,12 +69,36 @@ impl FsJournal {
 
     /// What opening found wrong, and did about it. On a disk that was full then, it is known once
     /// there was space.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse_local::journal::{FsJournal, JournalOptions};
+    ///
+    /// // A crash in the middle of a write left the beginning of a frame.
+    /// std::fs::write(dir.path().join("egress.car.wip"), b"\x11\xa2eroots\x80gversion\x01\x99").unwrap();
+    /// let journal = FsJournal::open(dir.path(), JournalOptions::default()).await?;
+    /// assert_eq!(journal.recovery().torn, 1);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> Arc<Recovery> {
         self.recovery.get()
     }
 
     /// The journal's directory.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse_local::journal::{FsJournal, JournalOptions};
+    ///
+    /// let journal = FsJournal::open(dir.path(), JournalOptions::default()).await?;
+    /// assert_eq!(journal.path(), dir.path());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -73,6 +108,18 @@ impl FsJournal {
     ///
     /// # Errors
     /// Those of [`Journal::append`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse_local::journal::{FsJournal, JournalOptions};
+    ///
+    /// let journal = FsJournal::open(dir.path(), JournalOptions::default()).await?;
+    /// let appended = journal.append(b"an archive".as_slice().into()).await?;
+    /// assert_eq!(appended.offset, 18);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn append(&self, archive: Bytes) -> Result<Appended> {
         if archive.is_empty() || archive.len() > MAX_ARCHIVE {
             return Err(Error::FrameSize {

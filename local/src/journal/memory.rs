@@ -41,6 +41,17 @@ struct State {
 impl MemoryJournal {
     /// An empty journal. An append that brings the open batch to `rotate_at` bytes or past it
     /// rotates it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal};
+    ///
+    /// let journal = MemoryJournal::new(1);
+    /// let appended = journal.append(b"an archive".as_slice().into()).await?;
+    /// assert!(appended.rotated.is_some());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new(rotate_at: u64) -> Self {
         let state = State {
@@ -195,14 +206,7 @@ impl Journal for MemoryJournal {
         Box::pin(async {
             let state = self.lock()?;
             let size = state.open.len() as u64;
-            Ok(Status {
-                size,
-                frames: state.frames,
-                unsynced: 0,
-                since: state.since,
-                background_error: None,
-                recovery: Arc::default(),
-            })
+            Ok(Status::new(size, state.frames, state.since))
         })
     }
 

@@ -38,6 +38,16 @@ struct Meters {
 
 impl<J: Journal> ObservedJournal<J> {
     /// `inner`, counted under the label `backend` (such as `files`).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Journal, MemoryJournal, ObservedJournal};
+    ///
+    /// let journal = ObservedJournal::new(MemoryJournal::new(100 << 20), "memory");
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn new(inner: J, backend: &'static str) -> Self {
         let meter = |operation| Meter::new("journal", backend, operation);
         let meters = Meters {

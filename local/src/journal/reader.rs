@@ -53,6 +53,15 @@ impl<R: Read> BatchReader<R> {
     ///
     /// # Errors
     /// [`Error::Car`] if it is no CAR version 1 without roots.
+    ///
+    /// ```
+    /// use storehouse_local::journal::BatchReader;
+    ///
+    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
+    /// assert!(BatchReader::new(&batch[..])?.all(|frame| frame.is_ok()));
+    /// assert!(BatchReader::new(&b"something else"[..]).is_err());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn new(batch: R) -> Result<Self> {
         let limits = CarLimits {
             blocks: usize::MAX,
@@ -79,6 +88,17 @@ impl<R: Read> BatchReader<R> {
 
     /// The CID of the batch as it was read, once the iteration has come to the end of the data: a
     /// rotated batch is named by it.
+    ///
+    /// ```
+    /// use storehouse_local::journal::BatchReader;
+    ///
+    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
+    /// let mut frames = BatchReader::new(&batch[..])?;
+    /// assert!(frames.cid().is_none());
+    /// frames.by_ref().for_each(drop);
+    /// assert!(frames.cid().is_some());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn cid(&self) -> Option<Cid> {
         self.cid

@@ -12,8 +12,18 @@ use super::options::Retention;
 use super::types::BatchInfo;
 use crate::error::Error;
 
-/// How often what is done.
+/// How often a [`Rotator`] does what.
+///
+/// ```
+/// use std::time::Duration;
+/// use storehouse_local::journal::RotatorOptions;
+///
+/// let minute = Duration::from_secs(60);
+/// let options = RotatorOptions::default().rotate_every(minute).gc_every(minute);
+/// assert_eq!(options.rotate_every, minute);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RotatorOptions {
     /// The open batch is rotated this often, if it has a frame. Default: one hour.
     pub rotate_every: Duration,
@@ -34,10 +44,34 @@ impl Default for RotatorOptions {
     }
 }
 
+impl RotatorOptions {
+    /// With a rotation this often: a millisecond to ten years.
+    #[must_use]
+    pub fn rotate_every(mut self, interval: Duration) -> Self {
+        self.rotate_every = interval;
+        self
+    }
+
+    /// With a collection this often: a millisecond to ten years.
+    #[must_use]
+    pub fn gc_every(mut self, interval: Duration) -> Self {
+        self.gc_every = interval;
+        self
+    }
+
+    /// With collections that remove this.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+}
+
 /// What became of a batch that was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Handled {
-    /// It is done with: acknowledge it.
+    /// It was taken over: acknowledge it.
     Acknowledge,
     /// Not yet: it stays pending, and is handed over again after the next rotation by the clock, or
     /// after a restart.
@@ -84,6 +118,22 @@ impl Rotator {
     ///
     /// `on_batch` gets every pending batch; the next one waits for its answer. `on_error` gets what
     /// the journal fails with.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Handled, MemoryJournal, Rotator, RotatorOptions};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// let rotator = Rotator::spawn(
+    ///     journal,
+    ///     RotatorOptions::default(),
+    ///     |batch| Box::pin(async move { println!("{}", batch.cid); Handled::Acknowledge }),
+    ///     |error| eprintln!("journal: {error}"),
+    /// );
+    /// # rotator.stop().await;
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn spawn(
         journal: impl Journal,
         options: RotatorOptions,
@@ -106,6 +156,22 @@ impl Rotator {
 
     /// Stops the task and waits for what it is at: a rotation, a batch being handed over, a
     /// collection. A panic of a callback goes on here.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::journal::{Handled, MemoryJournal, Rotator, RotatorOptions};
+    ///
+    /// let journal = MemoryJournal::new(100 << 20);
+    /// let rotator = Rotator::spawn(
+    ///     journal,
+    ///     RotatorOptions::default(),
+    ///     |_| Box::pin(async { Handled::Later }),
+    ///     |error| eprintln!("journal: {error}"),
+    /// );
+    /// rotator.stop().await;
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(e) = self.task.await

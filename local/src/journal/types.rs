@@ -10,6 +10,7 @@ use crate::error::Error;
 
 /// What an append did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Appended {
     /// The CID of the archive, under which the frame holds it.
     pub archive: Cid,
@@ -22,8 +23,29 @@ pub struct Appended {
     pub rotation_error: Option<Error>,
 }
 
+impl Appended {
+    /// An append that did not rotate the batch.
+    ///
+    /// ```
+    /// use storehouse_local::journal::Appended;
+    ///
+    /// let appended = Appended::new(Default::default(), 18);
+    /// assert!(appended.rotated.is_none());
+    /// ```
+    #[must_use]
+    pub fn new(archive: Cid, offset: u64) -> Self {
+        Self {
+            archive,
+            offset,
+            rotated: None,
+            rotation_error: None,
+        }
+    }
+}
+
 /// A rotated batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchInfo {
     /// The CID of the whole batch as a file.
     pub cid: Cid,
@@ -35,14 +57,36 @@ pub struct BatchInfo {
     pub acknowledged: Option<SystemTime>,
 }
 
-/// How the open batch stands.
+impl BatchInfo {
+    /// A batch that was not acknowledged.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use storehouse_local::journal::BatchInfo;
+    ///
+    /// let batch = BatchInfo::new(Default::default(), 1000, SystemTime::now());
+    /// assert!(batch.acknowledged.is_none());
+    /// ```
+    #[must_use]
+    pub fn new(cid: Cid, size: u64, rotated: SystemTime) -> Self {
+        Self {
+            cid,
+            size,
+            rotated,
+            acknowledged: None,
+        }
+    }
+}
+
+/// The state of the open batch.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Status {
     /// Its size, header included, in bytes.
     pub size: u64,
     /// The number of frames.
     pub frames: u64,
-    /// How many of its bytes a crash of the machine might take.
+    /// The number of its bytes that a crash of the machine might take.
     pub unsynced: u64,
     /// When it was begun; for one found at opening the file's time of creation, or of its last
     /// change where the file system keeps no such time.
@@ -51,4 +95,27 @@ pub struct Status {
     pub background_error: Option<Error>,
     /// What opening found wrong, and did about it.
     pub recovery: Arc<Recovery>,
+}
+
+impl Status {
+    /// A batch of which everything is synced, and with which nothing was ever wrong.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use storehouse_local::journal::Status;
+    ///
+    /// let status = Status::new(18, 0, SystemTime::now());
+    /// assert!(status.recovery.is_clean() && status.background_error.is_none());
+    /// ```
+    #[must_use]
+    pub fn new(size: u64, frames: u64, since: SystemTime) -> Self {
+        Self {
+            size,
+            frames,
+            unsynced: 0,
+            since,
+            background_error: None,
+            recovery: Arc::default(),
+        }
+    }
 }

@@ -29,6 +29,19 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Error::KeyExists`], [`Error::InvalidKey`] (no bytes, or too many), [`Error::Exposed`],
     /// [`Error::Io`], [`Error::Random`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert!(keys.put(&name, &"other".into(), PutKey::Create).await.is_err());
+    /// keys.put(&name, &"other".into(), PutKey::Replace).await?;
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn put<'a>(
         &'a self,
         name: &'a KeyName,
@@ -41,18 +54,55 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Error::KeyNotFound`], [`Error::Exposed`], [`Error::PassphraseNeeded`],
     /// [`Error::WrongPassphrase`], [`Error::Damaged`], [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert_eq!(keys.get(&name).await?.expose(), b"secret");
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn get<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<Secret>>;
 
     /// Whether there is a key of that name, readable or not.
     ///
     /// # Errors
     /// [`Error::Exposed`] (the directory), [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// assert!(!keys.has(&name).await?);
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert!(keys.has(&name).await?);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn has<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<bool>>;
 
     /// The names of all keys, in byte order.
     ///
     /// # Errors
     /// [`Error::Exposed`] (the directory), [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert_eq!(keys.list().await?, [name]);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn list(&self) -> BoxFuture<'_, Result<Vec<KeyName>>>;
 
     /// Removes a key. A missing one is ok. (The disk may keep its bytes until it uses the space
@@ -60,6 +110,19 @@ pub trait KeyStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Exposed`] (the directory), [`Error::Io`], [`Error::Stopped`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// keys.delete(&name).await?;
+    /// assert!(keys.get(&name).await.unwrap_err().is_not_found());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn delete<'a>(&'a self, name: &'a KeyName) -> BoxFuture<'a, Result<()>>;
 }
 

@@ -28,6 +28,13 @@ impl Ed25519Key {
     ///
     /// # Errors
     /// [`Error::Random`].
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// assert_ne!(Ed25519Key::generate()?.did(), Ed25519Key::generate()?.did());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn generate() -> Result<Self> {
         let seed = Zeroizing::new(random::<32>()?);
         Ok(Self(SigningKey::from_bytes(&seed)))
@@ -38,6 +45,15 @@ impl Ed25519Key {
     ///
     /// # Errors
     /// [`Error::InvalidKey`] if it has another length, or the public key is not that of the seed.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::from_secret(&[7; 32].as_slice().into())?;
+    /// assert!(key.did().starts_with("did:key:z6Mk"));
+    /// assert!(Ed25519Key::from_secret(&"too short".into()).is_err());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn from_secret(secret: &Secret) -> Result<Self> {
         let bytes = secret.expose();
         let (seed, public) = bytes.split_first_chunk::<32>().ok_or(WRONG_LENGTH)?;
@@ -53,6 +69,15 @@ impl Ed25519Key {
     }
 
     /// The 32-byte seed.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::generate()?;
+    /// let again = Ed25519Key::from_secret(&key.to_secret())?;
+    /// assert_eq!(again.did(), key.did());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn to_secret(&self) -> Secret {
         Secret::from(self.0.as_bytes().as_slice())
@@ -62,6 +87,16 @@ impl Ed25519Key {
     ///
     /// # Errors
     /// [`Error::InvalidKey`].
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let pem = "-----BEGIN PRIVATE KEY-----\n\
+    ///            MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    ///            -----END PRIVATE KEY-----\n";
+    /// assert_eq!(Ed25519Key::from_pem(&pem.into())?.to_pem()?.expose(), pem.as_bytes());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn from_pem(pem: &Secret) -> Result<Self> {
         let text = std::str::from_utf8(pem.expose()).map_err(|_| NOT_PEM)?;
         // White space around it comes with copying.
@@ -75,6 +110,14 @@ impl Ed25519Key {
     ///
     /// # Errors
     /// [`Error::InvalidKey`] should the encoder refuse, which it has no reason to.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let pem = Ed25519Key::generate()?.to_pem()?;
+    /// assert!(pem.expose().starts_with(b"-----BEGIN PRIVATE KEY-----"));
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn to_pem(&self) -> Result<Secret> {
         let bytes = KeypairBytes {
             secret_key: self.0.to_bytes(),
@@ -85,18 +128,42 @@ impl Ed25519Key {
     }
 
     /// The signature of `message`.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::generate()?;
+    /// assert!(key.public().verify(b"message", &key.sign(b"message")));
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 
     /// The public key.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::generate()?;
+    /// assert_eq!(key.public().did(), key.did());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn public(&self) -> Ed25519Public {
         Ed25519Public(self.0.verifying_key())
     }
 
     /// The public key's DID: `did:key:z6Mk…`.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::from_secret(&[7; 32].as_slice().into())?;
+    /// assert_eq!(key.did().len(), 56);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn did(&self) -> String {
         self.public().did()
@@ -121,6 +188,14 @@ impl Ed25519Public {
     ///
     /// # Errors
     /// [`Error::InvalidKey`] if they are no point on the curve.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::{Ed25519Key, Ed25519Public};
+    ///
+    /// let public = Ed25519Key::generate()?.public();
+    /// assert_eq!(Ed25519Public::from_bytes(&public.to_bytes())?, public);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self> {
         VerifyingKey::from_bytes(bytes)
             .map(Self)
@@ -130,6 +205,14 @@ impl Ed25519Public {
     }
 
     /// The 32 bytes.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let public = Ed25519Key::generate()?.public();
+    /// assert_eq!(public.to_bytes().len(), 32);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0.to_bytes()
@@ -137,6 +220,15 @@ impl Ed25519Public {
 
     /// Whether `signature` is this key's of `message`. Strict: weak keys and signatures in a second
     /// form are refused.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let key = Ed25519Key::generate()?;
+    /// let signature = key.sign(b"message");
+    /// assert!(!key.public().verify(b"another message", &signature));
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0
@@ -145,6 +237,14 @@ impl Ed25519Public {
     }
 
     /// The DID: `did:key:` and the base58btc of `ed 01` and the key.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::Ed25519Key;
+    ///
+    /// let public = Ed25519Key::from_secret(&[7; 32].as_slice().into())?.public();
+    /// assert!(public.did().starts_with("did:key:z6Mk"));
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn did(&self) -> String {
         format!(

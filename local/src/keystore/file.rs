@@ -109,12 +109,24 @@ impl FileKeyStore {
     }
 
     /// Seals the keys that are stored as they are, and returns their names. Each is replaced
-    /// atomically; a key that was sealed before an error stays sealed. See
-    /// [`FileKeyStore::unsealed`] for an example.
+    /// atomically; a key that was sealed before an error stays sealed.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a passphrase, [`Error::Damaged`] if a key is, those of
     /// [`KeyStore::put`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let dir = dir.path().join("keystore");
+    /// use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions};
+    ///
+    /// let sealing = FileKeyStoreOptions::default().passphrase("correct horse");
+    /// let keys = FileKeyStore::open(&dir, sealing).await?;
+    /// assert!(keys.seal_unsealed().await?.is_empty(), "there are no keys yet");
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn seal_unsealed(&self) -> Result<Vec<KeyName>> {
         self.blocking(KeyDir::seal_unsealed).await
     }

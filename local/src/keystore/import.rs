@@ -61,6 +61,18 @@ pub struct ImportReport {
 /// be read, [`Error::InvalidName`] or [`Error::InvalidKey`] if a key does not fit the store,
 /// [`Error::ImportConflict`] if the store has another key of the same name; those of
 /// [`KeyStore::put`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let wallet = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/wallet");
+/// use storehouse_local::keystore::{ImportOptions, KeyStore, MemoryKeyStore, import_piri_wallet};
+///
+/// let keys = MemoryKeyStore::new();
+/// let report = import_piri_wallet(&wallet, &keys, ImportOptions::default()).await?;
+/// assert_eq!(report.imported.len(), keys.list().await?.len());
+/// # Ok::<(), storehouse_local::Error>(())
+/// # }).unwrap();
+/// ```
 pub async fn import_piri_wallet(
     wallet: impl Into<PathBuf>,
     store: &dyn KeyStore,

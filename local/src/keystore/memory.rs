@@ -16,6 +16,17 @@ pub struct MemoryKeyStore(Mutex<BTreeMap<KeyName, Secret>>);
 
 impl MemoryKeyStore {
     /// An empty store.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, PutKey};
+    ///
+    /// let keys = MemoryKeyStore::new();
+    /// let name = "node".parse()?;
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -26,6 +26,14 @@ pub struct KeyName(String);
 
 impl KeyName {
     /// The text.
+    ///
+    /// ```
+    /// use storehouse_local::keystore::KeyName;
+    ///
+    /// let name: KeyName = "node".parse()?;
+    /// assert_eq!(name.as_str(), "node");
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

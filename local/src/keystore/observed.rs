@@ -25,6 +25,16 @@ pub struct ObservedKeyStore<K> {
 
 impl<K: KeyStore> ObservedKeyStore<K> {
     /// `inner`, counted under the label `backend` (such as `files`).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_local::keystore::{KeyStore, MemoryKeyStore, ObservedKeyStore};
+    ///
+    /// let keys = ObservedKeyStore::new(MemoryKeyStore::new(), "memory");
+    /// assert!(keys.list().await?.is_empty());
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn new(inner: K, backend: &'static str) -> Self {
         let meter = |operation| Meter::new("keystore", backend, operation);
         Self {

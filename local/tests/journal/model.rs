@@ -120,10 +120,7 @@ async fn random_operations() {
                 }
                 16 => {
                     let removed = journal
-                        .gc(Retention {
-                            older_than: Some(Default::default()),
-                            total_above: None,
-                        })
+                        .gc(Retention::default().older_than(Default::default()))
                         .await
                         .unwrap();
                     assert_eq!(

@@ -219,26 +219,19 @@ async fn only_what_is_acknowledged_is_collected() {
     let size = journal.list().await.unwrap()[0].size;
 
     assert_eq!(journal.gc(Retention::default()).await.unwrap(), []);
-    let old = Retention {
-        older_than: Some(std::time::Duration::from_secs(3600)),
-        total_above: None,
-    };
+    let old = Retention::default().older_than(std::time::Duration::from_secs(3600));
     assert_eq!(journal.gc(old).await.unwrap(), []);
     // Room for five: the oldest acknowledged one goes.
     let removed = journal
-        .gc(Retention {
-            older_than: None,
-            total_above: Some(5 * size),
-        })
+        .gc(Retention::default().total_above(5 * size))
         .await
         .unwrap();
     assert_eq!(listed(&removed), [batches[1]]);
     // No room at all: everything acknowledged goes, and nothing else.
     let removed = journal
-        .gc(Retention {
-            older_than: Some(Default::default()),
-            total_above: Some(0),
-        })
+        .gc(Retention::default()
+            .older_than(Default::default())
+            .total_above(0))
         .await
         .unwrap();
     assert_eq!(listed(&removed), [batches[3], batches[4]]);

@@ -12,11 +12,7 @@ use tokio::sync::mpsc;
 use crate::support::{archive, batch_frames, open, rotating_at, tempdir};
 
 fn every(rotate: Duration) -> RotatorOptions {
-    RotatorOptions {
-        rotate_every: rotate,
-        gc_every: Duration::from_secs(3600),
-        retention: Retention::default(),
-    }
+    RotatorOptions::default().rotate_every(rotate)
 }
 
 fn unexpected(error: storehouse_local::Error) {
@@ -64,11 +60,7 @@ async fn intervals_without_end() {
     let dir = tempdir();
     let journal = open(dir.path()).await;
     journal.append(archive(1).into()).await.unwrap();
-    let options = RotatorOptions {
-        rotate_every: Duration::MAX,
-        gc_every: Duration::MAX,
-        ..every(Duration::MAX)
-    };
+    let options = every(Duration::MAX).gc_every(Duration::MAX);
     let (sender, mut batches) = mpsc::unbounded_channel();
     let hand_over = move |batch| {
         sender.send(batch).unwrap();
@@ -159,14 +151,9 @@ async fn stop_waits_for_what_is_in_flight() {
 async fn garbage_is_collected_by_the_clock() {
     let dir = tempdir();
     let journal = open(dir.path()).await;
-    let options = RotatorOptions {
-        rotate_every: Duration::from_secs(3600),
-        gc_every: Duration::from_millis(10),
-        retention: Retention {
-            older_than: Some(Duration::ZERO),
-            total_above: None,
-        },
-    };
+    let options = RotatorOptions::default()
+        .gc_every(Duration::from_millis(10))
+        .retention(Retention::default().older_than(Duration::ZERO));
     let mut first = true;
     let hand_over = move |_| {
         let handled = if std::mem::take(&mut first) {

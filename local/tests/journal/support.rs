@@ -40,7 +40,7 @@ pub(crate) async fn open(dir: &Path) -> FsJournal {
 }
 
 pub(crate) fn rotating_at(rotate_at: u64, sync: SyncPolicy) -> JournalOptions {
-    JournalOptions { rotate_at, sync }
+    JournalOptions::default().rotate_at(rotate_at).sync(sync)
 }
 
 /// The archives in a batch's bytes, read as strictly as can be: every hash, and no root.

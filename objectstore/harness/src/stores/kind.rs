@@ -123,10 +123,7 @@ impl Kind {
                     Size::Tiny => 100_000,
                     Size::Production => JournalOptions::default().rotate_at,
                 };
-                let options = JournalOptions {
-                    rotate_at,
-                    ..JournalOptions::default()
-                };
+                let options = JournalOptions::default().rotate_at(rotate_at);
                 Ok(Arc::new(JournalStore::open(dir, options).await?))
             }
         }
