@@ -1,31 +1,52 @@
-//! The flatfs backend: one file an object, in a directory that Go's flatfs (Piri, IPFS) reads and writes too.
+//! The flatfs backend: one file per object, in a directory that Go's flatfs (Piri) reads and writes
+//! too. Unix only.
 //!
-//! Unix alone. What each file does: `layout` opens a directory, `shard` knows where things lie; `read`, `kept`, `pieces` and `together` get; `put`, `temp`, `queue`, `commit`, `publish` and
-//! `changed` put, through the `log` if they are small; `delete` and `list` do that; `stamp` tells versions apart; `sys` holds what Linux alone has, and its portable twin.
+//! | | |
+//! |---|---|
+//! | `store`, `options`, `open`, `lock`, `store_lock` | the store, its options, how a directory is opened and locked |
+//! | `get`, `read/` | reads: cached handles, streamed bodies, their buffers |
+//! | `put`, `delete`, `write/` | writes: temporary files, group commit, publishing, dirty directories |
+//! | `wal/` | the optional log of small puts |
+//! | `list` | listings |
+//! | `directory`, `shard`, `version`, `sync`, `sys/` | what these stand on: paths, tags, system calls |
+//!
+//! ```
+//! use storehouse_flatfs::{FlatFs, FlatFsOptions};
+//! use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let dir = tempfile::tempdir()?;
+//! let store = FlatFs::open(dir.path(), FlatFsOptions::default()).await?;
+//! let key = Key::new("ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja")?;
+//! store.put(&key, "hello").await?;
+//! assert_eq!(store.get_bytes(&key, 100).await?, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-mod buffers;
-mod changed;
-mod commit;
 mod delete;
-mod files;
-mod kept;
-mod layout;
+mod directory;
+mod error;
+mod get;
 mod list;
-mod log;
-mod pieces;
-mod publish;
+mod lock;
+mod open;
+mod options;
 mod put;
-mod queue;
 mod read;
 mod shard;
-mod stamp;
 mod store;
+mod store_lock;
 mod sync;
 mod sys;
-mod temp;
 #[cfg(test)]
 mod tests;
-mod together;
+mod version;
+mod wal;
+mod write;
 
+pub use options::{FlatFsOptions, SystemCalls};
 pub use shard::ShardFunction;
-pub use store::{FlatFs, FlatFsOptions, SystemCalls};
+pub use store::FlatFs;

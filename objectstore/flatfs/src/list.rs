@@ -1,4 +1,4 @@
-//! List: shard after shard in order, one of them in memory at a time.
+//! List: shard after shard, one of them in memory at a time.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 use rustix::io::Errno;
+use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
 use tokio::task::JoinHandle;
 
-use super::files::{Files, failed};
+use super::directory::Directory;
+use super::error::failed;
 use super::shard::{self, EXTENSION, ShardFunction};
-use super::stamp;
-use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
+use super::version;
 
-/// Entries that are read in one blocking task: few at first, so that the first key comes at once.
+/// Entries read by one blocking task: few at first, so that the first key comes at once.
 const FIRST_BATCH: usize = 16;
 const LAST_BATCH: usize = 1024;
 
-/// The most shards that are read in one blocking task, so that it ends soon also if few keys match.
+/// The most shards read by one blocking task, so that it ends soon if few keys match.
 const MAX_SHARDS: usize = 64;
 
 pub(super) fn list(
-    files: Arc<Files>,
-    shard: ShardFunction,
+    directory: Arc<Directory>,
     options: ListOptions,
 ) -> BoxStream<'static, Result<Entry>> {
+    let start_after = options.start_after;
     let walk = Walk {
-        files,
-        function: shard,
-        after: options.start_after.map(|key| shard.path(key.as_str())),
+        after: start_after.map(|key| directory.path_of(key.as_str())),
+        directory,
         prefix: options.prefix,
         left: options.limit.unwrap_or(usize::MAX),
         batch: FIRST_BATCH,
@@ -88,22 +88,21 @@ impl Ahead {
     }
 }
 
-/// Where a listing stands.
+/// A listing's position.
 struct Walk {
-    files: Arc<Files>,
-    function: ShardFunction,
+    directory: Arc<Directory>,
     prefix: String,
-    /// The path after which entries are wanted.
+    /// Only entries after this path (exclusive).
     after: Option<String>,
     left: usize,
     batch: usize,
-    /// The shards to come, in order; `None` before the first batch.
+    /// The remaining shards, in order; `None` before the first batch.
     shards: Option<std::vec::IntoIter<String>>,
-    shard: Option<Shard>,
+    shard: Option<OpenShard>,
 }
 
-/// The shard that is being listed, and the names that are left in it.
-struct Shard {
+/// The shard that is being listed, and its remaining names.
+struct OpenShard {
     dir: File,
     names: std::vec::IntoIter<Box<str>>,
 }
@@ -129,16 +128,16 @@ impl Walk {
                 None => self.shard = None,
             }
         }
-        // That this was the last name need not be found out by another task.
+        // Saves a task that would find no further name.
         self.shard = self.shard.take().filter(|shard| shard.names.len() > 0);
         self.left -= batch.len();
         self.batch = (self.batch * 4).min(LAST_BATCH);
         Ok(batch)
     }
 
-    /// The next shard that is there, with the names wanted from it. `None` if there is none, or
-    /// after so many shards as the budget has.
-    fn next_shard(&mut self, budget: &mut usize) -> Result<Option<Shard>> {
+    /// The next shard with the names wanted from it. `None` at the end, or once the budget of shards
+    /// is used up.
+    fn next_shard(&mut self, budget: &mut usize) -> Result<Option<OpenShard>> {
         if self.shards.is_none() {
             self.shards = Some(self.read_shards()?.into_iter());
         }
@@ -147,36 +146,33 @@ impl Walk {
             let Some(name) = self.shards.as_mut().and_then(Iterator::next) else {
                 return Ok(None);
             };
-            let dir = match self.files.open_shard(&name) {
+            let dir = match self.directory.open_shard(&name) {
                 Ok(Some(dir)) => dir,
                 Ok(None) => continue,
-                // No directory: nothing of ours.
-                Err(e)
-                    if [Errno::NOTDIR, Errno::LOOP]
-                        .iter()
-                        .any(|no| e.raw_os_error() == Some(no.raw_os_error())) =>
-                {
-                    continue;
+                // A file, which is no shard.
+                Err(e) if e.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => continue,
+                Err(e) => {
+                    let message = self.directory.shard_message(&name, "opened");
+                    return Err(list_failed(&message, e));
                 }
-                Err(e) => return Err(list_failed("a shard's directory cannot be opened", e)),
             };
             let names = self.read_names(&name, &dir)?.into_iter();
-            return Ok(Some(Shard { dir, names }));
+            return Ok(Some(OpenShard { dir, names }));
         }
         Ok(None)
     }
 
-    /// The names of all shards in which something is wanted, in order.
+    /// The names of all shards that may hold wanted objects, in order.
     fn read_shards(&self) -> Result<Vec<String>> {
         let dir = self
-            .files
+            .directory
             .reopen()
             .map_err(|e| list_failed("the store's directory cannot be opened", e))?;
         let mut shards = Vec::new();
         each_name(&dir, |name, kind| {
-            let may_be_dir = matches!(kind, FileType::Directory | FileType::Unknown);
-            if may_be_dir
-                && name.len() == self.function.len()
+            let kinds = [FileType::Directory, FileType::Symlink, FileType::Unknown];
+            if kinds.contains(&kind)
+                && name.len() == self.directory.shard.len()
                 && shard::flaw(name).is_none()
                 && self.may_hold_some(name)
             {
@@ -188,14 +184,13 @@ impl Walk {
     }
 
     fn may_hold_some(&self, shard: &str) -> bool {
-        // No object's path is the shard's alone, so that it is enough to compare with what all of
-        // them start with.
+        // Every path in the shard starts with this.
         let start = format!("{shard}/");
         let late_enough = self
             .after
             .as_ref()
             .is_none_or(|after| after.starts_with(&start) || start > *after);
-        let matches = match self.function {
+        let matches = match self.directory.shard {
             ShardFunction::Prefix(_) => {
                 let common = self.prefix.len().min(shard.len());
                 self.prefix.as_bytes()[..common] == shard.as_bytes()[..common]
@@ -217,15 +212,15 @@ impl Walk {
                 return;
             };
             let wanted = key.starts_with(&self.prefix) && after.is_none_or(|after| name > after);
-            // What lies in a shard that is not its own cannot be got either.
+            // What is in another key's shard cannot be read either.
             let ours = matches!(kind, FileType::RegularFile | FileType::Unknown)
                 && shard::flaw(key).is_none();
-            if wanted && ours && self.function.is_shard_of(shard, key) {
+            if wanted && ours && self.directory.shard.is_shard_of(shard, key) {
                 names.push(name.into());
             }
         })?;
         names.sort_unstable();
-        // Some file systems show a name twice if it is replaced meanwhile.
+        // Some file systems show a name twice if it is replaced during the listing.
         names.dedup();
         Ok(names)
     }
@@ -243,20 +238,20 @@ fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> Result<()> {
     Ok(())
 }
 
-/// What is known of the object in this file; `None` if it is gone, or none.
+/// The entry of an object's file; `None` if it is gone or no object.
 fn entry(dir: &File, name: &str) -> Result<Option<Entry>> {
     let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(list_failed("a file cannot be described", e.into())),
     };
-    if !stamp::is_object(&stat) {
+    if !version::is_object(&stat) {
         return Ok(None);
     }
     let key = Key::new(name.strip_suffix(EXTENSION).unwrap_or(name))?;
     Ok(Some(Entry {
         key,
-        metadata: stamp::metadata(&stat),
+        metadata: version::metadata(&stat),
         value: None,
     }))
 }

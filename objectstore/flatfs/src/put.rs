@@ -1,148 +1,136 @@
-//! Put: the body is received on the async thread and written on the blocking pool, and no thread
-//! waits for the caller's bytes.
+//! Put: the body is received on the async thread and written on the blocking pool, so that no
+//! thread waits for the caller's bytes.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::task::JoinHandle;
-
-use super::commit::{Claim, Job, Payload, Version};
-use super::files::{failed, off_thread};
-use super::layout::Lock;
-use super::store::Store;
-use super::temp::{self, Temp};
+use storehouse_engine::off_thread;
 use storehouse_objectstore::{
     Body, Durability, Error, Key, Operation, PutOptions, PutResult, Result, SizedBody,
 };
+use tokio::task::JoinHandle;
 
-/// The longest body, in bytes (inclusive), that is received whole before its file is made.
-const INLINE: u64 = 64 * 1024;
+use super::error::put_failed;
+use super::store::FlatFs;
+use super::store_lock::StoreLock;
+use super::write::{CancelGuard, INLINE, NewFile, Put, PutState, Temp, Writer, write_at};
 
-/// How much of a longer body is written at a time, in bytes (it may be one piece more). One such
-/// batch is received while the one before is written.
+/// How much of a longer body is written at once, in bytes, up to one piece more. One batch is
+/// received while the previous one is written.
 const BATCH: usize = 1024 * 1024;
 
-/// Every so many bytes the disk is made to start writing, so that the sync at the end finds little
-/// left to do.
+/// Every this many bytes the disk is made to start writing, so that the final sync has little left
+/// to do.
 const WRITE_BACK: u64 = 8 * 1024 * 1024;
 
-/// Pieces below this, in bytes, are copied together.
+/// Pieces below this size, in bytes, are copied together.
 const SMALL_PIECE: usize = 16 * 1024;
 
-impl Store {
-    pub(super) async fn put(
-        self: &Arc<Self>,
-        lock: &Arc<Lock>,
-        key: &Key,
-        body: Body,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        if let Some(flaw) = self.capabilities.keys.flaw(key.as_str()) {
+impl FlatFs {
+    /// See [`ObjectStore::put_opts`](storehouse_objectstore::ObjectStore::put_opts).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+        let capabilities = self.capabilities_ref();
+        if let Some(flaw) = capabilities.keys.flaw(key.as_str()) {
             return Err(Error::invalid_key(Operation::Put, key.as_str(), flaw));
         }
-        let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
-        let payload = if body.declared() <= INLINE {
-            Payload::Pieces(receive(&mut body, usize::MAX).await?.pieces)
+        let lock = self.lock(Operation::Put, Some(key))?;
+        let mut body = SizedBody::new(key, body, &options, capabilities.max_size)?;
+        let state = if body.declared() <= INLINE {
+            PutState::Received(receive(&mut body, usize::MAX).await?.pieces)
         } else {
-            Payload::Written(
-                self.stream(lock, key, &mut body, options.durability)
-                    .await?,
-            )
+            let writer = Arc::clone(self.writer());
+            PutState::Written(write_body(writer, &lock, key, &mut body, options.durability).await?)
         };
-        let (claim, claimed) = Claim::new();
-        let (reply, result) = tokio::sync::oneshot::channel();
+        // Dropped with this future: until then the put is wanted.
+        let (_guard, cancellation) = CancelGuard::new();
         let PutOptions {
             mode, durability, ..
         } = options;
-        self.commit(Job {
-            key: key.clone(),
-            mode,
-            durability,
-            payload,
-            claimed,
-            reply,
-            lock: Arc::clone(lock),
-        });
-        let result = result.await.map_err(|e| {
-            failed(
-                Operation::Put,
-                Some(key),
-                "the work was cut off",
-                std::io::Error::other(e),
-            )
-        })?;
-        drop(claim);
-        result
-    }
-
-    /// Writes the body to a file of its own as it comes in, and syncs it.
-    async fn stream(
-        self: &Arc<Self>,
-        lock: &Arc<Lock>,
-        key: &Key,
-        body: &mut SizedBody,
-        durability: Durability,
-    ) -> Result<Version> {
-        let (store, lock, owned) = (Arc::clone(self), Arc::clone(lock), key.clone());
-        let create = move || {
-            Temp::create(&store.files, &store.names, &lock).map_err(|e| unwritten(&owned, e))
-        };
-        let temp = off_thread(Operation::Put, Some(key), create).await?;
-        let mut writing: Option<JoinHandle<Result<()>>> = None;
-        loop {
-            let offset = body.received();
-            let Batch { pieces, last } = receive(body, BATCH).await?;
-            if let Some(writing) = writing.take() {
-                writing
-                    .await
-                    .map_err(|e| unwritten(key, std::io::Error::other(e)))??;
+        let put = Put::new(key.clone(), mode, durability, cancellation, state, lock);
+        match durability {
+            Durability::Durable => {
+                let bytes = put.bytes_in_memory();
+                let answer = self.queue().submit(put, bytes).await;
+                answer.unwrap_or_else(|e| Err(e.into_error(Operation::Put, Some(key))))
             }
-            let (files, file, key, end) = (
-                Arc::clone(&self.files),
-                Arc::clone(temp.file()),
-                key.clone(),
-                body.received(),
-            );
-            writing = Some(tokio::task::spawn_blocking(move || {
-                temp::write(&file, &pieces, offset).map_err(|e| unwritten(&key, e))?;
-                let (before, now) = (offset / WRITE_BACK, end / WRITE_BACK);
-                if durability == Durability::Durable && before < now {
-                    files.sys.start_write_back(
-                        &file,
-                        before * WRITE_BACK,
-                        (now - before) * WRITE_BACK,
-                    );
-                }
-                Ok(())
-            }));
-            if last {
-                break;
+            // Waits for no sync, neither its own nor another's.
+            Durability::Relaxed => {
+                let writer = Arc::clone(self.writer());
+                let commit = move || {
+                    let results = writer.commit_group(vec![put]);
+                    results.into_iter().collect::<Result<Vec<_>>>()
+                };
+                let mut results = off_thread(Operation::Put, commit).await?;
+                results.pop().ok_or_else(|| {
+                    put_failed(key, "there is no answer", io::ErrorKind::Other.into())
+                })
             }
         }
-        if let Some(writing) = writing {
-            writing
-                .await
-                .map_err(|e| unwritten(key, std::io::Error::other(e)))??;
-        }
-        let (store, owned) = (Arc::clone(self), key.clone());
-        off_thread(Operation::Put, Some(key), move || {
-            let version = Version::new(temp, &store.clock).map_err(|e| unwritten(&owned, e))?;
-            if durability == Durability::Durable {
-                version.sync().map_err(|e| unwritten(&owned, e))?;
-            }
-            Ok(version)
-        })
-        .await
     }
 }
 
-fn unwritten(key: &Key, source: std::io::Error) -> Error {
-    failed(
-        Operation::Put,
-        Some(key),
-        "the temporary file cannot be written",
-        source,
-    )
+/// Writes the body to a file of its own as it comes in, and syncs it.
+async fn write_body(
+    writer: Arc<Writer>,
+    lock: &Arc<StoreLock>,
+    key: &Key,
+    body: &mut SizedBody,
+    durability: Durability,
+) -> Result<NewFile> {
+    let temp = {
+        let (writer, lock, key) = (Arc::clone(&writer), Arc::clone(lock), key.clone());
+        off_thread(Operation::Put, move || {
+            Temp::create(&writer.directory, &writer.temp_names, &lock)
+                .map_err(|e| unwritten(&key, e))
+        })
+        .await?
+    };
+    let mut write: Option<JoinHandle<Result<()>>> = None;
+    loop {
+        let offset = body.received();
+        let Batch { pieces, last } = receive(body, BATCH).await?;
+        finish(key, write.take()).await?;
+        let (writer, file) = (Arc::clone(&writer), Arc::clone(temp.file()));
+        let (key, end) = (key.clone(), body.received());
+        write = Some(tokio::task::spawn_blocking(move || {
+            write_at(&file, &pieces, offset).map_err(|e| unwritten(&key, e))?;
+            let (before, now) = (offset / WRITE_BACK, end / WRITE_BACK);
+            if durability == Durability::Durable && before < now {
+                let (from, len) = (before * WRITE_BACK, (now - before) * WRITE_BACK);
+                writer.directory.sys.start_write_back(&file, from, len);
+            }
+            Ok(())
+        }));
+        if last {
+            break;
+        }
+    }
+    finish(key, write).await?;
+    let key = key.clone();
+    off_thread(Operation::Put, move || {
+        NewFile::new(temp, None, &writer.clock)
+            .and_then(|file| file.synced(durability))
+            .map_err(|e| unwritten(&key, e))
+    })
+    .await
+}
+
+/// Waits for a write.
+async fn finish(key: &Key, write: Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match write {
+        Some(write) => write
+            .await
+            .map_err(|e| unwritten(key, io::Error::other(e)))?,
+        None => Ok(()),
+    }
+}
+
+fn unwritten(key: &Key, source: io::Error) -> Error {
+    put_failed(key, "the temporary file cannot be written", source)
 }
 
 /// A part of a body, in pieces.
@@ -152,7 +140,7 @@ struct Batch {
     last: bool,
 }
 
-/// The next `enough` bytes of the body (the last piece may reach further), or all the rest.
+/// The next `enough` bytes of the body, up to one piece more, or all the rest.
 async fn receive(body: &mut SizedBody, enough: usize) -> Result<Batch> {
     let mut batch = Batch {
         pieces: Vec::new(),

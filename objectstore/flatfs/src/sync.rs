@@ -7,28 +7,28 @@ use std::sync::{Mutex, PoisonError};
 
 use super::sys::Sys;
 
-/// From so many files on, syncing the whole file system may be cheaper.
-const TOGETHER: usize = 8;
+/// From this many files on, syncing the whole file system may be cheaper.
+const MANY: usize = 8;
 
-/// Threads that sync files side by side otherwise: a journaling file system commits the syncs that
-/// wait at the same time together.
-const SIDE_BY_SIDE: usize = 8;
+/// Threads that sync files in parallel otherwise: a journaling file system commits syncs that wait
+/// at the same time together.
+const THREADS: usize = 8;
 
-/// Syncs files or directories, by way of `file_system` if that is there and cheaper. One result for
-/// each, in order.
+/// Syncs files or directories, by a sync of their file system if `file_system` is given and that is
+/// cheaper. One result for each, in order.
 pub(super) fn sync_all(
     sys: &dyn Sys,
     file_system: Option<&File>,
     files: &[&File],
 ) -> Vec<io::Result<()>> {
-    if files.len() >= TOGETHER
+    if files.len() >= MANY
         && let Some(file_system) = file_system
         && let Some(Ok(())) = sys.sync_file_system(file_system, files.len() as u32)
     {
         return files.iter().map(|_| Ok(())).collect();
     }
     if files.len() <= 2 {
-        return files.iter().map(|file| file.sync_all()).collect();
+        return files.iter().map(|file| sys.sync(file)).collect();
     }
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<io::Result<()>>>> =
@@ -37,7 +37,7 @@ pub(super) fn sync_all(
         while let Some((i, file)) =
             Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?)))
         {
-            let result = file.sync_all();
+            let result = sys.sync(file);
             if let Some(slot) = results
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -48,8 +48,8 @@ pub(super) fn sync_all(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..files.len().min(SIDE_BY_SIDE) {
-            // If the system has no more threads to give, this one does the work.
+        for _ in 1..files.len().min(THREADS) {
+            // If the system has no more threads, this one does the work.
             let _ = std::thread::Builder::new()
                 .name("flatfs-sync".to_owned())
                 .spawn_scoped(scope, work);

@@ -18,6 +18,7 @@ use storehouse_objectstore::{Body, Error, Key, ObjectStoreExt};
 const DIR: &str = "STOREHOUSE_TEST_CHILD_DIR";
 const ACKNOWLEDGED: &str = "STOREHOUSE_TEST_ACKNOWLEDGED";
 const PORTABLE: &str = "STOREHOUSE_TEST_CHILD_PORTABLE";
+const LOG: &str = "STOREHOUSE_TEST_CHILD_LOG";
 
 const WRITERS: u64 = 16;
 const KEYS: u64 = 4;
@@ -52,10 +53,9 @@ fn options() -> FlatFsOptions {
     } else {
         SystemCalls::Native
     };
-    FlatFsOptions {
-        system_calls,
-        ..FlatFsOptions::default()
-    }
+    FlatFsOptions::default()
+        .system_calls(system_calls)
+        .log(std::env::var_os(LOG).is_some())
 }
 
 fn child_dir() -> PathBuf {
@@ -166,13 +166,15 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
-    for kill in 0..20u32 {
+    for kill in 0..21u32 {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--ignored", "--exact", "child_puts_for_ever", "--nocapture"])
             .env(DIR, dir.path());
-        if kill % 2 == 1 {
-            command.env(PORTABLE, "1");
+        match kill % 3 {
+            1 => drop(command.env(PORTABLE, "1")),
+            2 => drop(command.env(LOG, "1")),
+            _ => {}
         }
         let mut child = command
             .stdout(Stdio::null())
@@ -262,7 +264,7 @@ impl<R: tokio::io::AsyncRead> TakeBytes for R {
 /// does when the last block is taken.
 #[test]
 fn a_full_disk_is_an_error_before_anything_is_visible() {
-    for portable in [false, true] {
+    for mode in [None, Some(PORTABLE), Some(LOG)] {
         let dir = tempfile::tempdir().unwrap();
         // The limit's signal is ignored, so that writes fail instead; a shell counts in blocks of
         // 512 or 1,024 bytes.
@@ -279,9 +281,7 @@ fn a_full_disk_is_an_error_before_anything_is_visible() {
                 "--nocapture",
             ])
             .env(DIR, dir.path());
-        if portable {
-            command.env(PORTABLE, "1");
-        }
+        command.envs(mode.map(|mode| (mode, "1")));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);

@@ -87,10 +87,9 @@ async fn both_ways_with_go() {
         ShardFunction::Suffix(1),
     ] {
         for system_calls in [SystemCalls::Native, SystemCalls::Portable] {
-            let options = FlatFsOptions {
-                shard,
-                system_calls,
-            };
+            let options = FlatFsOptions::default()
+                .shard(shard)
+                .system_calls(system_calls);
             let (ours, theirs) = (objects("ours"), objects("theirs"));
             let all = ours.len()
                 + theirs

@@ -18,14 +18,7 @@ const GO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/flatfs");
 const BOTH: [SystemCalls; 2] = [SystemCalls::Native, SystemCalls::Portable];
 
 async fn open(path: impl Into<PathBuf>, system_calls: SystemCalls) -> Result<FlatFs> {
-    FlatFs::open(
-        path,
-        FlatFsOptions {
-            system_calls,
-            ..FlatFsOptions::default()
-        },
-    )
-    .await
+    FlatFs::open(path, FlatFsOptions::default().system_calls(system_calls)).await
 }
 
 /// Every file below `dir`, by path.
@@ -135,9 +128,7 @@ async fn writes_what_go_writes() {
         let store = open(&path, calls).await.unwrap();
         let hello = Key::new("ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja").unwrap();
         store.put(&hello, "hello").await.unwrap();
-        drop(store);
-        // Waits until the one before has closed, which takes its log along.
-        drop(open(&path, calls).await.unwrap());
+        store.close().await.unwrap();
         let mut written = files(&path);
         assert_eq!(written.remove(".lock"), Some(Vec::new()));
         let go = files(Path::new(GO));
@@ -182,10 +173,7 @@ async fn every_shard_function_is_written_found_again_and_held_to() {
         ),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let options = FlatFsOptions {
-            shard,
-            ..FlatFsOptions::default()
-        };
+        let options = FlatFsOptions::default().shard(shard);
         let key = Key::new("abcdef").unwrap();
         FlatFs::open(dir.path(), options)
             .await
@@ -202,10 +190,7 @@ async fn every_shard_function_is_written_found_again_and_held_to() {
         );
 
         let before = files(dir.path());
-        let other = FlatFsOptions {
-            shard: ShardFunction::Suffix(7),
-            ..options
-        };
+        let other = options.shard(ShardFunction::Suffix(7));
         let why = reason(FlatFs::open(dir.path(), other).await.unwrap_err());
         assert!(
             why.contains(id.trim()) && why.contains("/repo/flatfs/shard/v1/suffix/7"),
@@ -249,7 +234,7 @@ async fn what_is_no_flatfs_is_refused_in_a_sentence_and_left_alone() {
     fs::write(at("full/thesis.txt"), "x").unwrap();
     let why = reason(open(at("full"), SystemCalls::Native).await.unwrap_err());
     assert!(
-        why.contains("is not empty and has no SHARDING file"),
+        why.contains("is not empty (it has thesis.txt) and has no SHARDING file"),
         "{why}"
     );
     assert_eq!(files(&at("full")).len(), 1);
@@ -274,10 +259,7 @@ async fn what_is_no_flatfs_is_refused_in_a_sentence_and_left_alone() {
         fs::remove_dir_all(path).unwrap();
     }
 
-    let zero = FlatFsOptions {
-        shard: ShardFunction::Prefix(0),
-        ..FlatFsOptions::default()
-    };
+    let zero = FlatFsOptions::default().shard(ShardFunction::Prefix(0));
     assert!(matches!(
         FlatFs::open(at("zero"), zero).await,
         Err(Error::Config {
@@ -286,6 +268,116 @@ async fn what_is_no_flatfs_is_refused_in_a_sentence_and_left_alone() {
         })
     ));
     assert!(!at("zero").exists());
+}
+
+#[tokio::test]
+async fn what_a_new_file_system_or_a_desktop_puts_there_is_ignored() {
+    for calls in BOTH {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
+        fs::create_dir(dir.path().join(".Trash-0")).unwrap();
+        fs::write(dir.path().join(".DS_Store"), "x").unwrap();
+        let store = open(dir.path(), calls).await.unwrap();
+        let key = Key::new("abcd").unwrap();
+        store.put(&key, "x").await.unwrap();
+        assert_eq!(
+            store
+                .list_prefix("")
+                .try_collect::<Vec<_>>()
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        store.close().await.unwrap();
+        let store = open(dir.path(), calls).await.unwrap();
+        assert_eq!(store.get_bytes(&key, 1).await.unwrap(), "x");
+        assert_eq!(
+            fs::read_to_string(dir.path().join(".DS_Store")).unwrap(),
+            "x"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_shard_that_is_a_link_or_in_capitals_is_refused_by_name() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for calls in BOTH {
+        let dir = copy_of_go();
+        let at = dir.path().join("bc");
+        std::os::unix::fs::symlink(elsewhere.path(), &at).unwrap();
+        let why = reason(open(dir.path(), calls).await.unwrap_err());
+        assert!(
+            why.contains(at.to_str().unwrap()) && why.contains("symbolic link"),
+            "{why}"
+        );
+        assert!(!dir.path().join(".lock").exists());
+        fs::remove_file(&at).unwrap();
+
+        let at = dir.path().join("QJ");
+        fs::create_dir(&at).unwrap();
+        let why = reason(open(dir.path(), calls).await.unwrap_err());
+        assert!(
+            why.contains(at.to_str().unwrap()) && why.contains("capitals"),
+            "{why}"
+        );
+        fs::remove_dir(&at).unwrap();
+
+        // One that appears later is an error that names it, for reading, listing and writing.
+        let store = open(dir.path(), calls).await.unwrap();
+        let key = Key::new("xxxxxbcx").unwrap();
+        let at = dir.path().join("bc");
+        std::os::unix::fs::symlink(elsewhere.path(), &at).unwrap();
+        let listed: Result<Vec<_>> = store.list_prefix("").try_collect().await;
+        let failed = [
+            listed.map(drop).unwrap_err(),
+            store.put(&key, "x").await.map(drop).unwrap_err(),
+            store.delete(&key).await.unwrap_err(),
+        ];
+        for error in failed {
+            assert!(error.to_string().contains(at.to_str().unwrap()), "{error}");
+        }
+        assert!(
+            store
+                .get_bytes(&key, 1)
+                .await
+                .is_err_and(|e| !e.is_not_found())
+        );
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_writes_nothing_and_leaves_the_directory_to_the_next_one() {
+    for log in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = FlatFsOptions::default().log(log);
+        let store = FlatFs::open(dir.path(), options).await.unwrap();
+        let key = Key::new("abcd").unwrap();
+        store.put(&key, "x").await.unwrap();
+        let clone = store.clone();
+        store.close().await.unwrap();
+        let next = FlatFs::open(dir.path(), options).await.unwrap();
+        assert!(!dir.path().join(".log-0").exists());
+        for store in [store, clone] {
+            for error in [
+                store.put(&key, "y").await.map(drop).unwrap_err(),
+                store
+                    .put(&key, vec![7; 100_000])
+                    .await
+                    .map(drop)
+                    .unwrap_err(),
+                store.delete(&key).await.unwrap_err(),
+            ] {
+                assert!(error.to_string().contains("the store is closed"), "{error}");
+            }
+            // Reading goes on, and closing again is fine.
+            assert_eq!(store.get_bytes(&key, 1).await.unwrap(), "x");
+            store.close().await.unwrap();
+        }
+        next.put(&key, "z").await.unwrap();
+        next.close().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -410,7 +502,7 @@ async fn listing_passes_over_what_is_not_an_object_in_its_place() {
         fs::create_dir(dir.path().join("qj/xqja.data")).unwrap();
         fs::create_dir_all(dir.path().join("longer")).unwrap();
         fs::write(dir.path().join("longer/longer.data"), "x").unwrap();
-        std::os::unix::fs::symlink("qj", dir.path().join("aa")).unwrap();
+        std::os::unix::fs::symlink("qj", dir.path().join("aaa")).unwrap();
         std::os::unix::fs::symlink("abcd.data", dir.path().join("qj/yqja.data")).unwrap();
         let after: Vec<_> = store
             .list_prefix("")

@@ -23,10 +23,7 @@ async fn stores() -> Vec<(TempDir, FlatFs)> {
         let dir = tempfile::tempdir().unwrap();
         let store = FlatFs::open(
             dir.path(),
-            FlatFsOptions {
-                system_calls,
-                ..FlatFsOptions::default()
-            },
+            FlatFsOptions::default().system_calls(system_calls),
         )
         .await
         .unwrap();

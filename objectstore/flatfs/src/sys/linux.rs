@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::Sys;
+use super::calls::Sys;
 use super::portable::Portable;
 
 /// With more unwritten data than this in the whole machine, in KiB, `syncfs` might take seconds: it
@@ -33,9 +33,6 @@ const PAUSE: u32 = 16;
 const TRUSTED_SYNCFS: [u64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
 
 const TMPFS: u64 = 0x0102_1994;
-
-/// The clock for files ticks every few milliseconds; ext4 with small inodes keeps whole seconds.
-const CLOCK: Duration = Duration::from_secs(2);
 
 /// `STATX_MNT_ID_UNIQUE`, since Linux 6.8: a mount's number that no other one gets while the
 /// machine runs.
@@ -206,9 +203,11 @@ impl Sys for Linux {
         Ok(syncfs(dir)?)
     }
 
-    fn tells_of_changes(&self, dir: &File) -> Option<Duration> {
-        let kind = fstatfs(dir).ok()?.f_type as u64;
-        (kind == TMPFS || TRUSTED_SYNCFS.contains(&kind)).then_some(CLOCK)
+    fn shows_changes(&self, dir: &File) -> bool {
+        fstatfs(dir).is_ok_and(|fs| {
+            let kind = fs.f_type as u64;
+            kind == TMPFS || TRUSTED_SYNCFS.contains(&kind)
+        })
     }
 
     fn instance(&self, dir: &File) -> Option<String> {

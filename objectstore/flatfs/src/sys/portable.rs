@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::Sys;
+use super::calls::Sys;
 
 /// Every call may wait, so all of them go to a blocking thread.
 #[derive(Debug)]
@@ -75,8 +74,8 @@ impl Sys for Portable {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn tells_of_changes(&self, _dir: &File) -> Option<Duration> {
-        None
+    fn shows_changes(&self, _dir: &File) -> bool {
+        false
     }
 
     fn instance(&self, _dir: &File) -> Option<String> {

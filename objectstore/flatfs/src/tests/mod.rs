@@ -2,23 +2,20 @@
 //! disk that forgets can: see `power`.
 
 #[cfg(target_os = "linux")]
-mod kept;
+mod handle_cache;
 mod power;
-mod together;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::ThreadId;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::options::{FlatFsOptions, SystemCalls};
+use super::store::FlatFs;
 use super::sys::{Sys, pick};
-use super::{FlatFs, FlatFsOptions, SystemCalls};
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt, Result};
 
 /// The system's own calls over a disk that stands still until it is let go: while it does, nothing
@@ -30,10 +27,6 @@ struct SlowDisk {
     changed: Condvar,
     /// How often a call has come to wait.
     waiting: AtomicU64,
-    /// Which bytes of files are never cached.
-    uncached: Mutex<Range<u64>>,
-    /// Who read from the cache.
-    readers: Mutex<HashSet<ThreadId>>,
     /// Names this run of the machine.
     instance: &'static str,
 }
@@ -45,8 +38,6 @@ impl SlowDisk {
             still: Mutex::new(false),
             changed: Condvar::new(),
             waiting: AtomicU64::new(0),
-            uncached: Mutex::default(),
-            readers: Mutex::default(),
             instance,
         })
     }
@@ -94,23 +85,6 @@ impl Sys for SlowDisk {
         if self.is_still() {
             return None;
         }
-        self.readers
-            .lock()
-            .unwrap()
-            .insert(std::thread::current().id());
-        let uncached = self.uncached.lock().unwrap().clone();
-        let buffer = if offset < uncached.end && uncached.start < offset + buffer.len() as u64 {
-            // What comes before is, if anything does.
-            &mut buffer[..usize::try_from(
-                uncached
-                    .start
-                    .checked_sub(offset)
-                    .filter(|before| *before > 0)?,
-            )
-            .unwrap()]
-        } else {
-            buffer
-        };
         self.sys.read_cached(file, buffer, offset)
     }
 
@@ -153,9 +127,8 @@ impl Sys for SlowDisk {
         Ok(())
     }
 
-    /// At once: a store that is alone changes link counts, so files can be kept from the start.
-    fn tells_of_changes(&self, dir: &File) -> Option<Duration> {
-        self.sys.tells_of_changes(dir).map(|_| Duration::ZERO)
+    fn shows_changes(&self, dir: &File) -> bool {
+        self.sys.shows_changes(dir)
     }
 
     fn instance(&self, _dir: &File) -> Option<String> {

@@ -7,25 +7,32 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
-use super::super::log::NAMES;
+use super::super::options::{FlatFsOptions, SystemCalls};
+use super::super::shard::ShardFunction;
+use super::super::store::FlatFs;
 use super::super::sys::Sys;
-use super::super::{FlatFs, FlatFsOptions, SystemCalls};
+use super::super::wal::NAMES;
 use super::SlowDisk;
 use storehouse_objectstore::{Durability, Key, ObjectStoreExt, PutMode, PutOptions};
 
+/// With a log that stays as it is until the store is closed.
+fn options() -> FlatFsOptions {
+    let long = Duration::from_secs(3600);
+    FlatFsOptions::default()
+        .log(true)
+        .log_idle(long)
+        .log_age(long)
+}
+
 async fn try_open(dir: &Path, instance: &'static str) -> storehouse_objectstore::Result<FlatFs> {
     let disk = SlowDisk::new(SystemCalls::Native, instance);
-    FlatFs::open_with(
-        dir.to_owned(),
-        FlatFsOptions::default(),
-        disk as Arc<dyn Sys>,
-    )
-    .await
+    FlatFs::open_with(dir.to_owned(), options(), disk as Arc<dyn Sys>).await
 }
 
 async fn open(dir: &Path, instance: &'static str) -> FlatFs {
@@ -37,7 +44,7 @@ fn key(text: &str) -> Key {
 }
 
 fn path(dir: &Path, key: &str) -> PathBuf {
-    dir.join(super::super::ShardFunction::default().path(key))
+    dir.join(ShardFunction::default().path(key))
 }
 
 /// What is left of an open store whose process dies.
@@ -257,8 +264,8 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
                     .is_err_and(|e| e.is_not_found())
             );
         }
-        drop(store);
-        // Closing empties the log, and opening waits for that.
+        // Closing empties the log.
+        store.close().await.unwrap();
         let again = open(dir.path(), "after").await;
         assert_holds(&again, &known, "closed").await;
         assert_eq!(logs(dir.path()), [""; 0]);
@@ -293,10 +300,7 @@ async fn other_system_calls_put_back_what_the_log_has() {
     store.put(&key("object"), "content").await.unwrap();
     let left = copy(dir.path());
     fs::write(path(left.path(), "object"), "").unwrap();
-    let options = FlatFsOptions {
-        system_calls: SystemCalls::Portable,
-        ..FlatFsOptions::default()
-    };
+    let options = FlatFsOptions::default().system_calls(SystemCalls::Portable);
     let after = FlatFs::open(left.path(), options).await.unwrap();
     assert_eq!(
         after.get_bytes(&key("object"), 10).await.unwrap(),
@@ -404,7 +408,7 @@ async fn a_long_run_goes_round_both_files_of_the_log() {
     let left = copy(dir.path());
     assert_eq!(logs(left.path()), NAMES, "both are in use");
     assert_holds(&open(left.path(), "after").await, &known, "after").await;
-    drop(store);
+    store.close().await.unwrap();
     assert_holds(&open(dir.path(), "after").await, &known, "closed").await;
     assert_eq!(logs(dir.path()), [""; 0]);
 }

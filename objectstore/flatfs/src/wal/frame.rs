@@ -1,20 +1,29 @@
-//! The bytes of a log: a header, and groups of records behind it, each group a frame.
+//! The log's format: a header, and behind it groups of records, each group a frame.
 //!
 //! ```text
-//! header, at 0     "SHFLOG1\n" · generation u64 · CRC u32 · length of the instance u16 · the instance
-//! frame, from 4096 "SHLG" · length of the payload u32 · durable u64 · CRC u32 · zeros u32 · payload · zeros to the next 8 bytes
-//! record           kind u8 · length of the key u8 · length of the value u32 · modification time in ns u64 · key · value
+//! header, at 0     "SHFLOG1\n" · generation u64 · CRC u32 · length of the instance u16 · instance
+//! frame, from 4096 "SHLG" · payload length u32 · durable u64 · CRC u32 · zeros u32
+//!                  · payload · zeros to the next multiple of 8
+//! record           kind u8 · key length u8 · value length u32 · modification time in ns u64
+//!                  · key · value
 //! ```
 //!
-//! All numbers are little endian, the CRCs are CRC-32C. That of a frame covers the log's generation
-//! and the frame's place as well, so that what is left of an earlier generation is no frame.
-//! `durable` is how far the log was on the disk when the frame was written: what is missing before
-//! it was acknowledged and is damage, what is missing behind it is a group that a crash cut off.
+//! Numbers are little endian, CRCs are CRC-32C. A frame's CRC covers the log's generation and the
+//! frame's offset too, so a frame of an earlier generation is none. `durable` is how much of the log
+//! was synced when the frame was written: a gap before that was acknowledged and is damage, a gap
+//! after it is a group that a crash cut off.
 
 use bytes::Bytes;
 
 /// Where the first frame starts.
 pub(super) const START: u64 = 4096;
+
+/// The instance of a log some of whose files could not be synced in the run `instance` (empty: in
+/// one of which nothing more is known), so that what that run shows of them need not be what the
+/// disk has.
+pub(super) fn distrusted(instance: &str) -> String {
+    format!("!{instance}")
+}
 
 const MAGIC: &[u8; 8] = b"SHFLOG1\n";
 const FRAME: &[u8; 4] = b"SHLG";
@@ -26,13 +35,13 @@ const ALIGN: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
-    /// An object of these bytes is to be there.
+    /// There is an object of these bytes.
     Put = 1,
-    /// None is to be there.
+    /// There is none.
     Delete = 2,
-    /// What is there now is durable without the log: earlier records count no more.
+    /// What is in the key's place is durable without the log: earlier records are void.
     Settled = 3,
-    /// The record before this one did not come to be.
+    /// The record before this one never happened.
     Void = 4,
 }
 
@@ -48,7 +57,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) generation: u64,
-    /// Of the machine and the mount that the log was written in; empty if unknown.
+    /// Names the boot and the mount that the log was written in; empty if unknown.
     pub(super) instance: String,
 }
 
@@ -62,7 +71,7 @@ impl Header {
         bytes
     }
 
-    /// The header at the start of a log; `None` if there is none, or not the one that was written.
+    /// The header at the start of a log; `None` if it is missing or damaged.
     pub(super) fn decode(log: &[u8]) -> Option<Self> {
         let rest = log.strip_prefix(MAGIC)?;
         let generation = u64::from_le_bytes(*rest.first_chunk()?);
@@ -86,12 +95,12 @@ impl Header {
     }
 }
 
-/// A frame that is being filled.
+/// An empty frame, to be filled by [`push`].
 pub(super) fn begin() -> Vec<u8> {
     vec![0; FRAME_HEADER]
 }
 
-/// Whether nothing was pushed yet.
+/// Whether it has no records.
 pub(super) fn is_empty(frame: &[u8]) -> bool {
     frame.len() <= FRAME_HEADER
 }
@@ -108,7 +117,7 @@ pub(super) fn push(frame: &mut Vec<u8>, kind: Kind, key: &str, value: &[Bytes], 
         .for_each(|piece| frame.extend_from_slice(piece));
 }
 
-/// Makes a whole frame of it, to be written at `at`.
+/// Completes the frame, to be written at `at`.
 pub(super) fn seal(frame: &mut Vec<u8>, generation: u64, at: u64, durable: u64) {
     let len = (frame.len() - FRAME_HEADER) as u32;
     let crc = frame_crc(generation, at, durable, &frame[FRAME_HEADER..]);
@@ -128,7 +137,7 @@ fn frame_crc(generation: u64, at: u64, durable: u64, payload: &[u8]) -> u32 {
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) records: Vec<Record>,
-    /// Where something is missing that was acknowledged.
+    /// Where something acknowledged is missing.
     pub(super) damage: Option<u64>,
 }
 
@@ -139,7 +148,7 @@ struct Frame {
     payload: Bytes,
 }
 
-/// Reads all frames of a log that are whole and were (or may have been) acknowledged.
+/// Reads all frames of a log that are whole and were, or may have been, acknowledged.
 pub(super) fn scan(log: &Bytes, generation: u64) -> Scan {
     let (mut frames, mut at) = (Vec::new(), START);
     while at < log.len() as u64 {

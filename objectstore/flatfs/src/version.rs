@@ -1,4 +1,4 @@
-//! Versions: tags that no two versions of an object share.
+//! Tags, unique to each version of an object.
 
 // The fields of `stat` have other types on other systems.
 #![allow(clippy::unnecessary_cast)]
@@ -12,26 +12,26 @@ use rustix::fs::{FileType, Stat, Timespec, Timestamps, futimens};
 
 use storehouse_objectstore::{ETag, Metadata};
 
-/// Gives every file that is put a modification time of its own.
+/// Gives each file that is put a modification time of its own.
 ///
-/// A tag is made of inode, modification time and size. That alone would not do: the kernel's clock
-/// for files ticks every few milliseconds, and a freed inode is used again at once, so two versions
-/// of one size written within a tick could share all three. Hence times are set from here, in
-/// nanoseconds, each later than the one before. Go does not care.
+/// A tag is made of inode, modification time and size. On their own these are not unique: the
+/// kernel's file clock ticks every few milliseconds, and a freed inode is reused at once, so two
+/// versions of one size written within a tick could share all three. So times are set from here, in
+/// nanoseconds, each later than the one before. Go ignores them.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     last: AtomicU64,
 }
 
 impl Clock {
-    /// Stamps a file that is written but not visible yet; gives back the time, in ns since 1970.
+    /// Sets the time of a file that is written but not visible yet; returns it, in ns since 1970.
     pub(super) fn stamp(&self, file: &File) -> io::Result<u64> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
         let next = |last: u64| now.max(last.saturating_add(1));
-        // `update` of an atomic is not stable at the minimum version; the closure never gives up,
-        // so both arms hold the old value.
+        // The closure never gives up, so both arms hold the old value. (`update` is not stable at
+        // the minimum Rust version.)
         let (Ok(last) | Err(last)) =
             self.last
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
@@ -53,12 +53,12 @@ impl Clock {
     }
 }
 
-/// Whether this is a regular file: all that an object can be.
+/// Whether this is a regular file, as every object is.
 pub(super) fn is_object(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-/// What `stat` says of an object.
+/// An object's metadata.
 pub(super) fn metadata(stat: &Stat) -> Metadata {
     Metadata {
         size: stat.st_size as u64,
@@ -69,7 +69,7 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
 
 /// `<inode>-<modification time in ns>-<size>`, in hexadecimal.
 pub(super) fn etag(stat: &Stat) -> ETag {
-    // By hand: this is on the way of every read, and formatting would be a tenth of it.
+    // Formatted by hand: every read does this, and `format!` would take a tenth of its time.
     let nanos = (stat.st_mtime as i64 as u64)
         .wrapping_mul(1_000_000_000)
         .wrapping_add(stat.st_mtime_nsec as u64);

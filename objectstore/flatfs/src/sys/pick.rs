@@ -1,0 +1,19 @@
+//! Choosing the system calls.
+
+use std::sync::Arc;
+
+use super::super::options::SystemCalls;
+use super::calls::Sys;
+#[cfg(target_os = "linux")]
+use super::linux::Linux;
+use super::portable::Portable;
+
+pub(in super::super) fn pick(calls: SystemCalls) -> Arc<dyn Sys> {
+    match calls {
+        #[cfg(target_os = "linux")]
+        SystemCalls::Native => Arc::new(Linux::default()),
+        #[cfg(not(target_os = "linux"))]
+        SystemCalls::Native => Arc::new(Portable),
+        SystemCalls::Portable => Arc::new(Portable),
+    }
+}

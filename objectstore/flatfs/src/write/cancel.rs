@@ -1,0 +1,43 @@
+//! Cancelling a put.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const OPEN: u8 = 0;
+const BEGUN: u8 = 1;
+const CANCELLED: u8 = 2;
+
+/// The caller's side. Once it is dropped, its put does not become visible any more, unless it has or
+/// does so right now.
+pub(crate) struct CancelGuard(Arc<AtomicU8>);
+
+/// The committer's side.
+pub(crate) struct Cancellation(Arc<AtomicU8>);
+
+impl CancelGuard {
+    pub(crate) fn new() -> (Self, Cancellation) {
+        let state = Arc::new(AtomicU8::new(OPEN));
+        (Self(Arc::clone(&state)), Cancellation(state))
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        let _ = self
+            .0
+            .compare_exchange(OPEN, CANCELLED, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+impl Cancellation {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire) == CANCELLED
+    }
+
+    /// Begins what cannot be cancelled any more; `false` if the put is cancelled.
+    pub(crate) fn begin(&self) -> bool {
+        self.0
+            .compare_exchange(OPEN, BEGUN, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
