@@ -89,10 +89,7 @@ impl Kind {
         salvage: bool,
     ) -> Result<Arc<dyn Store>, String> {
         let flatfs = async |system_calls| {
-            let options = FlatFsOptions {
-                system_calls,
-                ..FlatFsOptions::default()
-            };
+            let options = FlatFsOptions::default().system_calls(system_calls);
             let store = FlatFs::open(dir, options).await.map_err(|e| tell(&e))?;
             Ok(Arc::new(Objects::new(store)) as Arc<dyn Store>)
         };
