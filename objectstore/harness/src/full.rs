@@ -147,7 +147,7 @@ impl Full {
 
         // Writing until it is full and beyond. In every other life there is space again.
         shim.set(&full(nth))?;
-        let after = if nth % 2 == 0 { 16 } else { 0 };
+        let after = if nth.is_multiple_of(2) { 16 } else { 0 };
         let spec = Spec {
             errors: true,
             must_read: true,

@@ -9,6 +9,7 @@
 //! - [`full`]: a disk that is full from some step on.
 //! - [`lives`]: thousands of short sessions, a trickle, and everything deleted.
 //! - [`flips`]: flipped bits.
+//! - [`power`]: power cuts, where file systems may be mounted.
 //!
 //! The binary `harness` runs each of them by hand and repeats a failure by its seed; the tests run short forms.
 
@@ -22,6 +23,7 @@ pub mod inject;
 pub mod kill;
 pub mod lives;
 pub mod model;
+pub mod power;
 pub mod random;
 pub mod session;
 pub mod shim;

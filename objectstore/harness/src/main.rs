@@ -11,7 +11,8 @@ use storehouse_harness::full::Full;
 use storehouse_harness::inject::{Inject, InjectSummary};
 use storehouse_harness::kill::Kills;
 use storehouse_harness::lives::Lives;
-use storehouse_harness::session::Harness;
+use storehouse_harness::power::Power;
+use storehouse_harness::session::{Cut, Harness};
 use storehouse_harness::shim::Fault;
 use storehouse_harness::spec::{Arm, Spec};
 use storehouse_harness::stores::{Kind, Size};
@@ -27,6 +28,7 @@ harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [-
     --few-descriptors [--rounds N]
 harness full --store STORE [--size SIZE] [--seed N] [--call N | --most LIVES]
 harness flips --store STORE [--size SIZE] [--seed N] [--rounds N | --file FILE --at BYTE --bit BIT]
+harness power --store STORE [--size SIZE] [--seed N] [--rounds N] --mount DIRECTORY --script FILE
 harness lives --store STORE [--size SIZE] [--seed N] [--rounds SESSIONS] [--ops PUTS] [--pause MS]
 ";
 
@@ -109,6 +111,25 @@ fn run() -> Result<bool, Box<dyn Error>> {
             println!("{flips:?}: {summary:#?}");
             Ok(summary.wrong.is_empty())
         }
+        Some("power") => {
+            let options = Options::parse()?;
+            let Options {
+                store, size, seed, ..
+            } = options;
+            let power = Power {
+                store,
+                size,
+                seed,
+                rounds: options.rounds.unwrap_or(10),
+            };
+            let (Some(mount), Some(script)) = (options.mount.clone(), options.script.clone())
+            else {
+                return Err("power needs --mount and --script".into());
+            };
+            let summary = power.run(&options.harness()?, &Cut { script, mount })?;
+            println!("{power:?}: {summary:?}");
+            Ok(summary.wrong.is_none())
+        }
         Some("lives") => {
             let (options, dir) = (Options::parse()?, tempfile::tempdir()?);
             let lives = Lives {
@@ -187,6 +208,8 @@ struct Options {
     at: Option<u64>,
     bit: Option<u8>,
     pause: u64,
+    mount: Option<PathBuf>,
+    script: Option<PathBuf>,
 }
 
 impl Options {
@@ -209,6 +232,8 @@ impl Options {
             at: None,
             bit: None,
             pause: 100,
+            mount: None,
+            script: None,
         };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -228,6 +253,8 @@ impl Options {
                 Long("at") => options.at = Some(parser.value()?.parse()?),
                 Long("bit") => options.bit = Some(parser.value()?.parse()?),
                 Long("pause") => options.pause = parser.value()?.parse()?,
+                Long("mount") => options.mount = Some(parser.value()?.into()),
+                Long("script") => options.script = Some(parser.value()?.into()),
                 Long("every-call") => options.series = Some(Series::EveryCall),
                 Long("at-random") => options.series = Some(Series::AtRandom),
                 Long("few-descriptors") => options.series = Some(Series::FewDescriptors),

@@ -20,13 +20,54 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// When a child ends.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
+pub enum End<'a> {
     /// When it has done all.
     ByItself,
     /// By SIGKILL, this long after its start.
     KilledAfter(Duration),
     /// By SIGKILL, this long after it opened the store and read it.
     KilledInLoad(Duration),
+    /// By a power cut, this long after its start.
+    CutAfter(Duration, &'a Cut),
+    /// By a power cut, this long after it opened the store and read it.
+    CutInLoad(Duration, &'a Cut),
+}
+
+impl End<'_> {
+    fn cut(&self) -> Option<&Cut> {
+        match self {
+            Self::CutAfter(_, cut) | Self::CutInLoad(_, cut) => Some(cut),
+            _ => None,
+        }
+    }
+}
+
+/// A file system whose power is cut, by a script: `SCRIPT cut MOUNT` makes the kernel forget all that is not on the disk,
+/// `SCRIPT remount MOUNT` mounts it again.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The script.
+    pub script: PathBuf,
+    /// Where the file system is mounted.
+    pub mount: PathBuf,
+}
+
+impl Cut {
+    /// Runs the script.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn run(&self, what: &str) -> io::Result<()> {
+        let status = Command::new(&self.script)
+            .arg(what)
+            .arg(&self.mount)
+            .status()?;
+        if status.success() {
+            return Ok(());
+        }
+        let script = self.script.display();
+        Err(io::Error::other(format!("{script} {what}: {status}")))
+    }
 }
 
 /// What came of a child.
@@ -82,7 +123,7 @@ impl Harness {
         &self,
         spec: &Spec,
         shim: Option<&Shim>,
-        end: End,
+        end: End<'_>,
         model: &mut Model,
     ) -> io::Result<Report> {
         let errors = tempfile::tempfile()?;
@@ -105,6 +146,7 @@ impl Harness {
             found: Found::default(),
             ended: false,
             relieved: false,
+            cut: false,
         };
         let status = session.listen(&mut child, &events, end)?;
         session.judge(status, matches!(end, End::ByItself), errors);
@@ -192,6 +234,7 @@ struct Session<'a> {
     found: Found,
     ended: bool,
     relieved: bool,
+    cut: bool,
 }
 
 impl Session<'_> {
@@ -200,12 +243,12 @@ impl Session<'_> {
         &mut self,
         child: &mut Child,
         events: &Receiver<Event>,
-        end: End,
+        end: End<'_>,
     ) -> io::Result<ExitStatus> {
         let start = Instant::now();
         let mut kill = match end {
-            End::KilledAfter(after) => Some(start + after),
-            End::ByItself | End::KilledInLoad(_) => None,
+            End::KilledAfter(after) | End::CutAfter(after, _) => Some(start + after),
+            _ => None,
         };
         let mut ready = false;
         loop {
@@ -221,6 +264,16 @@ impl Session<'_> {
                             .wrong
                             .push(format!("the child hangs: no word for {SILENCE:?}"));
                     }
+                    if let Some(cut) = end.cut() {
+                        while let Ok(event) = events.try_recv() {
+                            self.take(event);
+                        }
+                        self.cut = true;
+                        if let Err(e) = cut.run("cut") {
+                            child.kill()?;
+                            return Err(e);
+                        }
+                    }
                     child.kill()?;
                     // What is in the pipe was told before.
                     while let Ok(event) = events.recv() {
@@ -231,7 +284,7 @@ impl Session<'_> {
             }
             if !ready && self.report.found.is_some() {
                 ready = true;
-                if let End::KilledInLoad(after) = end {
+                if let End::KilledInLoad(after) | End::CutInLoad(after, _) = end {
                     kill = Some(Instant::now() + after);
                 }
             }
@@ -239,6 +292,11 @@ impl Session<'_> {
     }
 
     fn take(&mut self, event: Event) {
+        // Without a disk everything fails, and what is acknowledged from then on may be or not: a sync that
+        // the kernel gives up for the cut can return as if it had succeeded.
+        if self.cut && !matches!(event, Event::Begin(..) | Event::Refused(_)) {
+            return;
+        }
         let expected = self.spec.errors && !self.relieved;
         let unreadable = expected && !self.spec.must_read;
         let report = &mut self.report;
@@ -323,6 +381,8 @@ impl Session<'_> {
             .and_then(|()| errors.read_to_string(&mut said));
         if said.contains("panicked at") {
             self.report.wrong.push(format!("a panic: {}", said.trim()));
+        } else if self.cut {
+            // It ends as it can.
         } else if by_itself && !self.ended {
             self.report.wrong.push(format!(
                 "the child ended before its time ({status}): {}",
