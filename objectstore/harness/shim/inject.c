@@ -1,18 +1,21 @@
 /* Makes system calls on files below one directory fail: preloaded into a child of the harness.
  *
  * STOREHOUSE_HARNESS_DIR names the directory, STOREHOUSE_HARNESS_CONTROL a file that holds a `struct control`, which is shared
- * with the parent. `src/shim.rs` knows the same layout. */
+ * with the parent; `src/shim.rs` knows the same layout. STOREHOUSE_HARNESS_UNDO, if it is there, names a file that takes what
+ * each page held before it was written, and when files were synced; `src/unsynced.rs` reads it. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -23,12 +26,15 @@
 enum class { OPEN = 1, READ, WRITE, SYNC, RENAME, LINK, UNLINK, TRUNCATE, MMAP, MKDIR };
 
 /* What a call may fail with. */
-enum fit { FIT_IO = 1, FIT_NOSPC = 2, FIT_MFILE = 4, FIT_NFILE = 8, FIT_INTR = 16, FIT_SHORT = 32, FIT_NOMEM = 64 };
+enum fit { FIT_IO = 1, FIT_NOSPC = 2, FIT_MFILE = 4, FIT_NFILE = 8, FIT_INTR = 16, FIT_SHORT = 32, FIT_NOMEM = 64, FIT_KILL = 128 };
 
-enum mode { COUNT, NTH, FROM_NTH, RATE };
+enum mode { COUNT, NTH, FROM_NTH, RATE, SYNCS_LIE };
 
 /* A transfer of half the bytes rather than an error. */
 #define SHORT 0x10000
+
+/* The end of the process rather than an error. */
+#define KILL 0x20000
 
 #define TRACED 200000
 
@@ -51,6 +57,7 @@ struct control {
 static struct control *control;
 static char dir[PATH_MAX];
 static size_t dir_len;
+static int undo = -1;
 
 #define REAL(name)                                                                                                                 \
     static __typeof__(name) *real;                                                                                                 \
@@ -72,7 +79,14 @@ __attribute__((constructor)) static void begin(void) {
     if (mapped == MAP_FAILED) abort();
     raw(SYS_close, fd, 0, 0, 0, 0, 0);
     control = mapped;
+    const char *undo_file = getenv("STOREHOUSE_HARNESS_UNDO");
+    if (undo_file) {
+        undo = (int)raw(SYS_openat, AT_FDCWD, (long)undo_file, O_WRONLY | O_APPEND | O_CLOEXEC, 0, 0, 0);
+        if (undo < 0) abort();
+    }
 }
+
+static int active(void) { return control && (control->armed || undo >= 0); }
 
 static int below(const char *path) {
     return !strncmp(path, dir, dir_len) && (path[dir_len] == 0 || path[dir_len] == '/' || path[dir_len] == ' ');
@@ -80,7 +94,7 @@ static int below(const char *path) {
 
 /* The path of an open file, if it is below the directory. */
 static const char *of_fd(int fd, char *path) {
-    if (!control || !control->armed || fd < 0) return NULL;
+    if (!active() || fd < 0) return NULL;
     char name[40];
     char *at = name + sizeof name - 1;
     *at = 0;
@@ -98,7 +112,7 @@ static const char *of_fd(int fd, char *path) {
 
 /* The same for a path. A relative one is told by its directory. */
 static const char *of_path(int fd, const char *given, char *path) {
-    if (!control || !control->armed || !given) return NULL;
+    if (!active() || !given) return NULL;
     if (given[0] == '/') return below(given) ? given : NULL;
     const char *parent = of_fd(fd, path);
     if (parent && given[0] && strlen(path) + strlen(given) + 2 < PATH_MAX) {
@@ -124,6 +138,7 @@ static unsigned fit_of(uint64_t error) {
     case EINTR: return FIT_INTR;
     case ENOMEM: return FIT_NOMEM;
     case SHORT: return FIT_SHORT;
+    case KILL: return FIT_KILL;
     default: return 0;
     }
 }
@@ -131,7 +146,8 @@ static unsigned fit_of(uint64_t error) {
 /* What a call is to fail with: 0 if it is to go on. */
 static uint64_t decide(enum class class, unsigned fits, const char *path) {
     static const uint64_t all[] = {EIO, ENOSPC, EMFILE, ENFILE, EINTR, ENOMEM, SHORT};
-    if (!path || !(control->classes >> class & 1)) return 0;
+    if (!path || !control->armed || !(control->classes >> class & 1)) return 0;
+    fits |= FIT_KILL;
     uint64_t number = __atomic_add_fetch(&control->calls, 1, __ATOMIC_SEQ_CST);
     if (number <= TRACED) control->trace[number - 1] = (uint16_t)(class << 8 | fits);
     uint64_t random = mix(control->seed ^ mix(number));
@@ -156,6 +172,7 @@ static uint64_t decide(enum class class, unsigned fits, const char *path) {
         control->first_error = error;
         strncpy(control->first_path, path, sizeof control->first_path - 1);
     }
+    if (error == KILL) raw(SYS_kill, raw(SYS_getpid, 0, 0, 0, 0, 0, 0), SIGKILL, 0, 0, 0, 0);
     return error;
 }
 
@@ -167,6 +184,87 @@ static uint64_t decide(enum class class, unsigned fits, const char *path) {
             return -1;                                                                                                             \
         }                                                                                                                          \
     } while (0)
+
+/* What a power cut would take. */
+
+enum note { WRITTEN = 1, SYNCED, NOT_SYNCED, ALL_SYNCED, NONE_SYNCED };
+
+#define PAGE 4096
+
+struct record {
+    uint64_t note;
+    uint64_t inode;
+    uint64_t born; /* ns since 1970: inodes' numbers are used again */
+    uint64_t page;
+    uint64_t len; /* of the page as it was */
+    char old[PAGE];
+};
+
+static void put(struct record *record) {
+    raw(SYS_write, undo, (long)record, (long)(sizeof *record - PAGE + record->len), 0, 0, 0);
+}
+
+/* Fills in which file it is; 0 if it is none that keeps bytes. */
+static int which(int fd, struct record *record, uint64_t *size) {
+    struct statx found;
+    if (raw(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, (long)&found, 0)) return 0;
+    record->inode = found.stx_ino;
+    record->born = (uint64_t)found.stx_btime.tv_sec * 1000000000 + found.stx_btime.tv_nsec;
+    *size = found.stx_size;
+    return S_ISREG(found.stx_mode);
+}
+
+/* `count` bytes are about to be written at `at`, or at the file's position if that is negative. */
+static void note_write(int fd, int64_t at, size_t count) {
+    char path[PATH_MAX];
+    struct record record = {.note = WRITTEN};
+    uint64_t size;
+    if (undo < 0 || count == 0 || !of_fd(fd, path)) return;
+    int saved = errno;
+    if (which(fd, &record, &size)) {
+        long flags = raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+        if (flags & O_APPEND) at = (int64_t)size;
+        if (at < 0) at = raw(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0);
+        char name[40] = "/proc/self/fd/";
+        int readable = fd, place = 14;
+        for (int digit = 1000000; digit; digit /= 10)
+            if (fd >= digit || digit == 1) name[place++] = (char)('0' + fd / digit % 10);
+        if ((flags & O_ACCMODE) == O_WRONLY) readable = (int)raw(SYS_openat, AT_FDCWD, (long)name, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+        for (uint64_t page = (uint64_t)at / PAGE; page <= ((uint64_t)at + count - 1) / PAGE; page++) {
+            record.page = page;
+            record.len = 0;
+            if (page * PAGE < size) {
+                long got = raw(SYS_pread64, readable, (long)record.old, PAGE, (long)(page * PAGE), 0, 0);
+                if (got > 0) record.len = (uint64_t)got;
+            }
+            put(&record);
+        }
+        if (readable != fd && readable >= 0) raw(SYS_close, readable, 0, 0, 0, 0, 0);
+    }
+    errno = saved;
+}
+
+static void note_sync(int fd, enum note note) {
+    char path[PATH_MAX];
+    struct record record = {.note = note};
+    uint64_t size;
+    if (undo < 0 || !of_fd(fd, path)) return;
+    int saved = errno;
+    if (which(fd, &record, &size) || note >= ALL_SYNCED) put(&record);
+    errno = saved;
+}
+
+/* Descriptors that were open when the sync of a file system failed: the next sync of each tells it once more. */
+static unsigned char owed[65536];
+
+static void owe(void) {
+    for (size_t fd = 0; fd < sizeof owed; fd++) owed[fd] = 1;
+}
+
+static int opened(int fd) {
+    if (fd >= 0 && (size_t)fd < sizeof owed) owed[fd] = 0;
+    return fd;
+}
 
 static int exists(int fd, const char *file) {
     int saved = errno;
@@ -198,7 +296,7 @@ static unsigned opening(int fd, const char *file, int flags) {
         char path[PATH_MAX];                                                                                                       \
         FAIL_IF(OPEN, opening(AT_FDCWD, file, flags), of_path(AT_FDCWD, file, path));                                              \
         REAL(name);                                                                                                                \
-        return real(file, flags, mode);                                                                                            \
+        return opened(real(file, flags, mode));                                                                                            \
     }
 OPEN_BY(open)
 OPEN_BY(open64)
@@ -209,7 +307,7 @@ OPEN_BY(open64)
         char path[PATH_MAX];                                                                                                       \
         FAIL_IF(OPEN, opening(fd, file, flags), of_path(fd, file, path));                                                          \
         REAL(name);                                                                                                                \
-        return real(fd, file, flags, mode);                                                                                        \
+        return opened(real(fd, file, flags, mode));                                                                                        \
     }
 OPENAT_BY(openat)
 OPENAT_BY(openat64)
@@ -219,7 +317,7 @@ OPENAT_BY(openat64)
         char path[PATH_MAX];                                                                                                       \
         FAIL_IF(OPEN, opening(AT_FDCWD, file, O_CREAT), of_path(AT_FDCWD, file, path));                                            \
         REAL(name);                                                                                                                \
-        return real(file, mode);                                                                                                   \
+        return opened(real(file, mode));                                                                                                   \
     }
 CREAT_BY(creat)
 CREAT_BY(creat64)
@@ -261,6 +359,7 @@ ssize_t read(int fd, void *buffer, size_t count) {
 
 ssize_t write(int fd, const void *buffer, size_t count) {
     HALVE(WRITE, WRITING, fd, count);
+    note_write(fd, -1, count);
     REAL(write);
     return real(fd, buffer, count);
 }
@@ -277,6 +376,7 @@ PREAD_BY(pread64, off64_t)
 #define PWRITE_BY(name, offset_type)                                                                                               \
     ssize_t name(int fd, const void *buffer, size_t count, offset_type offset) {                                                   \
         HALVE(WRITE, WRITING, fd, count);                                                                                          \
+        note_write(fd, offset, count);                                                                                             \
         REAL(name);                                                                                                                \
         return real(fd, buffer, count, offset);                                                                                    \
     }
@@ -284,7 +384,13 @@ PWRITE_BY(pwrite, off_t)
 PWRITE_BY(pwrite64, off64_t)
 
 /* Vectors: a short transfer is half of the first piece. */
-#define VECTOR_BY(name, class, fits, parameters, ...)                                                                              \
+static size_t sum(const struct iovec *vector, int count) {
+    size_t bytes = 0;
+    for (int at = 0; at < count; at++) bytes += vector[at].iov_len;
+    return bytes;
+}
+
+#define VECTOR_BY(name, class, fits, note, parameters, ...)                                                                        \
     ssize_t name parameters {                                                                                                      \
         struct iovec first = {0};                                                                                                  \
         if (count > 0) first = vector[0];                                                                                          \
@@ -294,23 +400,27 @@ PWRITE_BY(pwrite64, off64_t)
             vector = &first;                                                                                                       \
             count = 1;                                                                                                             \
         }                                                                                                                          \
+        note;                                                                                                                      \
         REAL(name);                                                                                                                \
         return real(__VA_ARGS__);                                                                                                  \
     }
-VECTOR_BY(readv, READ, READING, (int fd, const struct iovec *vector, int count), fd, vector, count)
-VECTOR_BY(preadv, READ, READING, (int fd, const struct iovec *vector, int count, off_t at), fd, vector, count, at)
-VECTOR_BY(preadv64, READ, READING, (int fd, const struct iovec *vector, int count, off64_t at), fd, vector, count, at)
-VECTOR_BY(preadv2, READ, READING, (int fd, const struct iovec *vector, int count, off_t at, int how), fd, vector, count, at, how)
-VECTOR_BY(preadv64v2, READ, READING, (int fd, const struct iovec *vector, int count, off64_t at, int how), fd, vector, count, at, how)
-VECTOR_BY(writev, WRITE, WRITING, (int fd, const struct iovec *vector, int count), fd, vector, count)
-VECTOR_BY(pwritev, WRITE, WRITING, (int fd, const struct iovec *vector, int count, off_t at), fd, vector, count, at)
-VECTOR_BY(pwritev64, WRITE, WRITING, (int fd, const struct iovec *vector, int count, off64_t at), fd, vector, count, at)
-VECTOR_BY(pwritev2, WRITE, WRITING, (int fd, const struct iovec *vector, int count, off_t at, int how), fd, vector, count, at, how)
-VECTOR_BY(pwritev64v2, WRITE, WRITING, (int fd, const struct iovec *vector, int count, off64_t at, int how), fd, vector, count, at, how)
+#define READ_BY(name, parameters, ...) VECTOR_BY(name, READ, READING, (void)0, parameters, __VA_ARGS__)
+#define WRITE_BY(name, at, parameters, ...) VECTOR_BY(name, WRITE, WRITING, note_write(fd, at, sum(vector, count)), parameters, __VA_ARGS__)
+READ_BY(readv, (int fd, const struct iovec *vector, int count), fd, vector, count)
+READ_BY(preadv, (int fd, const struct iovec *vector, int count, off_t at), fd, vector, count, at)
+READ_BY(preadv64, (int fd, const struct iovec *vector, int count, off64_t at), fd, vector, count, at)
+READ_BY(preadv2, (int fd, const struct iovec *vector, int count, off_t at, int how), fd, vector, count, at, how)
+READ_BY(preadv64v2, (int fd, const struct iovec *vector, int count, off64_t at, int how), fd, vector, count, at, how)
+WRITE_BY(writev, -1, (int fd, const struct iovec *vector, int count), fd, vector, count)
+WRITE_BY(pwritev, at, (int fd, const struct iovec *vector, int count, off_t at), fd, vector, count, at)
+WRITE_BY(pwritev64, at, (int fd, const struct iovec *vector, int count, off64_t at), fd, vector, count, at)
+WRITE_BY(pwritev2, at, (int fd, const struct iovec *vector, int count, off_t at, int how), fd, vector, count, at, how)
+WRITE_BY(pwritev64v2, at, (int fd, const struct iovec *vector, int count, off64_t at, int how), fd, vector, count, at, how)
 
 ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t count, unsigned flags) {
     char path[PATH_MAX];
     FAIL_IF(WRITE, FIT_IO | FIT_NOSPC, of_fd(out, path));
+    note_write(out, to ? *to : -1, count);
     REAL(copy_file_range);
     return real(in, from, out, to, count, flags);
 }
@@ -326,9 +436,33 @@ ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t coun
     }
 #define SYNCING (FIT_IO | FIT_NOSPC | FIT_INTR)
 #define SIZING (FIT_IO | FIT_NOSPC | FIT_INTR)
-ON_FD(fsync, SYNC, SYNCING, (int fd), fd)
-ON_FD(fdatasync, SYNC, SYNCING, (int fd), fd)
-ON_FD(syncfs, SYNC, FIT_IO | FIT_NOSPC, (int fd), fd)
+#define SYNC_BY(name, fits, done, failed)                                                                                          \
+    int name(int fd) {                                                                                                             \
+        char path[PATH_MAX];                                                                                                       \
+        uint64_t error = decide(SYNC, fits, of_fd(fd, path));                                                                      \
+        if (error) {                                                                                                               \
+            /* An interrupted one has not lost anything. */                                                                        \
+            if (error != EINTR) note_sync(fd, failed);                                                                             \
+            if (failed == NONE_SYNCED) owe();                                                                                      \
+            errno = (int)error;                                                                                                    \
+            return -1;                                                                                                             \
+        }                                                                                                                          \
+        if (control && control->armed && control->mode == SYNCS_LIE && of_fd(fd, path)) return 0;                                  \
+        if (done == SYNCED && fd >= 0 && (size_t)fd < sizeof owed && owed[fd]) {                                                   \
+            owed[fd] = 0;                                                                                                          \
+            if (of_fd(fd, path)) {                                                                                                 \
+                errno = EIO;                                                                                                       \
+                return -1;                                                                                                         \
+            }                                                                                                                      \
+        }                                                                                                                          \
+        REAL(name);                                                                                                                \
+        int result = real(fd);                                                                                                     \
+        note_sync(fd, result == 0 ? done : failed);                                                                                \
+        return result;                                                                                                             \
+    }
+SYNC_BY(fsync, SYNCING, SYNCED, NOT_SYNCED)
+SYNC_BY(fdatasync, SYNCING, SYNCED, NOT_SYNCED)
+SYNC_BY(syncfs, FIT_IO | FIT_NOSPC, ALL_SYNCED, NONE_SYNCED)
 ON_FD(sync_file_range, SYNC, FIT_IO | FIT_NOSPC, (int fd, off64_t at, off64_t count, unsigned flags), fd, at, count, flags)
 ON_FD(ftruncate, TRUNCATE, SIZING, (int fd, off_t size), fd, size)
 ON_FD(ftruncate64, TRUNCATE, SIZING, (int fd, off64_t size), fd, size)
@@ -422,11 +556,16 @@ long syscall(long number, ...) {
     va_end(list);
     char path[PATH_MAX];
     switch (number) {
-    case SYS_openat2: FAIL_IF(OPEN, opening((int)a, (const char *)b, (int)*(uint64_t *)c), of_path((int)a, (const char *)b, path)); break;
+    case SYS_openat2:
+        FAIL_IF(OPEN, opening((int)a, (const char *)b, (int)*(uint64_t *)c), of_path((int)a, (const char *)b, path));
+        return opened((int)raw(number, a, b, c, d, e, f));
     case SYS_openat: FAIL_IF(OPEN, opening((int)a, (const char *)b, (int)c), of_path((int)a, (const char *)b, path)); break;
     case SYS_preadv2: FAIL_IF(READ, FIT_IO | FIT_INTR, of_fd((int)a, path)); break;
-    case SYS_pwritev2: FAIL_IF(WRITE, FIT_IO | FIT_NOSPC | FIT_INTR, of_fd((int)a, path)); break;
-    case SYS_syncfs: FAIL_IF(SYNC, FIT_IO | FIT_NOSPC, of_fd((int)a, path)); break;
+    case SYS_pwritev2:
+        FAIL_IF(WRITE, FIT_IO | FIT_NOSPC | FIT_INTR, of_fd((int)a, path));
+        note_write((int)a, d, sum((const struct iovec *)b, (int)c));
+        break;
+    case SYS_syncfs: return syncfs((int)a);
     case SYS_renameat2: FAIL_IF(RENAME, NAMING, of_path((int)c, (const char *)d, path)); break;
     case SYS_linkat: FAIL_IF(LINK, NAMING, of_path((int)c, (const char *)d, path)); break;
     default: break;

@@ -4,12 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::random::Random;
 use crate::session::{COMMAND, End, Harness, plain};
 use crate::shim::{Fault, Injection, Shim, When};
 use crate::spec::{Arm, Spec};
 use crate::stores::{Kind, Size};
-use crate::template::Template;
+use crate::template::{Template, copy};
 
 /// A store that meets errors.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,12 @@ pub struct Inject {
     pub seed: u64,
     /// How many writes there are.
     pub ops: u64,
+    /// Whether the power is cut at the end of each life: then what was not synced is gone, as is what a
+    /// failed sync was about.
+    pub cut: bool,
+    /// With that, and errors from opening on: whether they meet what a process left that was just killed,
+    /// rather than what a power cut left of that.
+    pub warm: bool,
 }
 
 /// What came of a series.
@@ -45,6 +53,8 @@ pub struct InjectSummary {
     pub done: u64,
     /// Writes that failed.
     pub failed: u64,
+    /// Pages that power cuts took.
+    pub taken: u64,
     /// What was wrong, and how to repeat it.
     pub wrong: Vec<(String, Vec<String>)>,
 }
@@ -72,9 +82,16 @@ impl Inject {
             arm,
             seed,
             ops,
+            cut,
+            warm,
         } = self;
+        let cut = match (cut, warm) {
+            (false, _) => "",
+            (true, false) => " --cut",
+            (true, true) => " --cut --warm",
+        };
         format!(
-            "{COMMAND} inject --store {store} --size {size} --arm {arm} --seed {seed} --ops {ops} {how}"
+            "{COMMAND} inject --store {store} --size {size} --arm {arm} --seed {seed} --ops {ops}{cut} {how}"
         )
     }
 
@@ -85,6 +102,7 @@ impl Inject {
             arm,
             seed,
             ops,
+            ..
         } = self;
         let after = if arm == Arm::Close { 0 } else { 12 };
         Spec {
@@ -105,33 +123,57 @@ impl Inject {
     /// One life with an injection, and the next one without.
     fn one(
         self,
-        setup: &Setup<'_>,
+        setup: &mut Setup<'_>,
         injection: &Injection,
         spare: Option<u64>,
         how: &str,
         summary: &mut InjectSummary,
     ) -> io::Result<()> {
-        let Setup {
-            harness,
-            shim,
-            dir,
-            template,
-        } = setup;
-        let run = dir.join("run");
-        template.copy(&run)?;
-        let mut model = template.model.clone();
-        shim.set(injection)?;
+        let harness = setup.harness;
+        // After a power cut a file system is mounted anew: stores that can tell are shown another.
+        let warm = self.warm && self.cut && self.arm == Arm::Open;
+        let run = if self.cut && self.arm == Arm::Open && !warm {
+            setup.elsewhere.path().join("run")
+        } else {
+            setup.dir.join("run")
+        };
+        setup.template.copy(&run)?;
+        let mut model = setup.template.model.clone();
+        setup.shim.set(injection)?;
+        if self.cut {
+            setup.shim.note_unsynced()?;
+        }
         let close = self.arm == Arm::Close || injection.seed % 4 == 3;
-        let spec = Spec {
-            first: template.first,
+        let mut spec = Spec {
+            first: setup.template.first,
             spare,
             close,
             ..self.spec(run)
         };
-        let report = harness.run(&spec, Some(shim), End::ByItself, &mut model)?;
-        let injected = shim.injected()?;
+        if injection.when == When::SyncsLie {
+            // A true sync would mend all.
+            spec.after = 0;
+        }
+        if warm {
+            let fill = Spec {
+                ops: Some(60),
+                close: false,
+                ..plain(&spec)
+            };
+            setup.shim.set(&Injection::default())?;
+            let report = harness.run(&fill, Some(&setup.shim), End::ByItself, &mut model)?;
+            spec.first = spec.first.max(report.last + 1);
+            setup.shim.set(injection)?;
+        }
+        let end = if injection.fault == Some(Fault::Kill) {
+            End::ByShim
+        } else {
+            End::ByItself
+        };
+        let report = harness.run(&spec, Some(&setup.shim), end, &mut model)?;
+        let injected = setup.shim.injected()?;
         let mut wrong = report.wrong;
-        if injected.failed > 0 || spare.is_some() || !wrong.is_empty() {
+        if injected.failed > 0 || spare.is_some() || self.cut || !wrong.is_empty() {
             summary.runs += 1;
             summary.errors += injected.failed;
             summary.refused_to_open += u64::from(!report.open_failures.is_empty());
@@ -139,6 +181,18 @@ impl Inject {
             summary.stuck_with = summary.stuck_with.take().or(report.failure_after);
             (summary.done, summary.failed) =
                 (summary.done + report.done, summary.failed + report.failed);
+            if self.cut {
+                let mut random = Random::new(injection.seed);
+                // In every other life all of it goes, else some.
+                let all = injection.seed.is_multiple_of(2);
+                let unsynced = setup.shim.unsynced()?;
+                summary.taken += unsynced.take(&spec.dir, &mut || all || random.below(2) == 0)?;
+                if self.arm != Arm::Open || warm {
+                    let next = setup.elsewhere.path().join("run");
+                    copy(&spec.dir, &next)?;
+                    spec.dir = next;
+                }
+            }
             if wrong.is_empty() {
                 let spec = Spec {
                     first: spec.first.max(report.last + 1),
@@ -173,19 +227,12 @@ impl Inject {
         most: u64,
         fault: Option<Fault>,
     ) -> io::Result<InjectSummary> {
-        let shim = Shim::build(dir)?;
-        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
-        let setup = Setup {
-            harness,
-            shim: &shim,
-            dir,
-            template: &template,
-        };
+        let mut setup = Setup::new(self, harness, dir)?;
         let mut summary = InjectSummary::default();
         let count = Injection::default();
-        self.one(&setup, &count, None, "", &mut summary)?;
+        self.one(&mut setup, &count, None, "", &mut summary)?;
         let mut lives = Vec::new();
-        for (at, call) in shim.injected()?.trace.into_iter().enumerate() {
+        for (at, call) in setup.shim.injected()?.trace.into_iter().enumerate() {
             lives.extend(
                 call.faults()
                     .filter(|of_call| fault.is_none_or(|fault| fault == *of_call))
@@ -199,7 +246,7 @@ impl Inject {
         };
         for at in 0..all.min(most) {
             let (nth, fault) = lives[(at * all / all.min(most)) as usize];
-            self.nth(&setup, nth, fault, &mut summary)?;
+            self.nth(&mut setup, nth, fault, &mut summary)?;
             if summary.wrong.len() >= ENOUGH {
                 break;
             }
@@ -209,7 +256,7 @@ impl Inject {
 
     fn nth(
         self,
-        setup: &Setup<'_>,
+        setup: &mut Setup<'_>,
         nth: u64,
         fault: Fault,
         summary: &mut InjectSummary,
@@ -240,20 +287,9 @@ impl Inject {
         nth: u64,
         fault: Fault,
     ) -> io::Result<InjectSummary> {
-        let shim = Shim::build(dir)?;
-        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
+        let mut setup = Setup::new(self, harness, dir)?;
         let mut summary = InjectSummary::default();
-        self.nth(
-            &Setup {
-                harness,
-                shim: &shim,
-                dir,
-                template: &template,
-            },
-            nth,
-            fault,
-            &mut summary,
-        )?;
+        self.nth(&mut setup, nth, fault, &mut summary)?;
         Ok(summary)
     }
 
@@ -267,30 +303,21 @@ impl Inject {
         dir: &Path,
         rounds: u64,
     ) -> io::Result<InjectSummary> {
-        let shim = Shim::build(dir)?;
         let mut summary = InjectSummary::default();
         let mut random = Random::new(self.seed);
         for round in 0..rounds {
             let seed = random.bits() >> 1;
             let this = Self { seed, ..self };
-            let scratch = dir.join("round");
-            let _ = fs::remove_dir_all(&scratch);
-            fs::create_dir(&scratch)?;
-            let template = Template::killed(harness, &this.spec(scratch.join("template")))?;
+            let scratch = fresh(dir.join("round"))?;
+            let mut setup = Setup::new(this, harness, &scratch)?;
             let rate = [100_000, 10_000, 1_000, 100][(round % 4) as usize];
             let injection = Injection {
                 when: When::Rate(rate),
                 seed,
                 ..Injection::default()
             };
-            let setup = Setup {
-                harness,
-                shim: &shim,
-                dir,
-                template: &template,
-            };
             this.one(
-                &setup,
+                &mut setup,
                 &injection,
                 None,
                 &format!("--rate {rate}"),
@@ -314,7 +341,6 @@ impl Inject {
         rounds: u64,
         most: u64,
     ) -> io::Result<InjectSummary> {
-        let shim = Shim::build(dir)?;
         let mut summary = InjectSummary::default();
         for round in 0..rounds {
             // A store that never fills its buffers does other things than one that does.
@@ -328,23 +354,15 @@ impl Inject {
                 ops,
                 ..self
             };
-            let scratch = dir.join("round");
-            let _ = fs::remove_dir_all(&scratch);
-            fs::create_dir(&scratch)?;
-            let template = Template::killed(harness, &this.spec(scratch.join("template")))?;
-            let setup = Setup {
-                harness,
-                shim: &shim,
-                dir,
-                template: &template,
-            };
+            let scratch = fresh(dir.join("round"))?;
+            let mut setup = Setup::new(this, harness, &scratch)?;
             for spare in 0..=most {
                 let injection = Injection {
                     seed: spare,
                     ..Injection::default()
                 };
                 this.one(
-                    &setup,
+                    &mut setup,
                     &injection,
                     Some(spare),
                     &format!("--spare {spare}"),
@@ -355,6 +373,23 @@ impl Inject {
                 break;
             }
         }
+        Ok(summary)
+    }
+
+    /// A disk that says that it has synced and has not, and then a power cut: what was acknowledged must be missing, or this harness
+    /// finds nothing.
+    ///
+    /// # Errors
+    /// If a child cannot be started.
+    pub fn lying_disk(self, harness: &Harness, dir: &Path) -> io::Result<InjectSummary> {
+        let this = Self { cut: true, ..self };
+        let mut setup = Setup::new(this, harness, dir)?;
+        let mut summary = InjectSummary::default();
+        let lie = Injection {
+            when: When::SyncsLie,
+            ..Injection::default()
+        };
+        this.one(&mut setup, &lie, None, "", &mut summary)?;
         Ok(summary)
     }
 
@@ -369,14 +404,7 @@ impl Inject {
         rate: Option<u64>,
         spare: Option<u64>,
     ) -> io::Result<InjectSummary> {
-        let shim = Shim::build(dir)?;
-        let template = Template::killed(harness, &self.spec(dir.join("template")))?;
-        let setup = Setup {
-            harness,
-            shim: &shim,
-            dir,
-            template: &template,
-        };
+        let mut setup = Setup::new(self, harness, dir)?;
         let mut summary = InjectSummary::default();
         let when = rate.map_or(When::Never, When::Rate);
         let seed = if rate.is_some() {
@@ -385,7 +413,7 @@ impl Inject {
             spare.unwrap_or(0)
         };
         self.one(
-            &setup,
+            &mut setup,
             &Injection {
                 when,
                 seed,
@@ -399,10 +427,46 @@ impl Inject {
     }
 }
 
+/// An empty directory.
+fn fresh(dir: PathBuf) -> io::Result<PathBuf> {
+    match fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => fs::create_dir(&dir).map(|()| dir),
+    }
+}
+
 /// What the lives of a series have in common.
 struct Setup<'a> {
     harness: &'a Harness,
-    shim: &'a Shim,
+    shim: Shim,
     dir: &'a Path,
-    template: &'a Template,
+    /// On another file system, if there is one in memory.
+    elsewhere: TempDir,
+    template: Template,
+}
+
+impl<'a> Setup<'a> {
+    fn new(inject: Inject, harness: &'a Harness, dir: &'a Path) -> io::Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let elsewhere = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let mut shim = Shim::build(dir)?;
+        let spec = inject.spec(dir.join("template"));
+        // A store on the file system on which it was may think that nothing can have been lost.
+        let template = if inject.cut && inject.arm == Arm::Open && !inject.warm {
+            Template::cut(harness, &spec, &mut shim)?
+        } else {
+            Template::killed(harness, &spec)?
+        };
+        Ok(Self {
+            harness,
+            shim,
+            dir,
+            elsewhere: elsewhere?,
+            template,
+        })
+    }
 }

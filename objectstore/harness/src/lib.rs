@@ -30,3 +30,4 @@ pub mod shim;
 pub mod spec;
 pub mod stores;
 mod template;
+mod unsynced;

@@ -19,8 +19,8 @@ use storehouse_harness::stores::{Kind, Size};
 
 const USAGE: &str = "\
 harness kill --store STORE [--size tiny|production] [--seed N] [--rounds N]
-harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [--ops N], with one of
-    --call N --fault EIO|ENOSPC|EMFILE|ENFILE|EINTR|ENOMEM|short
+harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [--ops N] [--cut [--warm]], with one of
+    --call N --fault EIO|ENOSPC|EMFILE|ENFILE|EINTR|ENOMEM|short|kill
     --rate CALLS_OF_A_MILLION
     --spare DESCRIPTORS
     --every-call [--fault FAULT] [--most LIVES]
@@ -166,6 +166,8 @@ fn inject(options: &Options) -> Result<InjectSummary, Box<dyn Error>> {
         arm,
         seed,
         ops: options.ops.unwrap_or(Inject::ops(size)),
+        cut: options.cut,
+        warm: options.warm,
     };
     let (harness, dir) = (options.harness()?, tempfile::tempdir()?);
     let dir = &dir.path().canonicalize()?;
@@ -208,6 +210,8 @@ struct Options {
     at: Option<u64>,
     bit: Option<u8>,
     pause: u64,
+    cut: bool,
+    warm: bool,
     mount: Option<PathBuf>,
     script: Option<PathBuf>,
 }
@@ -232,6 +236,8 @@ impl Options {
             at: None,
             bit: None,
             pause: 100,
+            cut: false,
+            warm: false,
             mount: None,
             script: None,
         };
@@ -255,6 +261,8 @@ impl Options {
                 Long("pause") => options.pause = parser.value()?.parse()?,
                 Long("mount") => options.mount = Some(parser.value()?.into()),
                 Long("script") => options.script = Some(parser.value()?.into()),
+                Long("warm") => options.warm = true,
+                Long("cut") => options.cut = true,
                 Long("every-call") => options.series = Some(Series::EveryCall),
                 Long("at-random") => options.series = Some(Series::AtRandom),
                 Long("few-descriptors") => options.series = Some(Series::FewDescriptors),

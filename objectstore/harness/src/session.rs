@@ -27,6 +27,8 @@ pub enum End<'a> {
     KilledAfter(Duration),
     /// By SIGKILL, this long after it opened the store and read it.
     KilledInLoad(Duration),
+    /// By the shim, or when it has done all.
+    ByShim,
     /// By a power cut, this long after its start.
     CutAfter(Duration, &'a Cut),
     /// By a power cut, this long after it opened the store and read it.

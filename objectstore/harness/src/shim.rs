@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::stores::names;
+use crate::unsynced::Unsynced;
 
 /// The environment variable that names the control file.
 pub(crate) const CONTROL: &str = "STOREHOUSE_HARNESS_CONTROL";
+
+/// The environment variable that names the file of what is not synced.
+const UNDO: &str = "STOREHOUSE_HARNESS_UNDO";
 
 /// The environment variable that names the directory below which calls fail.
 const DIRECTORY: &str = "STOREHOUSE_HARNESS_DIR";
@@ -38,6 +42,8 @@ names! {
         Enomem = "ENOMEM",
         /// Half the bytes are transferred.
         Short = "short",
+        /// The process is killed.
+        Kill = "kill",
     }
 }
 
@@ -78,6 +84,8 @@ pub enum When {
     FromNth(u64),
     /// So many of a million, at random.
     Rate(u64),
+    /// None, but syncs do nothing.
+    SyncsLie,
 }
 
 /// What the shim does.
@@ -119,6 +127,8 @@ pub struct Shim {
     library: PathBuf,
     path: PathBuf,
     control: File,
+    /// What a power cut would take, if that is noted.
+    unsynced: Option<PathBuf>,
 }
 
 impl Fault {
@@ -131,6 +141,7 @@ impl Fault {
             Self::Eintr => 4,
             Self::Enomem => 12,
             Self::Short => 0x10000,
+            Self::Kill => 0x20000,
         }
     }
 
@@ -143,6 +154,7 @@ impl Fault {
             Self::Eintr => 16,
             Self::Short => 32,
             Self::Enomem => 64,
+            Self::Kill => 128,
         }
     }
 }
@@ -213,6 +225,7 @@ impl Shim {
             library,
             path,
             control,
+            unsynced: None,
         })
     }
 
@@ -226,6 +239,7 @@ impl Shim {
             When::Nth(nth) => (1, nth, 0),
             When::FromNth(nth) => (2, nth, 0),
             When::Rate(rate) => (3, 0, rate),
+            When::SyncsLie => (4, 0, 0),
         };
         let classes = injection
             .classes
@@ -294,11 +308,32 @@ impl Shim {
         })
     }
 
+    /// Has the next child note what a power cut would take, from its start on.
+    ///
+    /// # Errors
+    /// If the file for that cannot be made.
+    pub(crate) fn note_unsynced(&mut self) -> io::Result<()> {
+        let path = self.path.with_extension("unsynced");
+        File::create(&path)?;
+        self.unsynced = Some(path);
+        Ok(())
+    }
+
+    /// What it would take.
+    pub(crate) fn unsynced(&self) -> io::Result<Unsynced> {
+        self.unsynced
+            .as_deref()
+            .map_or(Ok(Unsynced::default()), Unsynced::read)
+    }
+
     /// Has a child load it.
     pub(crate) fn preload(&self, command: &mut Command, dir: &Path) {
         command
             .env("LD_PRELOAD", &self.library)
             .env(CONTROL, &self.path)
             .env(DIRECTORY, dir);
+        if let Some(unsynced) = &self.unsynced {
+            command.env(UNDO, unsynced);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::Model;
 use crate::session::{End, Harness, plain};
+use crate::shim::{Injection, Shim};
 use crate::spec::Spec;
 
 /// A store with what may be in it.
@@ -42,24 +43,33 @@ impl Template {
 
     /// The same, filled some more and killed.
     pub(crate) fn killed(harness: &Harness, spec: &Spec) -> io::Result<Self> {
-        let mut template = Self::closed(harness, spec)?;
+        Self::closed(harness, spec)?.filled(harness, spec, None)
+    }
+
+    /// The same, with the power cut at that moment: what was not synced is gone.
+    pub(crate) fn cut(harness: &Harness, spec: &Spec, shim: &mut Shim) -> io::Result<Self> {
+        let closed = Self::closed(harness, spec)?;
+        shim.set(&Injection::default())?;
+        shim.note_unsynced()?;
+        let template = closed.filled(harness, spec, Some(shim))?;
+        shim.unsynced()?.take(&template.dir, &mut || true)?;
+        Ok(template)
+    }
+
+    fn filled(mut self, harness: &Harness, spec: &Spec, shim: Option<&Shim>) -> io::Result<Self> {
         let spec = Spec {
             ops: None,
             seed: spec.seed + 1,
-            first: template.first,
+            first: self.first,
             ..plain(spec)
         };
         let end = End::KilledInLoad(Duration::from_millis(100));
-        template.first = 1 + harness.run(&spec, None, end, &mut template.model)?.last;
-        Ok(template)
+        self.first = 1 + harness.run(&spec, shim, end, &mut self.model)?.last;
+        Ok(self)
     }
 
     /// Copies the store to a directory, in place of what is there.
     pub(crate) fn copy(&self, to: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(to) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
         copy(&self.dir, to)
     }
 
@@ -72,8 +82,15 @@ impl Template {
     }
 }
 
-/// Copies a directory with all below it.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a directory with all below it, in place of what is there.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(to) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => copy_all(from, to),
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     fs::DirBuilder::new()
         .recursive(true)
@@ -83,7 +100,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy_all(&entry.path(), &target)?;
         } else {
             fs::copy(entry.path(), target)?;
         }

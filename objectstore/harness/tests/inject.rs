@@ -20,6 +20,8 @@ fn test(
             arm,
             seed: seed(),
             ops: Inject::ops(size),
+            cut: false,
+            warm: false,
         };
         let dir = tempfile::tempdir().unwrap();
         let summary = run(
@@ -45,6 +47,24 @@ macro_rules! tests {
     ($($module:ident: $store:ident;)*) => {$(
         mod $module {
             use super::*;
+
+            #[test]
+            fn cut_at_every_call() {
+                test(Kind::$store, Size::Tiny, |inject, harness, dir| {
+                    let cut = Inject { cut: true, ..inject };
+                    cut.every_call(harness, dir, by_form(12, u64::MAX), None)
+                });
+            }
+
+            #[test]
+            fn a_lying_disk_is_found_out() {
+                let (store, size, arm) = (Kind::$store, Size::Tiny, Arm::Load);
+                let inject = Inject { store, size, arm, seed: seed(), ops: 200, cut: true, warm: false };
+                let dir = tempfile::tempdir().unwrap();
+                let harness = Harness::new(env!("CARGO_BIN_EXE_harness"));
+                let summary = inject.lying_disk(&harness, dir.path()).unwrap();
+                assert!(!summary.wrong.is_empty(), "nothing was missing: {summary:?}");
+            }
 
             #[test]
             fn every_call_tiny() {

@@ -85,7 +85,7 @@ fn frames(batch: impl std::io::Read) -> Result<Vec<Read>, String> {
         .map(|frame| match frame {
             Ok(frame) => (
                 key_of(&frame.archive).unwrap_or("?").to_owned(),
-                Ok(frame.archive.into()),
+                Ok(frame.archive),
             ),
             Err(e) => ("?".to_owned(), Err(tell(&e))),
         })
