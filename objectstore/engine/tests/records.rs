@@ -51,12 +51,11 @@ impl Case {
     /// A store with records.
     async fn filled(&self, records: u32) -> Store {
         let store = self.open().await.unwrap();
-        for number in 0..records {
-            store
-                .put(&key(number), format!("value {number}"))
-                .await
-                .unwrap();
-        }
+        let put = |batch: Batch, number| batch.put(key(number), format!("value {number}"));
+        store
+            .batch((0..records).fold(Batch::new(), put))
+            .await
+            .unwrap();
         store
     }
 
@@ -411,4 +410,40 @@ fn a_closed_store_says_so_and_frees_its_directory() {
         drop(case.open().await.unwrap());
         case.open().await.unwrap();
     });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn listings_step_over_deletions_and_over_nothing_else(
+        steps in prop::collection::vec((any::<bool>(), 0..300u32, 1..150u32), 1..12),
+        start_after in prop::option::of(0..300u32),
+    ) {
+        let case = Case::new();
+        runtime().block_on(async {
+            let store = case.filled(300).await;
+            let mut there: std::collections::BTreeSet<u32> = (0..300).collect();
+            for (put, from, count) in steps {
+                let numbers = from..(from + count).min(300);
+                if put {
+                    let batch = numbers.clone().step_by(7).fold(Batch::new(), |batch, number| {
+                        there.insert(number);
+                        batch.put(key(number), "again")
+                    });
+                    store.batch(batch).await.unwrap();
+                } else {
+                    there.retain(|number| !numbers.contains(number));
+                    let keys = futures_util::stream::iter(numbers.map(key));
+                    store.delete_many(Box::pin(keys)).try_for_each(|_| async { Ok(()) }).await.unwrap();
+                }
+                let mut options = ListOptions::default();
+                options.start_after = start_after.map(key);
+                let listed: Vec<_> = store.list(options).try_collect().await.unwrap();
+                let listed: Vec<_> = listed.into_iter().map(|entry| entry.key).collect();
+                let after = there.iter().filter(|number| start_after.is_none_or(|a| **number > a));
+                assert_eq!(listed, after.map(|number| key(*number)).collect::<Vec<_>>());
+            }
+        });
+    }
 }

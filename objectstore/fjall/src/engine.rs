@@ -81,6 +81,7 @@ impl FjallEngine {
 impl Engine for FjallEngine {
     const NAME: &'static str = "fjall";
     const UNSYNCED_SURVIVES_PROCESS: bool = true;
+    const KEEPS_DELETIONS: bool = true;
 
     type Options = FjallOptions;
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use storehouse_engine::Fault;
 
@@ -14,6 +16,13 @@ const KEYSPACE: &str = "records";
 
 /// Threads that write tables and merge them. Of two, one writes while the other merges.
 const WORKERS: usize = 2;
+
+/// The size of a table on the disk. The first level that is merged holds four of them, so what was
+/// replaced and not merged yet takes up little.
+const TABLE: u64 = 16 << 20;
+
+/// The most tables whose files are kept open.
+const OPEN_FILES: usize = 128;
 
 /// The most bytes of logs: fjall writes a table early if there would be more.
 const MAX_LOG: u64 = 192 << 20;
@@ -56,11 +65,13 @@ pub(crate) fn open(dir: &Path, options: &FjallOptions) -> Result<(Database, Keys
             .cache_size(options.cache)
             .max_journaling_size(MAX_LOG)
             .worker_threads(WORKERS)
+            .max_cached_files(Some(OPEN_FILES))
             .manual_journal_persist(true)
             .open()?;
         let records = database.keyspace(KEYSPACE, || {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(options.write_buffer)
+                .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(TABLE)))
                 .manual_journal_persist(true)
         })?;
         database.persist(PersistMode::SyncAll)?;

@@ -86,6 +86,7 @@ impl RedbEngine {
 impl Engine for RedbEngine {
     const NAME: &'static str = "redb";
     const UNSYNCED_SURVIVES_PROCESS: bool = false;
+    const KEEPS_DELETIONS: bool = false;
 
     type Options = RedbOptions;
 

@@ -9,6 +9,7 @@ use storehouse_objectstore::{Error, ErrorClass, Operation, Result};
 
 use super::engine::{Engine, Limits};
 use super::fault::Fault;
+use super::gaps::Gaps;
 use super::heat::Heat;
 use super::mark::{self, Found, Mark};
 use super::record;
@@ -26,6 +27,7 @@ pub(super) struct Core<E: Engine> {
     pub(super) path: PathBuf,
     pub(super) limits: Limits,
     pub(super) heat: Heat,
+    pub(super) gaps: Gaps,
     options: E::Options,
     /// `None` once the store is closed, or while opening it again fails.
     engine: RwLock<Option<E>>,
@@ -91,6 +93,7 @@ impl<E: Engine> Core<E> {
             path: path.to_owned(),
             limits,
             heat: Heat::default(),
+            gaps: Gaps::default(),
             options,
             engine: RwLock::new(Some(engine)),
             mark: Mutex::new(mark),

@@ -18,6 +18,9 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Whether [`Engine::write`] can do without a sync and still survive a crash of the process.
     const UNSYNCED_SURVIVES_PROCESS: bool;
 
+    /// Whether scans pass what was removed, until the files are compacted.
+    const KEEPS_DELETIONS: bool;
+
     /// The options of opening.
     type Options: Clone + Debug + Send + Sync + 'static;
 
@@ -132,6 +135,16 @@ pub struct Span {
 }
 
 impl Span {
+    /// The keys between two bounds, from the least to the greatest.
+    #[must_use]
+    pub fn new(start: Bound<Vec<u8>>, end: Bound<Vec<u8>>) -> Self {
+        Self {
+            start,
+            end,
+            reverse: false,
+        }
+    }
+
     /// Whether no key can be in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

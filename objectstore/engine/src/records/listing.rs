@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
 use tokio::task::JoinHandle;
 
+use super::core::Core;
 use super::engine::{Engine, Span};
 use super::fault::Fault;
 use super::handle::Handle;
@@ -122,7 +123,7 @@ impl<E: Engine> Listing<E> {
             if !first {
                 let (core, request) = (Arc::clone(&self.handle.core), next.clone());
                 self.ahead = Some(tokio::task::spawn_blocking(move || {
-                    let read = core.with_retry(|engine| read_page(engine, &request));
+                    let read = core.with_retry(|engine| read_page(&core, engine, &request));
                     read.unwrap_or_else(|fault| Page::failed(fault, None))
                 }));
             }
@@ -147,29 +148,31 @@ impl Page {
     }
 }
 
-fn read_page<E: Engine>(engine: &E, request: &Request) -> Result<Page, Fault> {
+fn read_page<E: Engine>(core: &Core<E>, engine: &E, request: &Request) -> Result<Page, Fault> {
     let mut page = Page {
         entries: Vec::with_capacity(request.limit.min(PAGE)),
         ..Page::default()
     };
     let mut bytes = 0;
-    let scanned = engine.scan(&request.span, &mut |key, value| {
-        match entry(key, value, request.inline_values) {
-            Ok(entry) => {
-                bytes += entry.value.as_ref().map_or(0, Bytes::len);
-                page.entries.push(entry);
+    let scanned = core
+        .gaps
+        .scan(engine, request.span.clone(), &mut |key, value| {
+            match entry(key, value, request.inline_values) {
+                Ok(entry) => {
+                    bytes += entry.value.as_ref().map_or(0, Bytes::len);
+                    page.entries.push(entry);
+                }
+                Err(error) => {
+                    page.error = Some(error);
+                    return ControlFlow::Break(());
+                }
             }
-            Err(error) => {
-                page.error = Some(error);
-                return ControlFlow::Break(());
+            if page.entries.len() < request.limit && bytes < PAGE_BYTES {
+                return ControlFlow::Continue(());
             }
-        }
-        if page.entries.len() < request.limit && bytes < PAGE_BYTES {
-            return ControlFlow::Continue(());
-        }
-        page.more = true;
-        ControlFlow::Break(())
-    });
+            page.more = true;
+            ControlFlow::Break(())
+        });
     match scanned {
         // What was read before the damage is given first.
         Err(fault) if !page.entries.is_empty() && !matches!(fault, Fault::Stopped { .. }) => {

@@ -6,13 +6,14 @@
 //! checks and salvage.
 //!
 //! `engine` is the trait, `record` the bytes of a record, `mark` the file that says what was
-//! acknowledged, `core` the open engine and its failures, `writer` commits groups, `heat` decides
+//! acknowledged, `core` the open engine and its failures, `writer` commits groups, `gaps` steps over deletions, `heat` decides
 //! which thread reads, `store` is the public type, `listing`, `inspect` and `space` what it does
 //! beyond single records.
 
 mod core;
 mod engine;
 mod fault;
+mod gaps;
 mod handle;
 mod heat;
 mod inspect;

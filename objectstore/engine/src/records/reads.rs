@@ -12,13 +12,13 @@ pub(super) async fn read<E: Engine, A, O: Send + 'static, T: Send + 'static>(
     core: &Arc<Core<E>>,
     arguments: &A,
     owned: impl FnOnce(&A) -> O,
-    on_spot: impl Fn(&E, &A) -> Result<T, Fault>,
-    off_thread: impl Fn(&E, &O) -> Result<T, Fault> + Send + 'static,
+    on_spot: impl Fn(&Core<E>, &E, &A) -> Result<T, Fault>,
+    off_thread: impl Fn(&Core<E>, &E, &O) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     if core.heat.is_hot() {
         match core
             .heat
-            .observe(|| core.try_with(|engine| on_spot(engine, arguments)))
+            .observe(|| core.try_with(|engine| on_spot(core, engine, arguments)))
         {
             None | Some(Err(Fault::Stopped { .. })) => {}
             Some(done) => return done,
@@ -26,7 +26,7 @@ pub(super) async fn read<E: Engine, A, O: Send + 'static, T: Send + 'static>(
     }
     let (core, owned) = (Arc::clone(core), owned(arguments));
     let reading = tokio::task::spawn_blocking(move || {
-        core.with_retry(|engine| core.heat.observe(|| off_thread(engine, &owned)))
+        core.with_retry(|engine| core.heat.observe(|| off_thread(&core, engine, &owned)))
     });
     reading.await.unwrap_or_else(|e| {
         Err(Fault::io(

@@ -336,7 +336,7 @@ impl<E: Engine> RecordStore<E> {
         key: &Key,
         take: impl Fn(Record<'_>) -> T + Copy + Send + 'static,
     ) -> Result<T> {
-        let find = move |engine: &E, key: &Key| {
+        let find = move |_: &Core<E>, engine: &E, key: &Key| {
             let key = key.as_str().as_bytes();
             let found = engine.get(key, |bytes| Record::decode(key, bytes).map(take));
             found.and_then(Option::transpose)

@@ -167,10 +167,23 @@ impl<E: Engine> Writer<E> {
         all.reverse();
         all.dedup_by_key(|(key, _)| *key);
         all.reverse();
+        let gaps = &self.core.gaps;
+        if E::KEEPS_DELETIONS {
+            gaps.put(
+                all.iter()
+                    .filter(|(_, value)| value.is_some())
+                    .map(|(key, _)| *key),
+            );
+        }
         let written = engine.write(&all, sync);
         if written.is_ok() {
             if sync {
                 self.core.acknowledge(*last);
+            }
+            if E::KEEPS_DELETIONS && changes.deletes > 0 {
+                let deleted = all.iter().filter(|(_, value)| value.is_none());
+                // What cannot be read now is only not stepped over.
+                let _ = gaps.deleted(engine, deleted.map(|(key, _)| *key));
             }
             self.space.deleted(changes.deletes);
         }

@@ -79,6 +79,7 @@ impl Shelf {
 impl Engine for Shelf {
     const NAME: &'static str = "shelf";
     const UNSYNCED_SURVIVES_PROCESS: bool = true;
+    const KEEPS_DELETIONS: bool = true;
 
     type Options = Options;
 
