@@ -128,7 +128,7 @@ impl Engine for Shelf {
         span: &Span,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Fault> {
-        let records = self.disk.records.lock().unwrap().clone();
+        let records = self.disk.records.lock().unwrap();
         let mut range = records.range::<[u8], _>(span.bounds());
         let mut next = || {
             if span.reverse {
