@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Span};
 use super::fault::Fault;
@@ -25,6 +26,7 @@ pub(super) struct Gaps {
     /// How many ranges there are, and how many are large, to be looked at without the lock.
     all: AtomicUsize,
     large: AtomicUsize,
+    turn: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -44,37 +46,60 @@ struct Gap {
 
 impl Default for Gaps {
     fn default() -> Self {
+        let [all, large, turn] = [0, 0, 0].map(AtomicUsize::new);
         Self {
             ranges: Mutex::default(),
-            all: AtomicUsize::new(0),
-            large: AtomicUsize::new(0),
+            all,
+            large,
+            turn,
         }
     }
 }
 
 impl Gaps {
     /// Notes that nothing is left from each of `deleted`, which are in order, to the next key.
-    /// Nothing must be written meanwhile.
+    /// Nothing must be written meanwhile. Leaves out keys once it took longer than `budget`: later
+    /// deletions in front of them note them as well.
     pub(super) fn deleted<E: Engine>(
         &self,
         engine: &E,
-        deleted: impl Iterator<Item = impl AsRef<[u8]>>,
+        deleted: &[&[u8]],
+        budget: Duration,
     ) -> Result<(), Fault> {
-        let mut deleted = deleted.peekable();
-        while let Some(first) = deleted.next() {
-            let start = first.as_ref().to_vec();
-            let span = Span::new(Bound::Included(start.clone()), Bound::Unbounded);
+        let started = Instant::now();
+        // Not always the same ones are left out.
+        let first = self.turn.fetch_add(97, Ordering::Relaxed) % deleted.len().max(1);
+        let mut known: Option<(&[u8], Option<Vec<u8>>)> = None;
+        for (i, key) in deleted
+            .iter()
+            .enumerate()
+            .cycle()
+            .skip(first)
+            .take(deleted.len())
+        {
+            if let Some((start, end)) = &known
+                && start <= key
+                && end.as_ref().is_none_or(|end| *key < &end[..])
+            {
+                continue;
+            }
+            if started.elapsed() > budget {
+                break;
+            }
             let mut end = None;
+            let span = Span::new(Bound::Included(key.to_vec()), Bound::Unbounded);
             self.scan(engine, span, &mut |key, _| {
                 end = Some(key.to_vec());
                 ControlFlow::Break(())
             })?;
-            let within = |key: &[u8]| end.as_ref().is_none_or(|end| key < &end[..]);
-            let mut deletions = 1;
-            while deleted.next_if(|key| within(key.as_ref())).is_some() {
-                deletions += 1;
-            }
-            self.update(|ranges| ranges.add(start, Gap { end, deletions }));
+            let within = |key: &&&[u8]| end.as_ref().is_none_or(|end| **key < &end[..]);
+            let deletions = deleted[i..].iter().take_while(within).count() as u64;
+            let gap = Gap {
+                end: end.clone(),
+                deletions,
+            };
+            self.update(|ranges| ranges.add(key.to_vec(), gap));
+            known = Some((key, end));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use storehouse_objectstore::{BatchOp, Durability, Error, PutMode};
 
@@ -12,6 +13,9 @@ use super::fault::Fault;
 use super::record::{self, COUNTER, Record, Version};
 use super::space::Space;
 use crate::{Answers, Commit, Pending, Reply};
+
+/// The least time that a group may spend on noting which ranges its deletions left empty.
+const GAPS_AT_LEAST: Duration = Duration::from_micros(200);
 
 /// Writes that happen together or not at all.
 pub(super) struct Write {
@@ -175,6 +179,7 @@ impl<E: Engine> Writer<E> {
                     .map(|(key, _)| *key),
             );
         }
+        let started = Instant::now();
         let written = engine.write(&all, sync);
         if written.is_ok() {
             if sync {
@@ -182,8 +187,11 @@ impl<E: Engine> Writer<E> {
             }
             if E::KEEPS_DELETIONS && changes.deletes > 0 {
                 let deleted = all.iter().filter(|(_, value)| value.is_none());
-                // What cannot be read now is only not stepped over.
-                let _ = gaps.deleted(engine, deleted.map(|(key, _)| *key));
+                let deleted: Vec<&[u8]> = deleted.map(|(key, _)| *key).collect();
+                // Deletions become slower by no more than this. What cannot be read now is only
+                // not stepped over.
+                let budget = (started.elapsed() / 2).max(GAPS_AT_LEAST);
+                let _ = gaps.deleted(engine, &deleted, budget);
             }
             self.space.deleted(changes.deletes);
         }
