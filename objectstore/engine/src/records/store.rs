@@ -92,6 +92,20 @@ impl<E: Engine> RecordStore<E> {
     /// [`Error::Config`] if there can be no such directory, an option is out of bounds, or the
     /// directory holds another engine's records. [`Error::Backend`] if the directory holds
     /// something else, or acknowledged writes are missing from it.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// store.put(&Key::new("a")?, "record").await?;
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn open(path: impl Into<PathBuf>, options: E::Options) -> Result<Self> {
         let path = path.into();
         off_thread(Operation::Open, move || {
@@ -115,6 +129,22 @@ impl<E: Engine> RecordStore<E> {
     ///
     /// # Errors
     /// [`Error::Backend`] if a file could not be closed. Nothing acknowledged is lost.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// store.close().await?;
+    /// // The directory is free.
+    /// Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn close(&self) -> Result<()> {
         self.handle.queue.close().await;
         let core = Arc::clone(&self.handle.core);
@@ -226,6 +256,22 @@ impl<E: Engine> RecordStore<E> {
     ///
     /// # Errors
     /// [`Error::Backend`] if the files cannot be read at all.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// store.put(&Key::new("a")?, "record").await?;
+    /// let report = store.check().await?;
+    /// assert!(report.is_sound() && report.records == 1);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn check(&self) -> Result<CheckReport> {
         let core = Arc::clone(&self.handle.core);
         off_thread(Operation::Health, move || inspect::check(&core)).await
@@ -237,6 +283,20 @@ impl<E: Engine> RecordStore<E> {
     ///
     /// # Errors
     /// [`Error::Backend`] if files are damaged or the disk is full. Nothing is lost.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// store.compact().await?;
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn compact(&self) -> Result<()> {
         let core = Arc::clone(&self.handle.core);
         let failed = |fault: Fault| fault.into_error(Operation::Health, None);
@@ -251,6 +311,23 @@ impl<E: Engine> RecordStore<E> {
     ///
     /// # Errors
     /// What `to` answers to a put; [`Error::Backend`] if nothing can be read at all.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// store.put(&Key::new("a")?, "record").await?;
+    /// let copy = Memory::new();
+    /// let report = store.salvage(&copy).await?;
+    /// assert_eq!((report.copied, report.unreadable.len()), (1, 0));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn salvage(&self, to: &dyn ObjectStore) -> Result<SalvageReport> {
         let (sender, receiver) = tokio::sync::mpsc::channel(AT_ONCE);
         let core = Arc::clone(&self.handle.core);
@@ -290,6 +367,20 @@ impl<E: Engine> RecordStore<E> {
     ///
     /// # Errors
     /// [`Error::Backend`] if they cannot be read.
+    ///
+    /// ```
+    /// use storehouse_redb::{Redb, RedbOptions};
+    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # let dir = tempfile::tempdir()?;
+    /// # runtime.block_on(async {
+    ///
+    /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// assert!(store.stats().await?.disk > 0);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn stats(&self) -> Result<RecordStats> {
         let core = Arc::clone(&self.handle.core);
         let failed = |fault: Fault| fault.into_error(Operation::Health, None);
