@@ -93,6 +93,24 @@ fn a_failed_write_is_told_and_the_next_one_opens_the_engine_again() {
 }
 
 #[test]
+fn a_full_disk_is_told_before_the_engine_meets_it() {
+    let case = Case::new();
+    runtime().block_on(async {
+        let store = case.filled(3).await;
+        case.disk.needs.store(u64::MAX, Ordering::SeqCst);
+        let error = store.put(&key(7), "new").await.unwrap_err();
+        assert!(
+            error.is_full() && error.to_string().contains("nothing is written"),
+            "{error}"
+        );
+        assert_eq!(store.get_bytes(&key(1), 99).await.unwrap(), "value 1");
+        store.delete(&key(1)).await.unwrap();
+        case.disk.needs.store(0, Ordering::SeqCst);
+        store.put(&key(7), "new").await.unwrap();
+    });
+}
+
+#[test]
 fn an_engine_that_cannot_be_opened_again_is_tried_again() {
     let case = Case::new();
     runtime().block_on(async {

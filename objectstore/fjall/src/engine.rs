@@ -17,6 +17,7 @@ use crate::FjallOptions;
 use crate::error::{fault, guarded};
 use crate::journal;
 use crate::open;
+use crate::tree;
 
 const READ: &str = "the database cannot be read";
 const WRITE: &str = "the database cannot be written";
@@ -97,6 +98,9 @@ impl Engine for FjallEngine {
     ) -> Result<Self> {
         let failed = |fault: Fault| fault.into_error(Operation::Open, None);
         open::remove_unfinished(dir, unused).map_err(failed)?;
+        if !options.salvage {
+            tree::verify(&open::directory(dir)).map_err(failed)?;
+        }
         let originals = journal::set_aside(&open::directory(dir)).map_err(failed)?;
         let opened = open::open(dir, options)
             .map_err(failed)
@@ -156,7 +160,7 @@ impl Engine for FjallEngine {
     }
 
     fn write(&self, changes: &[(&[u8], Option<&[u8]>)], sync: bool) -> Result<(), Fault> {
-        if self.has_stopped() {
+        if self.stopped.load(Ordering::Acquire) {
             return Err(fault(WRITE)(fjall::Error::Poisoned));
         }
         self.wait_for_disk()?;
@@ -212,13 +216,20 @@ impl Engine for FjallEngine {
     }
 
     fn has_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        // fjall's threads stop it too.
+        self.stopped.load(Ordering::Acquire) || self.check_alive(WRITE).is_err()
     }
 
     fn room_to_reopen(&self) -> u64 {
         // The log is copied, and its records are written to tables.
         let log = self.database.journal_disk_space().unwrap_or(0);
         2 * log + self.options.write_buffer
+    }
+
+    fn room_to_write(&self, _: u64, bytes: u64, only_removes: bool) -> u64 {
+        // What lies in write buffers is written to tables, which are merged.
+        let buffers = if only_removes { 1 } else { 4 };
+        buffers * self.options.write_buffer + 2 * bytes
     }
 }
 

@@ -40,7 +40,15 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Originals, Fault> {
     restore(dir).map_err(io)?;
     for file in with_extension(dir, "jnl").map_err(io)? {
         let copy = file.with_added_extension(COPY);
-        let len = copy_data(&file, &copy).map_err(io)?;
+        let len = match copy_data(&file, &copy) {
+            // On a full disk the log is opened as it is: reading and deleting must go on. What is
+            // missing then is found all the same, only not put back.
+            Err(e) if e.kind() == io::ErrorKind::StorageFull => {
+                fs::remove_file(&copy).map_err(io)?;
+                continue;
+            }
+            len => len.map_err(io)?,
+        };
         fs::hard_link(&file, file.with_added_extension(ORIGINAL)).map_err(io)?;
         fs::rename(&copy, &file).map_err(io)?;
         originals.files.push((file, len));

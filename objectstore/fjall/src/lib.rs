@@ -19,7 +19,8 @@
 //! writes are missing then, the copy is put back and opening fails.
 //!
 //! `options` are the options, `open` opens and makes the database, `journal` keeps its log,
-//! `engine` reads and writes it, `error` translates fjall's errors.
+//! `tree` checks the lists of tables, `engine` reads and writes it, `error` translates fjall's
+//! errors.
 
 mod engine;
 mod error;
@@ -27,6 +28,7 @@ mod journal;
 mod open;
 mod options;
 mod store;
+mod tree;
 
 pub use engine::FjallEngine;
 pub use options::FjallOptions;

@@ -148,3 +148,37 @@ async fn an_unfinished_database_is_made_anew_and_a_missing_one_is_not() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_damaged_list_of_tables_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path()).await;
+    let store = Fjall::open(dir.path(), FjallOptions::default())
+        .await
+        .unwrap();
+    store.compact().await.unwrap();
+    store.close().await.unwrap();
+    let keyspace = dir.path().join("fjall/keyspaces/1");
+    let current = fs::read(keyspace.join("current")).unwrap();
+    let list = format!("v{}", u64::from_le_bytes(*current.first_chunk().unwrap()));
+    for name in ["current", &list] {
+        let path = keyspace.join(name);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 8;
+            fs::write(&path, flipped).unwrap();
+            let opened = Fjall::open(dir.path(), FjallOptions::default()).await;
+            let error = opened
+                .err()
+                .unwrap_or_else(|| panic!("{name}, byte {at}"))
+                .to_string();
+            assert!(
+                error.contains("the list of tables is damaged"),
+                "{name}, byte {at}: {error}"
+            );
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    intact(dir.path()).await;
+}

@@ -19,8 +19,11 @@ const READ: &str = "the database cannot be read";
 const WRITE: &str = "the database cannot be written";
 const COMPACT: &str = "the database cannot be compacted";
 
-/// The free space that opening again takes: the pages of a repair.
-const ROOM_TO_REOPEN: u64 = 4 << 20;
+/// The free space that writes leave for removals and for a repair, and that removals leave.
+const ROOM_TO_WRITE: u64 = 16 << 20;
+const ROOM_TO_REMOVE: u64 = 4 << 20;
+/// The pages that an operation writes, in bytes.
+const PAGES: u64 = 16 << 10;
 
 /// Bytes of records that a compaction copies in one transaction.
 const COPIED_AT_ONCE: usize = 32 << 20;
@@ -235,6 +238,17 @@ impl Engine for RedbEngine {
     }
 
     fn room_to_reopen(&self) -> u64 {
-        ROOM_TO_REOPEN
+        // A database that has stopped does not even read, so nothing is lost by trying.
+        0
+    }
+
+    fn room_to_write(&self, operations: u64, bytes: u64, only_removes: bool) -> u64 {
+        let room = if only_removes {
+            ROOM_TO_REMOVE
+        } else {
+            ROOM_TO_WRITE
+        };
+        // Pages on the way to the root are written anew.
+        room + operations * PAGES + 2 * bytes
     }
 }

@@ -73,7 +73,10 @@ impl<E: Engine> Core<E> {
                 None
             }
         };
-        let mark = Mark::create(path, E::NAME, acknowledged.unwrap_or(0));
+        let mark = match acknowledged {
+            Some(number) if !limits.salvage => Mark::open(path, E::NAME, number),
+            _ => Mark::create(path, E::NAME, acknowledged.unwrap_or(0)),
+        };
         let mut mark = mark.map_err(failed(path, "MARK cannot be written"))?;
         let unused = acknowledged.unwrap_or(0) == 0;
         let last = Mutex::new(0);
@@ -141,6 +144,10 @@ impl<E: Engine> Core<E> {
         if engine.as_ref().is_some_and(|engine| !engine.has_stopped()) {
             return Ok(());
         }
+        if let Some(stopped) = &*engine {
+            // Reads go on as long as there is no room.
+            self.require_room(stopped.room_to_reopen(), "the engine is not opened again")?;
+        }
         {
             let state = self.state();
             if state.closed {
@@ -161,15 +168,6 @@ impl<E: Engine> Core<E> {
     }
 
     fn open_again(&self, engine: &mut Option<E>) -> Result<(), Fault> {
-        if let Some(stopped) = &*engine {
-            // Reads go on as long as there is no room.
-            let needed = stopped.room_to_reopen();
-            if free_space(&self.path).is_some_and(|free| free < needed) {
-                let what =
-                    format!("the engine has stopped, and to open it again needs {needed} bytes");
-                return Err(Fault::io(what, std::io::ErrorKind::StorageFull.into()));
-            }
-        }
         // Its files are closed before they are opened again.
         *engine = None;
         let acknowledged = self.mark().number();
@@ -178,6 +176,27 @@ impl<E: Engine> Core<E> {
         let opened = E::open(&self.path, &self.options, false, &accept).map_err(into_fault)?;
         *engine = Some(opened);
         Ok(())
+    }
+
+    /// Rewrites the engine's files, if there is room for that.
+    pub(super) fn compact(&self) -> Result<(), Fault> {
+        self.with_retry(|engine| {
+            self.require_room(engine.stats()?.disk, "nothing is compacted")?;
+            engine.compact()
+        })
+    }
+
+    /// Fails if fewer than `needed` bytes are free on the disk, so that the engine, which stops
+    /// when a write fails, does not meet a full disk.
+    pub(super) fn require_room(&self, needed: u64, what: &str) -> Result<(), Fault> {
+        match free_space(&self.path) {
+            Some(free) if free < needed => {
+                let what =
+                    format!("{what}: {free} bytes are free of the {needed} that it may need");
+                Err(Fault::io(what, std::io::ErrorKind::StorageFull.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Everything up to `number` is durable and acknowledged.

@@ -93,6 +93,11 @@ pub trait Engine: Send + Sync + Sized + 'static {
 
     /// The free bytes that opening again needs on the disk.
     fn room_to_reopen(&self) -> u64;
+
+    /// The free bytes that a write of this many operations and bytes may need on the disk, now or
+    /// later, for example when the engine writes its buffers to a table. Less for one that only
+    /// removes: it makes room.
+    fn room_to_write(&self, operations: u64, bytes: u64, only_removes: bool) -> u64;
 }
 
 /// Limits that a store keeps.

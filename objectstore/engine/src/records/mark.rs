@@ -72,6 +72,27 @@ pub(super) fn read(dir: &Path) -> io::Result<Found> {
 }
 
 impl Mark {
+    /// Goes on with the file that holds `number`. Needs no space on the disk.
+    pub(super) fn open(dir: &Path, engine: &str, number: u64) -> io::Result<Self> {
+        let file = File::options().write(true).open(dir.join(NAME))?;
+        let (engine, synced) = (padded(engine), Instant::now());
+        let mut mark = Self {
+            file,
+            engine,
+            number,
+            at: 0,
+            synced,
+            dirty: false,
+        };
+        // Both copies say it, whichever of them did before.
+        for at in [0, SECOND] {
+            write_at(&mark.file, &encode(engine, number), at)?;
+        }
+        mark.dirty = true;
+        mark.sync()?;
+        Ok(mark)
+    }
+
     /// Makes the file anew, durably.
     pub(super) fn create(dir: &Path, engine: &str, number: u64) -> io::Result<Self> {
         let engine = padded(engine);
@@ -177,6 +198,7 @@ mod tests {
         }
         mark.sync().unwrap();
         assert_eq!(read(dir.path()).unwrap(), found("redb", 100));
+        Mark::open(dir.path(), "redb", 7).unwrap().advance(100);
         let path = dir.path().join(NAME);
         let whole = std::fs::read(&path).unwrap();
         for at in (0..LEN).chain(SECOND as usize..SECOND as usize + LEN) {

@@ -52,7 +52,7 @@ impl Space {
             space.deleted.fetch_sub(deleted, Ordering::Relaxed);
             space.looked_at.store(0, Ordering::Relaxed);
             // If it fails, the records stay readable, and the next deletions try again.
-            let _ = core.with(|engine| engine.compact());
+            let _ = core.compact();
             space.running.store(false, Ordering::Relaxed);
         });
     }

@@ -300,10 +300,7 @@ impl<E: Engine> RecordStore<E> {
     pub async fn compact(&self) -> Result<()> {
         let core = Arc::clone(&self.handle.core);
         let failed = |fault: Fault| fault.into_error(Operation::Health, None);
-        off_thread(Operation::Health, move || {
-            core.with_retry(|engine| engine.compact()).map_err(failed)
-        })
-        .await
+        off_thread(Operation::Health, move || core.compact().map_err(failed)).await
     }
 
     /// Copies all records that can be read into `to`, and says which cannot be. Records that are
@@ -472,9 +469,14 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
-        let trouble = self.handle.core.trouble();
-        let error = trouble.map(|fault| fault.into_error(Operation::Health, None));
-        Box::pin(std::future::ready(error.map_or(Ok(()), Err)))
+        let core = Arc::clone(&self.handle.core);
+        // The engine is asked, which may wait for a write.
+        Box::pin(off_thread(Operation::Health, move || {
+            let trouble = core.trouble();
+            trouble.map_or(Ok(()), |fault| {
+                Err(fault.into_error(Operation::Health, None))
+            })
+        }))
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -171,6 +171,12 @@ impl<E: Engine> Writer<E> {
         all.reverse();
         all.dedup_by_key(|(key, _)| *key);
         all.reverse();
+        let only_removes = changes.bytes.is_empty();
+        let (operations, bytes) = (all.len() as u64, changes.bytes.len() as u64);
+        let room = engine.room_to_write(operations, bytes, only_removes);
+        if let Err(fault) = self.core.require_room(room, "nothing is written") {
+            return (judged, Err(fault));
+        }
         let gaps = &self.core.gaps;
         if E::KEEPS_DELETIONS {
             gaps.put(

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) struct Disk {
     pub(crate) readers: Mutex<HashSet<ThreadId>>,
     pub(crate) compactions: AtomicUsize,
     pub(crate) syncs: AtomicUsize,
+    /// The free bytes that a put needs.
+    pub(crate) needs: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -201,5 +203,14 @@ impl Engine for Shelf {
 
     fn room_to_reopen(&self) -> u64 {
         0
+    }
+
+    fn room_to_write(&self, operations: u64, _: u64, only_removes: bool) -> u64 {
+        assert!(operations > 1, "at least the counter and an operation");
+        if only_removes {
+            0
+        } else {
+            self.disk.needs.load(Ordering::SeqCst)
+        }
     }
 }
