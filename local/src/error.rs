@@ -13,8 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong in the keystore or in the journal.
 ///
-/// `Display` tells this error alone; the cause, if there is one, is its
-/// [`source()`](std::error::Error::source). No variant ever holds a byte of a secret. Cloning is
+/// `Display` is this error alone; a cause is its [`source()`](std::error::Error::source). No variant ever holds a byte of a secret. Cloning is
 /// cheap: appends that waited together for one failed sync each get the error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,13 +27,13 @@ pub enum Error {
         reason: &'static str,
     },
     /// There is no key of that name.
-    #[error("there is no key named {name:?}")]
+    #[error("no key is named {name:?}")]
     KeyNotFound {
         /// The key's name.
         name: String,
     },
-    /// A key of that name is there, and replacing it was not asked for.
-    #[error("a key named {name:?} is there already")]
+    /// A key of that name exists, and the put was not to replace it.
+    #[error("a key named {name:?} already exists")]
     KeyExists {
         /// The key's name.
         name: String,
@@ -147,7 +146,7 @@ pub enum Error {
         /// Why not.
         source: Arc<storehouse_formats::Error>,
     },
-    /// The operation cannot be carried out as asked, whatever the store holds.
+    /// The operation cannot succeed as it was asked for.
     #[error("{reason}")]
     Invalid {
         /// What is wrong.
@@ -163,7 +162,7 @@ pub enum Error {
     #[error("the work panicked")]
     Panicked,
     /// The operating system gave no random bytes.
-    #[error("no random bytes to be had from the operating system")]
+    #[error("the operating system gave no random bytes")]
     Random,
     /// A system call failed.
     #[error("{operation} {}", .path.display())]

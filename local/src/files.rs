@@ -18,7 +18,10 @@ pub(crate) fn create_dirs(dir: &Path) -> Result<()> {
         .unwrap_or(Path::new("."));
     create_dirs(parent)?;
     match fs::create_dir(dir) {
-        Ok(()) => sync_dir(parent),
+        Ok(()) => sync_dir(parent).inspect_err(|_| {
+            // So that the next call does not take it for durable.
+            let _ = fs::remove_dir(dir);
+        }),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         Err(e) => Err(e).context("create directory", dir),
     }

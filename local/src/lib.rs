@@ -1,4 +1,4 @@
-//! The stores that never leave the machine: a keystore and a journal of retrieval receipts.
+//! Stores that never leave the machine: a keystore and a journal of retrieval receipts.
 //!
 //! - [`keystore`]: one file a key, private to its owner, optionally sealed under a passphrase;
 //!   secrets in memory wipe themselves. Keys of a Piri node are imported by

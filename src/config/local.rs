@@ -73,7 +73,7 @@ pub enum SyncConfig {
     /// Before `append` returns.
     #[default]
     EveryAppend,
-    /// After so many bytes or so much time: `sync_bytes` and `sync_millis`.
+    /// After a number of bytes or a time: `sync_bytes` and `sync_millis`.
     Interval,
     /// Before a batch is renamed.
     OnRotation,

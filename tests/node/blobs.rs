@@ -2,6 +2,8 @@
 
 use std::io::{BufReader, Read, Write};
 
+use storehouse::local::journal::{FsJournal, Journal};
+
 use crate::support::{Answer, Node, assert_error, noise, send, sha};
 
 #[test]
@@ -295,6 +297,43 @@ fn its_health_and_its_greeting() {
         health.text()
     );
     node.wait_for_log("a store is down");
+}
+
+/// A journal with a flipped bit: the node says what it kept of it, in its log and in its health.
+#[test]
+fn a_damaged_journal_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("data/egress_tracker/journal");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let journal = FsJournal::open(&journal, Default::default()).await.unwrap();
+        for n in 0..3 {
+            journal.append(noise(1000, n).into()).await.unwrap();
+        }
+        journal.close().await.unwrap();
+    });
+    let open = journal.join("egress.car.wip");
+    let mut batch = std::fs::read(&open).unwrap();
+    let last = batch.len() - 1;
+    batch[last] ^= 1;
+    std::fs::write(&open, &batch).unwrap();
+
+    let node = Node::again(dir.into(), &[]);
+    let health = node.get("/health");
+    let aside = &health.json()["journal_recovery"]["set_aside"];
+    assert_eq!(
+        aside["file"],
+        "egress.car.wip.damaged-1",
+        "{}",
+        health.text()
+    );
+    assert_eq!(aside["kept_frames"], 2, "{}", health.text());
+    assert!(
+        !health.text().contains("egress_tracker"),
+        "no paths: {}",
+        health.text()
+    );
+    node.wait_for_log("its 2 whole frames were kept");
 }
 
 #[test]

@@ -44,9 +44,14 @@ impl KeyDir {
         match DirBuilder::new().mode(DIR_MODE).create(&self.path) {
             // A umask can only have taken bits away; the owner needs them all.
             Ok(()) => {
-                fs::set_permissions(&self.path, Permissions::from_mode(DIR_MODE))
-                    .context("set the mode of", &self.path)?;
-                sync_dir(parent)?;
+                let made = fs::set_permissions(&self.path, Permissions::from_mode(DIR_MODE))
+                    .context("set the mode of", &self.path)
+                    .and_then(|()| sync_dir(parent));
+                if made.is_err() {
+                    // So that the next opening does not take it for durable.
+                    let _ = fs::remove_dir(&self.path);
+                }
+                made?;
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             // A read-only or full file system says so even if the directory exists.

@@ -1,4 +1,4 @@
-//! Files and directories that nobody but their owner may use, at no moment.
+//! Files and directories that their owner alone may use, from their first moment on.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
