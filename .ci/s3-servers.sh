@@ -1,4 +1,4 @@
-# Functions that install, start and stop real S3 servers for the tests; sourced by with-minio and with-garage.
+# Functions that install, start and stop real S3 servers for the tests; sourced by with-minio, with-garage and with-versitygw.
 #
 # Servers are installed once, under ${XDG_CACHE_HOME:-~/.cache}/storehouse/NAME-VERSION, from their language's own registry. Each run has a
 # directory, ports and keys of its own, so any number of them can run side by side.
@@ -8,8 +8,10 @@ mark=mArKoFaSeCrEt
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/storehouse"
 minio_version=v0.0.0-20260212201848-7aac2a2c5b7c
 garage_version=2.5.0
+versitygw_version=1.8.0
 minio_home="$cache/minio-${minio_version##*-}"
 garage_home="$cache/garage-$garage_version"
+versitygw_home="$cache/versitygw-$versitygw_version"
 
 install_minio() {
     [ -x "$minio_home/bin/minio" ] && return
@@ -22,6 +24,12 @@ install_garage() {
     echo "installing Garage $garage_version (8 minutes)" >&2
     # Not with this workspace's settings: its target directory is not for another program.
     (cd / && env -u CARGO_TARGET_DIR -u RUSTFLAGS cargo install garage --version "$garage_version" --locked --root "$garage_home" >&2)
+}
+
+install_versitygw() {
+    [ -x "$versitygw_home/bin/versitygw" ] && return
+    echo "installing VersityGW $versitygw_version (2 minutes)" >&2
+    GOBIN="$versitygw_home/bin" go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" >&2
 }
 
 # A port that nobody listens on; another program may take it before it is used, and then the start fails and is tried again.
@@ -59,7 +67,7 @@ wait_until_ready() {
     return 1
 }
 
-# Starts the server $1 (minio or garage) and sets STOREHOUSE_TEST_S3_*, server_pid and server_dir.
+# Starts the server $1 (minio, garage or versitygw) and sets STOREHOUSE_TEST_S3_*, server_pid and server_dir.
 start_server() {
     local name=$1
     "install_$name"
@@ -120,5 +128,17 @@ EOF
     GARAGE_DEFAULT_ACCESS_KEY=$STOREHOUSE_TEST_S3_ACCESS_KEY GARAGE_DEFAULT_SECRET_KEY=$STOREHOUSE_TEST_S3_SECRET_KEY \
         GARAGE_DEFAULT_BUCKET=default RUST_LOG=warn \
         "$garage_home/bin/garage" -c "$server_dir/garage.toml" server --single-node --default-bucket >"$server_dir/log" 2>&1 &
+    server_pid=$!
+}
+
+# A gateway over a directory of files, STOREHOUSE_TEST_S3_DIR, in which tests put files by hand.
+launch_versitygw() {
+    export STOREHOUSE_TEST_S3_REGION=eu-storehouse-2 STOREHOUSE_TEST_S3_ACCESS_KEY=storehouse
+    STOREHOUSE_TEST_S3_SECRET_KEY=$mark-$(random_hex 12)
+    export STOREHOUSE_TEST_S3_SECRET_KEY STOREHOUSE_TEST_S3_DIR=$server_dir/data
+    mkdir -p "$server_dir/data"
+    ROOT_ACCESS_KEY_ID=$STOREHOUSE_TEST_S3_ACCESS_KEY ROOT_SECRET_ACCESS_KEY=$STOREHOUSE_TEST_S3_SECRET_KEY \
+        "$versitygw_home/bin/versitygw" --port "127.0.0.1:$port" --region "$STOREHOUSE_TEST_S3_REGION" --quiet \
+        posix "$server_dir/data" >"$server_dir/log" 2>&1 &
     server_pid=$!
 }

@@ -11,8 +11,8 @@ mod stores;
 
 pub use backend::{Backend, StoreName};
 pub use config::{
-    BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig, RepoConfig, S3Config,
-    StoreConfig, StoresConfig, SyncConfig,
+    AddressingConfig, BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig,
+    RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig, SweepConfig, SyncConfig,
 };
 pub use error::{Error, Result};
 pub use local_stores::LocalStores;

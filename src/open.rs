@@ -21,6 +21,7 @@ type Opened = Result<Arc<dyn ObjectStore>>;
 #[derive(Default)]
 pub(crate) struct Opener {
     databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
+    credentials: Credentials,
 }
 
 impl Opener {
@@ -81,7 +82,9 @@ impl Opener {
             (Backend::Fjall { .. }, _) => (self.database(place).await?, "fjall"),
             (Backend::Redb { .. }, _) => (self.database(place).await?, "redb"),
             (Backend::S3 { bucket, .. }, Some(server)) => {
-                (s3(server, bucket, &place.setting).await?, "s3")
+                let keys = &mut self.credentials;
+                let store = s3(server, bucket, &place.setting, name, keys).await?;
+                (store, "s3")
             }
             (Backend::Memory | Backend::S3 { .. }, _) => (memory(&place.setting)?, "memory"),
         };
@@ -182,33 +185,97 @@ async fn redb(_: &Path, setting: &str) -> Opened {
     Err(not_built(setting, "redb"))
 }
 
+/// The sources of keys that are open, by the setting of their section: all stores of one section
+/// share one.
 #[cfg(feature = "s3")]
-async fn s3(config: &S3Config, bucket: &str, setting: &str) -> Opened {
-    use storehouse_s3::{Credentials, S3, S3Options};
+type Credentials = BTreeMap<String, storehouse_s3::SharedCredentials>;
 
-    let credentials = config.credentials.as_ref().map(|given| Credentials {
-        access_key_id: given.access_key_id.clone(),
-        secret_access_key: given.secret_access_key.clone(),
-        session_token: given.session_token.clone(),
+#[cfg(not(feature = "s3"))]
+type Credentials = ();
+
+#[cfg(feature = "s3")]
+async fn s3(
+    config: &S3Config,
+    bucket: &str,
+    setting: &str,
+    name: StoreName,
+    credentials: &mut Credentials,
+) -> Opened {
+    let wrong = |e| cannot_open(setting, e);
+    let mut options = s3_options(config, bucket);
+    if !config.anonymous {
+        let shared = match credentials.get(setting) {
+            Some(shared) => shared.clone(),
+            None => storehouse_s3::SharedCredentials::from_options(&options).map_err(wrong)?,
+        };
+        credentials.insert(setting.to_owned(), shared.clone());
+        options.credentials = None;
+        options.provider = Some(shared);
+    }
+    if name != StoreName::Blobs {
+        // Records go up in one piece.
+        options.sweep_uploads_after = None;
+    }
+    let store = storehouse_s3::S3::open(options).await.map_err(wrong)?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(feature = "s3")]
+fn s3_options(config: &S3Config, bucket: &str) -> storehouse_s3::S3Options {
+    use storehouse_s3::{Addressing, Encryption, KeyFilter, S3Options};
+
+    use crate::config::{AddressingConfig, SseConfig, SweepConfig};
+
+    fn set<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+
+    let mut options = S3Options::new(config.endpoint.clone(), bucket);
+    options.insecure = config.insecure;
+    options.region = config.region.clone();
+    options.ca_file = config.ca_file.clone();
+    options.credentials = config.credentials.as_ref().map(|given| {
+        let mut keys = storehouse_s3::Credentials::default();
+        keys.access_key_id = given.access_key_id.clone();
+        keys.secret_access_key = given.secret_access_key.clone();
+        keys.session_token = given.session_token.clone();
+        keys
     });
-    let options = S3Options {
-        endpoint: config.endpoint.clone(),
-        insecure: config.insecure,
-        region: config.region.clone(),
-        bucket: bucket.to_owned(),
-        ca_file: config.ca_file.clone(),
-        credentials,
-        ..S3Options::default()
+    options.profile = config.profile.clone();
+    options.anonymous = config.anonymous;
+    options.addressing = match config.addressing {
+        AddressingConfig::Auto => Addressing::Auto,
+        AddressingConfig::Path => Addressing::Path,
+        AddressingConfig::Virtual => Addressing::Virtual,
     };
-    Ok(Arc::new(
-        S3::open(options)
-            .await
-            .map_err(|e| cannot_open(setting, e))?,
-    ))
+    set(&mut options.create_bucket, config.create_bucket);
+    set(&mut options.connect_timeout, config.connect_timeout);
+    set(&mut options.stall_timeout, config.stall_timeout);
+    set(&mut options.max_attempts, config.max_attempts);
+    set(&mut options.retry_budget, config.retry_budget);
+    set(&mut options.part_size, config.part_size);
+    set(&mut options.part_memory, config.part_memory);
+    set(&mut options.max_requests, config.max_requests);
+    options.storage_class = config.storage_class.clone();
+    let key_id = || config.sse_kms_key_id.clone();
+    options.encryption = config.sse.map(|sse| match sse {
+        SseConfig::S3 => Encryption::S3,
+        SseConfig::Kms => Encryption::Kms { key_id: key_id() },
+        SseConfig::KmsDouble => Encryption::KmsDouble { key_id: key_id() },
+    });
+    options.sweep_uploads_after = match config.sweep_uploads_after {
+        SweepConfig::After(age) => Some(age),
+        SweepConfig::Never => None,
+    };
+    // The bucket may be shared with others: only what a put of a blob began is ours.
+    options.sweep_only = Some(KeyFilter::new(|key| S3Keys.decode(key).is_some()));
+    options
 }
 
 #[cfg(not(feature = "s3"))]
-async fn s3(_: &S3Config, _: &str, setting: &str) -> Opened {
+async fn s3(_: &S3Config, _: &str, setting: &str, _: StoreName, (): &mut Credentials) -> Opened {
     Err(not_built(setting, "s3"))
 }
 
@@ -220,7 +287,6 @@ async fn s3(_: &S3Config, _: &str, setting: &str) -> Opened {
     feature = "s3"
 ))]
 fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
-    use std::error::Error as _;
     use storehouse_objectstore::Error as Store;
     match error {
         Store::Config {
@@ -229,22 +295,24 @@ fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
             source,
         } => {
             // A section has settings of its own; a directory is one already, whatever name it was
-            // put there under.
-            let setting = if section.ends_with("s3") {
+            // put there under, and so is a variable.
+            let variable = setting.starts_with(|c: char| c.is_ascii_uppercase());
+            let setting = if variable {
+                setting.to_owned()
+            } else if section.ends_with("s3") {
                 format!("{section}.{setting}")
             } else {
                 section.to_owned()
             };
             Error::setting(setting, reason).caused_by(source)
         }
-        other => {
-            let sentence = other.to_string();
-            let reason = sentence
-                .strip_prefix("open: ")
-                .unwrap_or(&sentence)
-                .to_owned();
-            let cause = other.source().map(|cause| cause.to_string().into());
-            Error::setting(section, reason).caused_by(cause)
+        Store::Backend {
+            message, source, ..
+        } => Error::setting(section, message).caused_by(source),
+        Store::InUse { path } => {
+            let reason = format!("{} is in use by another store", path.display());
+            Error::setting(section, reason)
         }
+        other => Error::setting(section, "cannot be opened").caused_by(Some(other.into())),
     }
 }

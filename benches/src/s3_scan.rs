@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{ListOptions, ObjectStore};
-use storehouse_s3::{S3, S3Options};
+use storehouse_s3::S3;
 use storehouse_stores::{Allocation, AllocationStore, Layout};
 
 use crate::delay;
@@ -39,12 +39,9 @@ pub(crate) fn run(options: &Options) -> Report {
         let far = delay::proxy(near.endpoint.clone(), ONE_WAY)
             .await
             .to_string();
-        let store = S3::open(S3Options {
-            endpoint: far,
-            ..near
-        })
-        .await
-        .expect("the same bucket");
+        let mut options = near;
+        options.endpoint = far;
+        let store = S3::open(options).await.expect("the same bucket");
         Arc::new(store) as Arc<dyn ObjectStore>
     });
     let allocations = Arc::new(AllocationStore::new(Arc::clone(&store), &Layout::s3()));

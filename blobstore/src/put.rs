@@ -73,6 +73,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             size: options.size,
             durability: options.durability,
             sha256: sha256(digest, function),
+            content_addressed: true,
             ..PutOptions::default()
         };
         let body = SizedBody::new(&key, body.into(), &put, store.max_size).map_err(failed)?;

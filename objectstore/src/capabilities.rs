@@ -18,6 +18,9 @@ pub struct Capabilities {
     /// [`PutOptions::sha256`](crate::PutOptions::sha256) is checked by the far side before the
     /// object becomes visible.
     pub verifies_sha256: bool,
+    /// A checksum goes with every put to the far side, which keeps it with the object. False for
+    /// local stores, which have their own, and for a server that refuses it.
+    pub checksums: bool,
     /// Every operation is a round trip to a server: asking first costs as much as doing. If not, a
     /// head is cheap next to a put.
     pub remote: bool,
@@ -38,6 +41,7 @@ impl Capabilities {
             create: true,
             replace: true,
             verifies_sha256: false,
+            checksums: false,
             remote: false,
             order: ListOrder::by_key(),
             max_size: i64::MAX as u64,

@@ -20,6 +20,11 @@ pub struct PutOptions {
     /// [`Error::ChecksumMismatch`](crate::Error::ChecksumMismatch); others leave it alone, so it
     /// does not replace a check of one's own.
     pub sha256: Option<[u8; 32]>,
+    /// The key names the content: whatever is stored under it is this body. A put that is to create
+    /// may then be sent again after an answer that was lost, and
+    /// [`Error::AlreadyExists`](crate::Error::AlreadyExists) may mean that this very put wrote the
+    /// object.
+    pub content_addressed: bool,
 }
 
 /// Whether an object may be there already when a put commits.
@@ -99,6 +104,8 @@ setters! { PutOptions:
     durability(Durability) => |durability| durability;
     /// With this SHA-256 of the body.
     sha256([u8; 32]) => |sha256| Some(sha256);
+    /// With a key that names the content, or not.
+    content_addressed(bool) => |named| named;
 }
 
 setters! { GetOptions:

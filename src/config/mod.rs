@@ -4,16 +4,18 @@ mod env;
 mod local;
 mod parse;
 mod places;
+mod s3;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use local::{JournalConfig, KeystoreConfig, SyncConfig};
 pub use places::{BackendKind, StoreConfig, StoresConfig};
+pub use s3::{AddressingConfig, CredentialsConfig, S3Config, SseConfig, SweepConfig};
 
 /// What picks the backends. The default, nothing configured, is memory.
 ///
@@ -30,8 +32,9 @@ pub use places::{BackendKind, StoreConfig, StoresConfig};
 /// bucket_prefix = "node1-"          # blobs in the bucket node1-pdp
 /// insecure = true                   # http; the default is https
 /// region = "us-east-1"
+/// stall_timeout = "30 s"            # see S3Config for this and the other limits
 ///
-/// [repo.s3.credentials]             # without it: environment or instance
+/// [repo.s3.credentials]             # without it: AWS's usual places
 /// access_key_id = "…"
 /// secret_access_key = "…"
 ///
@@ -80,52 +83,4 @@ pub struct RepoConfig {
     /// How the retrieval journal is kept.
     #[serde(default)]
     pub journal: JournalConfig,
-}
-
-/// The section `[repo.s3]`, or `[repo.stores.NAME.s3]` for one store.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct S3Config {
-    /// `host:port`, or a URL whose scheme then must not contradict `insecure`.
-    pub endpoint: String,
-    /// What every bucket's name starts with: the blobs' bucket is `{bucket_prefix}pdp`. Not needed
-    /// where a store names its bucket itself.
-    #[serde(default)]
-    pub bucket_prefix: String,
-    /// Plain http instead of https. Without it, https, or what the URL in `endpoint` says.
-    pub insecure: Option<bool>,
-    /// The region to sign for. Without it `us-east-1`, or the one that the server names.
-    pub region: Option<String>,
-    /// A file of PEM certificates to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Access keys. Without them they come from the environment or the instance.
-    pub credentials: Option<CredentialsConfig>,
-}
-
-impl S3Config {
-    /// A server without further settings.
-    pub fn new(endpoint: impl Into<String>, bucket_prefix: impl Into<String>) -> Self {
-        Self {
-            endpoint: endpoint.into(),
-            bucket_prefix: bucket_prefix.into(),
-            insecure: None,
-            region: None,
-            ca_file: None,
-            credentials: None,
-        }
-    }
-}
-
-/// The section `credentials` of an S3 server. Both keys or none. `Debug` shows no secret.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct CredentialsConfig {
-    /// The access key's name.
-    pub access_key_id: Option<String>,
-    /// The access key's secret.
-    pub secret_access_key: Option<SecretString>,
-    /// The token of temporary credentials.
-    pub session_token: Option<SecretString>,
 }

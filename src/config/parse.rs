@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use secrecy::ExposeSecret;
-
-use super::{Config, CredentialsConfig, S3Config, env};
+use super::{Config, env};
 use crate::{Error, Result};
 
 impl Config {
@@ -120,55 +118,6 @@ impl Config {
         self.repo.stores.check()?;
         self.repo.keystore.check()?;
         self.repo.journal.check()
-    }
-}
-
-impl S3Config {
-    /// Checks the section of that name.
-    pub(super) fn check(&self, section: &str, needs_prefix: bool) -> Result<()> {
-        let texts = [
-            ("endpoint", self.endpoint.as_str(), true),
-            ("bucket_prefix", self.bucket_prefix.as_str(), needs_prefix),
-            ("region", self.region.as_deref().unwrap_or("-"), true),
-        ];
-        for (name, text, needed) in texts {
-            if text.is_empty() && needed {
-                return Err(Error::setting(
-                    format!("{section}.{name}"),
-                    "is missing or empty",
-                ));
-            }
-        }
-        self.credentials.as_ref().map_or(Ok(()), |credentials| {
-            credentials.check(&format!("{section}.credentials"))
-        })
-    }
-}
-
-impl CredentialsConfig {
-    fn check(&self, section: &str) -> Result<()> {
-        let there = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
-        let id = there(self.access_key_id.as_deref());
-        let secret = there(
-            self.secret_access_key
-                .as_ref()
-                .map(ExposeSecret::expose_secret),
-        );
-        let missing = match (id, secret) {
-            (true, true) => return Ok(()),
-            (false, true) => "access_key_id",
-            (true, false) => "secret_access_key",
-            (false, false) => {
-                return Err(Error::setting(
-                    section,
-                    "has neither access_key_id nor secret_access_key; leave it out to take both from the environment",
-                ));
-            }
-        };
-        Err(Error::setting(
-            format!("{section}.{missing}"),
-            "is missing, and credentials need both access_key_id and secret_access_key",
-        ))
     }
 }
 

@@ -84,12 +84,10 @@ pub(crate) fn run() {
 pub(crate) fn options() -> S3Options {
     let [endpoint, region, id, secret] =
         VARIABLES.map(|name| std::env::var(variable(name)).expect("the server's variables"));
-    S3Options {
-        insecure: (!endpoint.contains("://")).then_some(true),
-        endpoint,
-        region: Some(region),
-        bucket: "storehouse-benches".into(),
-        credentials: Some(Credentials::new(id, secret)),
-        ..S3Options::default()
-    }
+    let plain = !endpoint.contains("://");
+    let mut options = S3Options::new(endpoint, "storehouse-benches")
+        .region(region)
+        .credentials(Credentials::new(id, secret));
+    options.insecure = plain.then_some(true);
+    options
 }

@@ -1,221 +1,365 @@
-//! One bucket on one server: requests that are signed, limited in number and, where that does no
-//! harm, sent again.
+//! One bucket on one server: requests that are signed, limited in number, adapted to what the
+//! server asks for, and sent again by the rule of [`retry`](crate::retry).
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
 
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
 
-use super::credentials::Provider;
-use super::endpoint::Endpoint;
-use super::failure::{Failure, Refusal};
-use super::options::S3Options;
-use super::outgoing::Outgoing;
-use super::sign::{self, ChunkSigner, Payload};
-use super::transport::Transport;
-use super::xml::Element;
+use crate::answer::refuse_coding;
+use crate::credentials::SharedCredentials;
+use crate::endpoint::Endpoint;
+use crate::error::{Failure, Refusal};
+use crate::options::S3Options;
+use crate::request_body::RequestBody;
+use crate::retry::{Repeat, Retries, RetryPolicy};
+use crate::session::{Course, Session, Target};
+use crate::sign::{self, ChunkSigner, Payload};
+use crate::transport::Transport;
+use crate::xml::Element;
 
 /// The longest answer in XML that is read, in bytes: 1,000 entries with the longest keys, every
 /// byte of them escaped, have less.
 const MAX_XML: usize = 16 << 20;
 
-/// The longest pause between two tries.
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest refusal that is read, in bytes, and the longest body of an answer that needs none.
+const MAX_REFUSAL: usize = 64 * 1024;
 
 /// A request for [`Client::call`].
 #[derive(Default)]
-pub(super) struct Call<'a> {
-    pub(super) method: Method,
-    pub(super) key: Option<&'a Key>,
-    pub(super) query: Vec<(&'static str, &'a str)>,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) body: Bytes,
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) query: Vec<(&'static str, &'a str)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
     /// The body's SHA-256, if it is known or said to be.
-    pub(super) sha256: Option<[u8; 32]>,
-    /// Doing it twice is not the same as doing it once.
-    pub(super) once: bool,
+    pub(crate) sha256: Option<[u8; 32]>,
+    pub(crate) repeat: Repeat,
+    /// At most this many attempts, whatever the options allow.
+    pub(crate) attempts: Option<u32>,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(method: Method, key: Option<&'a Key>) -> Self {
+    pub(crate) fn new(method: Method, key: Option<&'a Key>) -> Self {
         Self {
             method,
             key,
             ..Self::default()
         }
     }
+
+    /// With a query parameter.
+    pub(crate) fn query(mut self, name: &'static str, value: &'a str) -> Self {
+        self.query.push((name, value));
+        self
+    }
+
+    /// With a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With a body in memory.
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
 }
 
-pub(super) struct Client {
+/// How much of a good answer belongs to a call: until that is there, the call may be sent again.
+#[derive(Clone, Copy)]
+enum Read<'a> {
+    /// Its head; the body is the caller's to read.
+    Head,
+    /// All of it, which is not needed.
+    Discard,
+    /// XML with a root of this name.
+    Xml(&'a str),
+}
+
+enum Answer {
+    Head(Response<Incoming>),
+    Discarded(HeaderMap),
+    Xml(HeaderMap, Element),
+}
+
+/// The attempts of one request.
+pub(crate) struct Attempts<'a> {
+    client: &'a Client,
+    retries: Retries,
+    pub(crate) course: Course,
+    method: Method,
+    repeat: Repeat,
+    /// Whether an earlier attempt may have been acted on.
+    pub(crate) uncertain: bool,
+}
+
+pub(crate) struct Client {
     transport: Transport,
-    endpoint: Endpoint,
-    region: String,
-    keys: Provider,
+    session: Session,
+    /// `None`: requests are not signed.
+    credentials: Option<SharedCredentials>,
     requests: Arc<Semaphore>,
-    max_retries: u32,
-    retry_backoff: Duration,
+    retry: RetryPolicy,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("endpoint", &self.endpoint)
-            .field("region", &self.region)
-            .field("keys", &self.keys)
+            .field("target", &self.session.home())
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }
 
 impl Client {
-    pub(super) fn new(options: &S3Options) -> Result<Self> {
+    pub(crate) fn new(options: &S3Options) -> Result<Self> {
         let endpoint = Endpoint::new(options)?;
-        let region = options.region.clone().unwrap_or_else(|| "us-east-1".into());
-        if region.is_empty()
-            || !region
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        {
-            return Err(Error::config(
-                "region",
-                format!("{region:?} is not the name of a region"),
-            ));
-        }
-        let transport = Transport::new(
-            options,
-            endpoint.is_https() || options.credentials.is_none(),
-        )?;
-        let keys = Provider::new(options, &region, &transport)?;
-        Ok(Self {
-            transport,
+        // Wider than AWS's names: other servers are configured with their own.
+        let in_region = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let region = match &options.region {
+            Some(region) if region.bytes().all(in_region) && !region.is_empty() => region.clone(),
+            Some(region) => {
+                return Err(Error::config(
+                    "region",
+                    format!("{region:?} is not the name of a region"),
+                ));
+            }
+            None => endpoint.region().unwrap_or("us-east-1").to_owned(),
+        };
+        let fixed = options.credentials.is_some() || options.anonymous;
+        let transport = Transport::new(options, endpoint.is_https() || !fixed)?;
+        let credentials = if options.anonymous {
+            if options.credentials.is_some() || options.provider.is_some() {
+                return Err(Error::config("anonymous", "is true, but there are keys"));
+            }
+            None
+        } else {
+            Some(SharedCredentials::over(options, &transport)?)
+        };
+        let permits = options.max_requests.clamp(1, Semaphore::MAX_PERMITS);
+        let target = Target {
             endpoint,
             region,
-            keys,
-            requests: Arc::new(Semaphore::new(
-                options.max_requests.clamp(1, Semaphore::MAX_PERMITS),
-            )),
-            max_retries: options.max_retries,
-            retry_backoff: options.retry_backoff,
+            url: None,
+        };
+        Ok(Self {
+            transport,
+            session: Session::new(target, options.region.is_none()),
+            credentials,
+            requests: Arc::new(Semaphore::new(permits)),
+            retry: RetryPolicy::new(options),
         })
     }
 
-    /// The same for another region.
-    pub(super) fn with_region(self, region: String) -> Self {
-        Self { region, ..self }
+    /// For messages.
+    pub(crate) fn describe(&self) -> String {
+        self.session.home().endpoint.describe()
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    /// The region that requests are signed for.
+    pub(crate) fn region(&self) -> String {
+        self.session.home().region.clone()
     }
 
-    pub(super) fn region(&self) -> &str {
-        &self.region
-    }
-
-    pub(super) fn transport(&self) -> &Transport {
+    pub(crate) fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// Sends a request whose body is in memory, again if that may help and does no harm, and gives
-    /// its good answer.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Response<Incoming>, Failure> {
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.credentials.is_none()
+    }
+
+    /// Whether large bodies may wait for the server's `100 Continue`.
+    pub(crate) fn may_hold(&self) -> bool {
+        self.session.expects.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn retries(&self) -> Retries {
+        self.retry.start(None)
+    }
+
+    /// Sends a request whose body is in memory and gives the head of its good answer.
+    pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Response<Incoming>, Failure> {
+        match self.run(call, Read::Head).await.1? {
+            Answer::Head(answer) => Ok(answer),
+            Answer::Discarded(_) | Answer::Xml(..) => Err(self.garbage()),
+        }
+    }
+
+    /// The same for an answer whose body is not needed; gives its headers. A body that is an
+    /// `<Error>` is a failure.
+    pub(crate) async fn call_discarding(&self, call: &Call<'_>) -> Result<HeaderMap, Failure> {
+        self.call_knowing(call).await.1
+    }
+
+    /// The same, and whether an earlier attempt than the last may have been acted on.
+    pub(crate) async fn call_knowing(&self, call: &Call<'_>) -> (bool, Result<HeaderMap, Failure>) {
+        let (uncertain, answer) = self.run(call, Read::Discard).await;
+        let headers = answer.and_then(|answer| match answer {
+            Answer::Discarded(headers) => Ok(headers),
+            Answer::Head(_) | Answer::Xml(..) => Err(self.garbage()),
+        });
+        (uncertain, headers)
+    }
+
+    /// The same for an answer in XML, whose root must have this name.
+    pub(crate) async fn call_xml(
+        &self,
+        call: &Call<'_>,
+        root: &str,
+    ) -> (bool, Result<(HeaderMap, Element), Failure>) {
+        let (uncertain, answer) = self.run(call, Read::Xml(root)).await;
+        let xml = answer.and_then(|answer| match answer {
+            Answer::Xml(headers, element) => Ok((headers, element)),
+            Answer::Head(_) | Answer::Discarded(_) => Err(self.garbage()),
+        });
+        (uncertain, xml)
+    }
+
+    fn garbage(&self) -> Failure {
+        Refusal::garbage(StatusCode::OK, &HeaderMap::new()).into()
+    }
+
+    pub(crate) fn attempts(&self, call: &Call<'_>) -> Attempts<'_> {
+        Attempts {
+            client: self,
+            retries: self.retry.start(call.attempts),
+            course: self.session.start(),
+            method: call.method.clone(),
+            repeat: call.repeat,
+            uncertain: false,
+        }
+    }
+
+    async fn run(&self, call: &Call<'_>, read: Read<'_>) -> (bool, Result<Answer, Failure>) {
         let sha256 = match call.sha256 {
             Some(sum) => sum,
             None => hash(&call.body).await,
         };
-        let mut tries = 0;
+        let mut attempts = self.attempts(call);
         loop {
-            let failure = match self.call_once(call, sha256).await {
-                Ok(answer) => return Ok(answer),
+            let failure = match self.attempt(call, sha256, read, &mut attempts.course).await {
+                Ok(answer) => return (attempts.uncertain, Ok(answer)),
                 Err(failure) => failure,
             };
-            if !self.may_retry(&failure, call, tries) {
-                return Err(failure);
+            if !attempts.again_after(&failure).await {
+                return (attempts.uncertain, Err(failure));
             }
-            self.back_off(tries).await;
-            tries += 1;
         }
     }
 
-    pub(super) fn may_retry(&self, failure: &Failure, call: &Call<'_>, tries: u32) -> bool {
-        tries < self.max_retries && failure.may_retry(!call.once)
-    }
-
-    pub(super) async fn back_off(&self, tries: u32) {
-        tokio::time::sleep(self.pause(tries)).await;
-    }
-
-    async fn call_once(
+    async fn attempt(
         &self,
         call: &Call<'_>,
         sha256: [u8; 32],
-    ) -> Result<Response<Incoming>, Failure> {
-        // Nothing under this permit waits on the caller: the body is in memory, and the answer's
-        // body is read after it.
+        read: Read<'_>,
+        course: &mut Course,
+    ) -> Result<Answer, Failure> {
+        // Nothing under this permit waits on the caller: the body is in memory, and a body that the
+        // caller reads is read after it.
         let _permit = self.requests.acquire().await;
-        let body = Outgoing::memory(call.body.clone());
+        let body = RequestBody::memory(call.body.clone(), self.may_hold());
+        let len = call.body.len() as u64;
         let (request, _) = self
-            .request(call, Payload::Sha256(sha256), call.body.len() as u64, body)
+            .request(call, course, Payload::Sha256(sha256), len, body)
             .await?;
-        self.send(request).await
+        let answer = self.send(request).await?;
+        if matches!(read, Read::Head) {
+            return Ok(Answer::Head(answer));
+        }
+        let (head, body) = answer.into_parts();
+        refuse_coding(&head.headers).map_err(Failure::Wrong)?;
+        match read {
+            Read::Xml(root) => {
+                let body = self.transport.collect(body, MAX_XML).await?;
+                let element = Element::parse(&body);
+                match element {
+                    Some(element) if element.name == root => Ok(Answer::Xml(head.headers, element)),
+                    Some(element) if element.name == "Error" => {
+                        Err(Refusal::late(head.status, &head.headers, &element).into())
+                    }
+                    _ => Err(Refusal::garbage(head.status, &head.headers).into()),
+                }
+            }
+            Read::Head | Read::Discard => {
+                let answer = Response::from_parts(head, body);
+                self.discard(answer).await.map(Answer::Discarded)
+            }
+        }
     }
 
     /// A request whose body of `wire` bytes may be anything. Headers, keys and the signature are
-    /// added.
-    pub(super) async fn request(
+    /// added. There is no signer for the chunks if requests are not signed.
+    pub(crate) async fn request(
         &self,
         call: &Call<'_>,
+        course: &mut Course,
         payload: Payload,
         wire: u64,
-        body: Outgoing,
-    ) -> Result<(Request<Outgoing>, ChunkSigner), Failure> {
+        body: RequestBody,
+    ) -> Result<(Request<RequestBody>, Option<ChunkSigner>), Failure> {
         let unsendable = |what: &str| {
-            Failure::Early(Error::Backend {
+            Failure::Unsent(Error::Backend {
                 operation: Operation::Open,
                 key: call.key.cloned(),
                 class: ErrorClass::Fatal,
-                message: format!("{}: the request has {what}", self.endpoint.describe()),
+                message: format!("{}: the request has {what}", self.describe()),
                 source: None,
             })
         };
-        let uri = self.endpoint.uri(call.key.map(Key::as_str), &call.query);
-        let uri: Uri = uri
-            .parse()
-            .map_err(|_| unsendable("a URL that cannot be sent"))?;
-        let keys = self.keys.get().await.map_err(Failure::Early)?;
+        let target = &course.target;
+        let uri: Uri = match &target.url {
+            Some(url) => url.parse(),
+            None => target
+                .endpoint
+                .uri(call.key.map(Key::as_str), &call.query)
+                .parse(),
+        }
+        .map_err(|_| unsendable("a URL that cannot be sent"))?;
         let mut headers: HeaderMap = call.headers.iter().cloned().collect();
-        let chunks = sign::sign(
-            &keys,
-            &self.region,
-            Utc::now(),
-            &call.method,
-            &uri,
-            &mut headers,
-            payload,
-        )
-        .ok_or_else(|| unsendable("keys that cannot be sent"))?;
-        if wire > 0 || matches!(call.method, Method::PUT | Method::POST) {
+        let mut signer = None;
+        if let Some(credentials) = &self.credentials {
+            let keys = credentials.get().await.map_err(Failure::Unsent)?;
+            let chunks = sign::sign(
+                &keys,
+                &target.region,
+                DateTime::<Utc>::from(self.session.now()),
+                &call.method,
+                &uri,
+                &mut headers,
+                payload,
+            )
+            .ok_or_else(|| unsendable("keys that cannot be sent"))?;
+            signer = Some(chunks);
+            course.keys = Some(keys);
+        }
+        let always = self.session.tells_length.load(Ordering::Relaxed);
+        if wire > 0 || always || matches!(call.method, Method::PUT | Method::POST) {
             headers.insert(CONTENT_LENGTH, wire.into());
         }
+        course.sent_to = Some(uri.clone());
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        Ok((request, chunks))
+        Ok((request, signer))
     }
 
-    /// Sends a request once; an answer that says no is a failure.
-    pub(super) async fn send(
+    /// Sends a request once; an answer that refuses is a failure.
+    pub(crate) async fn send(
         &self,
-        request: Request<Outgoing>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Failure> {
         let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
@@ -224,75 +368,62 @@ impl Client {
         let (head, body) = answer.into_parts();
         let body = self
             .transport
-            .collect(body, MAX_XML)
+            .collect(body, MAX_REFUSAL)
             .await
             .unwrap_or_default();
-        Err(Failure::Refused(Box::new(Refusal::new(
-            head.status,
-            &head.headers,
-            &body,
-        ))))
+        Err(Refusal::new(head.status, &head.headers, &body).into())
     }
 
-    /// The answer's XML, whose root must have this name. An error that comes with a good status is
-    /// a failure too.
-    pub(super) async fn xml(
-        &self,
-        answer: Response<Incoming>,
-        root: &str,
-    ) -> Result<Element, Failure> {
+    /// Reads an answer that needs no body to its end, so that its connection can serve again.
+    pub(crate) async fn discard(&self, answer: Response<Incoming>) -> Result<HeaderMap, Failure> {
         let (head, body) = answer.into_parts();
-        let body = self.transport.collect(body, MAX_XML).await?;
-        match Element::parse(&body) {
-            Some(element) if element.name == root => Ok(element),
-            Some(element) if element.name == "Error" => {
-                // The status was sent before the server knew: what it stands for is what the code
-                // says.
-                let status = match element.get("Code") {
-                    Some("PreconditionFailed") => StatusCode::PRECONDITION_FAILED,
-                    Some("NoSuchUpload" | "NoSuchKey") => StatusCode::NOT_FOUND,
-                    Some("InternalError") => StatusCode::INTERNAL_SERVER_ERROR,
-                    Some("SlowDown" | "ServiceUnavailable") => StatusCode::SERVICE_UNAVAILABLE,
-                    _ => head.status,
-                };
-                Err(Failure::Refused(Box::new(Refusal::new(
-                    status,
-                    &head.headers,
-                    &body,
-                ))))
-            }
-            _ => Err(Failure::Refused(Box::new(Refusal::garbage(
-                head.status,
-                &head.headers,
-            )))),
+        let body = self.transport.collect(body, MAX_REFUSAL).await?;
+        match Element::parse(&body).filter(|root| root.name == "Error") {
+            Some(error) => Err(Refusal::late(head.status, &head.headers, &error).into()),
+            None => Ok(head.headers),
         }
     }
 
-    /// Reads an answer to its end, so that its connection can serve again.
-    pub(super) async fn drain(&self, answer: Response<Incoming>) {
-        let _ = self.transport.collect(answer.into_body(), MAX_XML).await;
+    pub(crate) fn error(&self, failure: Failure, operation: Operation, key: Option<&Key>) -> Error {
+        failure.into_error(operation, key, &self.session.home().endpoint)
     }
 
-    pub(super) fn error(&self, failure: Failure, operation: Operation, key: Option<&Key>) -> Error {
-        failure.into_error(operation, key, &self.endpoint)
+    /// An answer that is wrong in itself.
+    pub(crate) fn unexpected(&self, operation: Operation, key: Option<&Key>, what: &str) -> Error {
+        Error::Backend {
+            operation,
+            key: key.cloned(),
+            class: ErrorClass::Fatal,
+            message: format!("{} {what}", self.describe()),
+            source: None,
+        }
     }
+}
 
-    /// The pause before try `tries + 1`: doubling, and random in its second half, so that clients
-    /// which failed together do not come back together.
-    fn pause(&self, tries: u32) -> Duration {
-        let full = self
-            .retry_backoff
-            .saturating_mul(1 << tries.min(16))
-            .min(MAX_BACKOFF);
-        let mut random = [0; 4];
-        // Without randomness the pause is merely not random.
-        let _ = SystemRandom::new().fill(&mut random);
-        full / 2 + (full / 2).mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX))
+impl Attempts<'_> {
+    /// Whether the request is to be sent again after this failure; waits until then.
+    pub(crate) async fn again_after(&mut self, failure: &Failure) -> bool {
+        if let Some(refusal) = failure.refusal() {
+            let client = self.client;
+            let credentials = client.credentials.as_ref();
+            if client
+                .session
+                .adapt(&mut self.course, refusal, &self.method, credentials)
+            {
+                return true;
+            }
+        }
+        let Some(pause) = self.retries.next(failure, self.repeat) else {
+            return false;
+        };
+        self.uncertain |= failure.may_have_acted();
+        tokio::time::sleep(pause).await;
+        true
     }
 }
 
 /// The SHA-256 of a body in memory, on the blocking threads if it is large.
-pub(super) async fn hash(body: &Bytes) -> [u8; 32] {
+pub(crate) async fn hash(body: &Bytes) -> [u8; 32] {
     const LARGE: usize = 256 * 1024;
     if body.len() > LARGE {
         let bytes = body.clone();

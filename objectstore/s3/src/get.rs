@@ -1,41 +1,99 @@
-//! Reading: one request, whose answer is held against what was asked for.
+//! Reading: one request, whose answer is compared with what was asked for.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use chrono::DateTime;
-use futures_util::stream;
-use hyper::body::Incoming;
-use hyper::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    IF_NONE_MATCH, LAST_MODIFIED, RANGE,
-};
+use hyper::header::{HeaderValue, IF_MATCH, IF_NONE_MATCH, RANGE};
 use hyper::{Method, StatusCode};
 
 use storehouse_objectstore::{
-    Body, ByteRange, ETag, Error, ErrorClass, GetOptions, Key, Metadata, Object, Operation, Result,
+    ByteRange, Error, GetOptions, Key, Metadata, Object, Operation, Result,
 };
 
-use super::client::{Call, Client};
-use super::failure::Failure;
-use super::put::MAX_OBJECT;
-use super::transport::What;
+use crate::answer::{Description, condition, describe};
+use crate::client::{Call, Client};
+use crate::error::Failure;
+use crate::limits::MAX_OBJECT;
+use crate::read_stream::{self, Reading};
 
-/// The least that a piece of a body has, but the last: what comes in smaller ones is put together.
-const MIN_PIECE: usize = 64 * 1024;
+/// Gives an object or a range of it.
+pub(crate) async fn get(client: &Arc<Client>, key: &Key, options: GetOptions) -> Result<Object> {
+    let get = Get {
+        client,
+        key,
+        options: &options,
+    };
+    get.run().await
+}
 
-/// The most that it has.
-const MAX_PIECE: usize = 1 << 20;
+/// Gives what is known of an object.
+pub(crate) async fn head(client: &Client, key: &Key) -> Result<Metadata> {
+    let mut answer = client.call(&Call::new(Method::HEAD, Some(key))).await;
+    // The answer to a HEAD does not say why: ask again in a way that is told. That may settle it,
+    // if other keys were needed.
+    if answer
+        .as_ref()
+        .err()
+        .and_then(Failure::refusal)
+        .is_some_and(|refusal| refusal.code.is_empty() && refusal.status == StatusCode::BAD_REQUEST)
+    {
+        answer = match client.call(&first_byte(key)).await {
+            Ok(_) => client.call(&Call::new(Method::HEAD, Some(key))).await,
+            Err(failure) => Err(failure),
+        };
+    }
+    let failed = |failure| client.error(failure, Operation::Head, Some(key));
+    let answer = answer.map_err(failed)?;
+    let found = describe(answer.status(), answer.headers())
+        .map_err(|what| client.unexpected(Operation::Head, Some(key), &what))?;
+    let size = match found.size {
+        Some(size) => size,
+        None => size_by_range(client, key).await.map_err(failed)?,
+    };
+    Ok(Metadata {
+        size,
+        etag: found.etag,
+        last_modified: found.last_modified,
+    })
+}
 
-impl Client {
-    pub(super) async fn get(self: &Arc<Self>, key: &Key, options: GetOptions) -> Result<Object> {
+fn first_byte(key: &Key) -> Call<'_> {
+    Call::new(Method::GET, Some(key)).header(RANGE, HeaderValue::from_static("bytes=0-0"))
+}
+
+/// The size of an object whose HEAD does not tell it: a range's answer does.
+async fn size_by_range(client: &Client, key: &Key) -> Result<u64, Failure> {
+    let untold = || Failure::Wrong("describes an object without its size (Content-Length)".into());
+    match client.call(&first_byte(key)).await {
+        Ok(answer) => describe(answer.status(), answer.headers())
+            .map_err(Failure::Wrong)?
+            .size
+            .ok_or_else(untold),
+        Err(failure) => match failure.refusal() {
+            // No object but an empty one lacks its first byte.
+            Some(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                Ok(refusal.size.unwrap_or(0))
+            }
+            _ => Err(failure),
+        },
+    }
+}
+
+/// One get.
+struct Get<'a> {
+    client: &'a Arc<Client>,
+    key: &'a Key,
+    options: &'a GetOptions,
+}
+
+impl Get<'_> {
+    async fn run(&self) -> Result<Object> {
+        let (client, key, options) = (self.client, self.key, self.options);
         let range = options.range.unwrap_or(ByteRange::WHOLE);
         let mut call = Call::new(Method::GET, Some(key));
         // What the largest object does not satisfy, none does: no header says some of it, and
         // servers take others for mistakes. The error lacks the object's size alone.
         if range.resolve(MAX_OBJECT).is_none() {
-            return Err(self.unsatisfiable(key, &options, None).await);
+            return Err(self.unsatisfiable(None).await);
         }
         // Servers take numbers past 2^63 for mistakes.
         if let Some(value) = range
@@ -48,100 +106,86 @@ impl Client {
         if let Some(etag) = &options.if_match {
             match condition(etag) {
                 Some(value) => call.headers.push((IF_MATCH, value)),
-                None => return Err(self.unsatisfiable(key, &options, None).await),
+                None => return Err(self.unsatisfiable(None).await),
             }
         }
         if let Some(value) = options.if_none_match.as_ref().and_then(condition) {
             call.headers.push((IF_NONE_MATCH, value));
         }
-        let answer = match self.call(&call).await {
+        let answer = match client.call(&call).await {
             // Some servers fail at a suffix longer than the object, which is all of it.
-            Err(failure) if failure.is_breakdown() && self.is_whole(key, range).await => {
+            Err(failure) if failure.is_breakdown() && self.is_whole(range).await => {
                 call.headers.retain(|(name, _)| *name != RANGE);
-                self.call(&call).await
+                client.call(&call).await
             }
             answer => answer,
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(failure) => return Err(self.get_error(key, &options, failure).await),
+            Err(failure) => return Err(self.error(failure).await),
         };
         let (head, body) = answer.into_parts();
-        let (metadata, given) = match described(head.status, &head.headers) {
-            Some(described) => described,
+        let found = match describe(head.status, &head.headers) {
+            Ok(found) => found,
             // An empty object's range, as some servers describe it, is none.
-            None if options.range.is_some() => {
-                return Err(self.unsatisfiable(key, &options, None).await);
-            }
-            None => {
-                return Err(self.unexpected(
-                    Operation::Get,
-                    key,
-                    "gave an object without its size, range or ETag",
-                ));
-            }
+            Err(what) => match self.unsatisfiable(None).await {
+                error @ (Error::RangeNotSatisfiable { .. } | Error::NotFound { .. })
+                    if options.range.is_some() =>
+                {
+                    return Err(error);
+                }
+                _ => return Err(client.unexpected(Operation::Get, Some(key), &what)),
+            },
         };
         // Not every server looks at every condition, and servers clamp ranges.
-        options.check_conditions(key, &metadata.etag)?;
-        let asked = options.resolve_range(key, metadata.size)?;
+        check_conditions(options, key, &found)?;
+        let size = match found.size {
+            Some(size) => size,
+            None => self.size_of(&found).await?,
+        };
+        let asked = options.resolve_range(key, size)?;
+        let given = found.range.clone().unwrap_or(0..size);
         if asked != given {
-            return Err(self.unexpected(
+            return Err(client.unexpected(
                 Operation::Get,
-                key,
+                Some(key),
                 &format!("gave the bytes {given:?} for {asked:?}"),
             ));
         }
-        let body = self.body(key.clone(), body, given.end - given.start);
+        let metadata = Metadata {
+            size,
+            etag: found.etag,
+            last_modified: found.last_modified,
+        };
+        let reading = Reading::new(client, key, body, given.clone(), &metadata);
         Ok(Object {
             metadata,
             range: given,
-            body,
+            body: read_stream::body(reading),
         })
     }
 
-    pub(super) async fn head(&self, key: &Key) -> Result<Metadata> {
-        let answer = match self.call(&Call::new(Method::HEAD, Some(key))).await {
-            Ok(answer) => answer,
-            Err(failure) => {
-                // The answer to a HEAD does not say why: ask again in a way that is told.
-                let untold = failure.refusal().is_some_and(|refusal| {
-                    refusal.code.is_empty() && refusal.status == StatusCode::BAD_REQUEST
-                });
-                let told = if untold {
-                    self.first_byte(key).await
-                } else {
-                    None
-                };
-                return Err(self.error(told.unwrap_or(failure), Operation::Head, Some(key)));
-            }
-        };
-        match described(answer.status(), answer.headers()) {
-            Some((metadata, _)) => Ok(metadata),
-            None => Err(self.unexpected(
-                Operation::Head,
-                key,
-                "described an object without its size or ETag",
-            )),
+    /// The size of the object that `found` describes without it.
+    async fn size_of(&self, found: &Description) -> Result<u64> {
+        let there = head(self.client, self.key)
+            .await
+            .map_err(|e| of_get(e, self.key))?;
+        if there.etag != found.etag || there.last_modified != found.last_modified {
+            return Err(read_stream::replaced(self.client, self.key));
         }
-    }
-
-    async fn first_byte(&self, key: &Key) -> Option<Failure> {
-        let mut call = Call::new(Method::GET, Some(key));
-        call.headers
-            .push((RANGE, HeaderValue::from_static("bytes=0-0")));
-        self.call(&call).await.err()
+        Ok(there.size)
     }
 
     /// Whether the range is a suffix that the server should have cut to the whole object.
-    async fn is_whole(&self, key: &Key, range: ByteRange) -> bool {
+    async fn is_whole(&self, range: ByteRange) -> bool {
         range.is_clamped_suffix()
-            && self
-                .head(key)
+            && head(self.client, self.key)
                 .await
                 .is_ok_and(|metadata| range.resolve(metadata.size) == Some(0..metadata.size))
     }
 
-    async fn get_error(&self, key: &Key, options: &GetOptions, failure: Failure) -> Error {
+    async fn error(&self, failure: Failure) -> Error {
+        let (client, key) = (self.client, self.key);
         match failure
             .refusal()
             .map(|refusal| (refusal.status, refusal.size))
@@ -151,28 +195,26 @@ impl Client {
                 operation: Operation::Get,
                 key: key.clone(),
             },
-            Some((StatusCode::RANGE_NOT_SATISFIABLE, size)) => {
-                self.unsatisfiable(key, options, size).await
-            }
+            Some((StatusCode::RANGE_NOT_SATISFIABLE, size)) => self.unsatisfiable(size).await,
             // Some servers fail at a range that the object does not have.
-            _ if options.range.is_some() && failure.is_breakdown() => {
-                match self.unsatisfiable(key, options, None).await {
-                    Error::Backend { .. } => self.error(failure, Operation::Get, Some(key)),
+            _ if self.options.range.is_some() && failure.is_breakdown() => {
+                match self.unsatisfiable(None).await {
+                    Error::Backend { .. } => client.error(failure, Operation::Get, Some(key)),
                     error => error,
                 }
             }
-            _ => self.error(failure, Operation::Get, Some(key)),
+            _ => client.error(failure, Operation::Get, Some(key)),
         }
     }
 
     /// The error for a range or a condition that cannot be met, from the object's size if the
-    /// server said it and conditions do not matter, else from a HEAD.
-    async fn unsatisfiable(&self, key: &Key, options: &GetOptions, size: Option<u64>) -> Error {
+    /// server told it and conditions do not matter, else from a HEAD.
+    async fn unsatisfiable(&self, size: Option<u64>) -> Error {
+        let (key, options) = (self.key, self.options);
         let unconditional = options.if_match.is_none() && options.if_none_match.is_none();
         let size = match size {
             Some(size) if unconditional => Ok(size),
-            _ => self
-                .head(key)
+            _ => head(self.client, key)
                 .await
                 .map_err(|e| of_get(e, key))
                 .and_then(|metadata| {
@@ -184,104 +226,28 @@ impl Client {
             Err(error) => error,
             Ok(size) => match options.resolve_range(key, size) {
                 Err(error) => error,
-                Ok(_) => self.unexpected(
+                Ok(_) => self.client.unexpected(
                     Operation::Get,
-                    key,
+                    Some(key),
                     "did not give a range that the object has",
                 ),
             },
         }
     }
+}
 
-    pub(super) fn unexpected(&self, operation: Operation, key: &Key, what: &str) -> Error {
-        Error::Backend {
-            operation,
-            key: Some(key.clone()),
-            class: ErrorClass::Fatal,
-            message: format!("{} {what}", self.endpoint().describe()),
-            source: None,
-        }
-    }
-
-    fn body(self: &Arc<Self>, key: Key, body: Incoming, len: u64) -> Body {
-        let reading = Reading {
-            client: Arc::clone(self),
-            key,
-            body,
-            rest: Bytes::new(),
-            expected: len,
-            received: 0,
-        };
-        let pieces = stream::unfold(Some(reading), |reading| async move {
-            let mut reading = reading?;
-            match reading.next().await? {
-                Ok(piece) => Some((Ok(piece), Some(reading))),
-                Err(error) => Some((Err(error), None)),
-            }
+/// Judges the conditions. An object without a tag satisfies none that names one.
+fn check_conditions(options: &GetOptions, key: &Key, found: &Description) -> Result<()> {
+    if found.etag.as_str().is_empty() && options.if_match.is_some() {
+        return Err(Error::Precondition {
+            operation: Operation::Get,
+            key: key.clone(),
         });
-        Body::from_stream(pieces).with_size(len)
     }
-}
-
-/// A body that is being read.
-struct Reading {
-    client: Arc<Client>,
-    key: Key,
-    body: Incoming,
-    /// What came and was too much for the last piece.
-    rest: Bytes,
-    expected: u64,
-    received: u64,
-}
-
-impl Reading {
-    async fn next(&mut self) -> Option<Result<Bytes>> {
-        let mut piece = std::mem::take(&mut self.rest);
-        let mut joined: Option<BytesMut> = None;
-        while joined.as_ref().map_or(piece.len(), BytesMut::len) < MIN_PIECE
-            && self.received < self.expected
-        {
-            match self.client.transport().piece(&mut self.body).await {
-                Some(Ok(more)) => {
-                    self.received += more.len() as u64;
-                    if piece.is_empty() {
-                        piece = more;
-                    } else {
-                        let joined = joined.get_or_insert_with(|| {
-                            let mut joined = BytesMut::with_capacity(2 * MIN_PIECE);
-                            joined.extend_from_slice(&piece);
-                            joined
-                        });
-                        joined.extend_from_slice(&more);
-                    }
-                }
-                None => return Some(Err(self.truncated())),
-                Some(Err(broken)) if broken.what == What::Cut => {
-                    return Some(Err(self.truncated()));
-                }
-                Some(Err(broken)) => {
-                    return Some(Err(self.client.error(
-                        broken.into(),
-                        Operation::Get,
-                        Some(&self.key),
-                    )));
-                }
-            }
-        }
-        let mut piece = joined.map_or(piece, BytesMut::freeze);
-        if piece.len() > MAX_PIECE {
-            self.rest = piece.split_off(MAX_PIECE);
-        }
-        (!piece.is_empty()).then_some(Ok(piece))
+    if found.etag.as_str().is_empty() {
+        return Ok(());
     }
-
-    fn truncated(&self) -> Error {
-        Error::Truncated {
-            key: self.key.clone(),
-            expected: self.expected,
-            received: self.received,
-        }
-    }
+    options.check_conditions(key, &found.etag)
 }
 
 /// An error of a HEAD that was done for a get.
@@ -303,71 +269,4 @@ fn of_get(error: Error, key: &Key) -> Error {
         },
         other => other,
     }
-}
-
-/// The whole object's metadata and which of its bytes the answer gives.
-fn described(status: StatusCode, headers: &HeaderMap) -> Option<(Metadata, Range<u64>)> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let (size, range) = match status {
-        StatusCode::PARTIAL_CONTENT => {
-            let (range, size) = text(CONTENT_RANGE)?
-                .strip_prefix("bytes ")?
-                .split_once('/')?;
-            let (first, last) = range.split_once('-')?;
-            (
-                size.parse().ok()?,
-                first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?,
-            )
-        }
-        _ => {
-            let size = text(CONTENT_LENGTH)?.parse().ok()?;
-            (size, 0..size)
-        }
-    };
-    if range.start > range.end || range.end > size {
-        return None;
-    }
-    let etag = etag(text(ETAG)?);
-    let last_modified = text(LAST_MODIFIED)
-        .and_then(|time| DateTime::parse_from_rfc2822(time).ok())
-        .map(Into::into);
-    Some((
-        Metadata {
-            size,
-            etag,
-            last_modified,
-        },
-        range,
-    ))
-}
-
-/// A server's tag, with quotes even if it gave none.
-pub(super) fn etag(text: &str) -> ETag {
-    if text.ends_with('"') {
-        ETag::new(text)
-    } else {
-        ETag::new(format!("\"{text}\""))
-    }
-}
-
-/// A tag as the value of a condition; `None` if no object can have it, and it must not reach a
-/// server as a pattern.
-pub(super) fn condition(etag: &ETag) -> Option<HeaderValue> {
-    let text = etag.as_str();
-    let bare = text.strip_prefix("W/").unwrap_or(text);
-    let inner = bare
-        .strip_prefix('"')
-        .and_then(|inner| inner.strip_suffix('"'))
-        .unwrap_or(bare);
-    let plain = !inner.is_empty()
-        && inner != "*"
-        && inner
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b',');
-    let quoted = if bare.starts_with('"') {
-        text.to_owned()
-    } else {
-        format!("\"{text}\"")
-    };
-    plain.then(|| HeaderValue::from_str(&quoted).ok()).flatten()
 }

@@ -26,25 +26,38 @@
 //! [`S3::open`] finds out whether conditional puts and payload checksums are honoured. A listing passes over objects whose names are no [`Key`] (`folder/`, `a//b`).
 //! Where one key is another one and `/…`, MinIO leaves the longer one out of listings. On a HEAD a missing bucket looks like a missing object.
 
+mod answer;
+mod checksum;
+mod chunked_upload;
 mod client;
+mod connector;
 mod credentials;
 mod delete;
 mod endpoint;
-mod failure;
+mod error;
 mod get;
+mod key_sources;
+mod limits;
 mod list;
 mod multipart;
 mod open;
 mod options;
-mod outgoing;
+mod probe;
 mod put;
+mod read_stream;
+mod request_body;
+mod retry;
+mod session;
+mod shared;
 mod sign;
 mod store;
-mod streamed;
+mod sweep;
+mod tls;
 mod transport;
 mod upload;
 mod xml;
 
-pub use options::{Credentials, S3Options};
+pub use credentials::{CredentialProvider, Credentials, SharedCredentials};
+pub use options::{Addressing, Encryption, KeyFilter, S3Options};
 pub use store::S3;
-pub use upload::PendingUpload;
+pub use sweep::PendingUpload;

@@ -10,35 +10,44 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
-use object_store::aws::AwsCredential;
 use ring::digest::{SHA256, digest};
 use ring::hmac::{self, HMAC_SHA256};
+use secrecy::ExposeSecret;
+
+use crate::checksum;
+use crate::credentials::Keys;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
 /// The size of a chunk of a streamed body, in bytes. S3 wants 8 KiB at least.
-pub(super) const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// What stands for the body in a request's signature.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Payload {
+pub(crate) enum Payload {
     /// The body's SHA-256: the server checks it.
     Sha256([u8; 32]),
-    /// A body of this many bytes, in chunks of [`CHUNK`] bytes that are each signed.
-    Chunked(u64),
+    /// A body of `len` bytes, in chunks of [`CHUNK`] bytes that are each signed.
+    Chunked {
+        /// The bytes of the body itself.
+        len: u64,
+        /// Its CRC32C follows it, signed as well.
+        trailer: bool,
+    },
 }
 
 /// The SHA-256 of `bytes`.
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
     sum
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -48,10 +57,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// Signs the request and adds the headers that carry the signature. `None` if the credential cannot
-/// be a header's value.
-pub(super) fn sign(
-    credential: &AwsCredential,
+/// Signs the request and adds the headers that carry the signature. `None` if the keys cannot be a
+/// header's value.
+pub(crate) fn sign(
+    keys: &Keys,
     region: &str,
     now: DateTime<Utc>,
     method: &Method,
@@ -63,15 +72,20 @@ pub(super) fn sign(
     let scope = format!("{}/{region}/s3/aws4_request", now.format("%Y%m%d"));
     let payload_text = match payload {
         Payload::Sha256(sum) => hex(&sum),
-        Payload::Chunked(len) => {
+        Payload::Chunked { len, trailer } => {
             headers.insert(DECODED_LENGTH, len.into());
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned()
+            if trailer {
+                headers.insert(TRAILER, HeaderValue::from_static(checksum::CRC32C));
+                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned()
+            } else {
+                "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned()
+            }
         }
     };
     headers.insert(DATE, HeaderValue::from_str(&date).ok()?);
     headers.insert(CONTENT_SHA256, HeaderValue::from_str(&payload_text).ok()?);
-    if let Some(token) = &credential.token {
-        let mut token = HeaderValue::from_str(token).ok()?;
+    if let Some(token) = &keys.token {
+        let mut token = HeaderValue::from_str(token.expose_secret()).ok()?;
         token.set_sensitive(true);
         headers.insert(TOKEN, token);
     }
@@ -83,14 +97,14 @@ pub(super) fn sign(
         canonical_query(uri)
     );
     let signer = Signer {
-        key: signing_key(credential, region, &date[..8]),
+        key: signing_key(keys, region, &date[..8]),
         date,
         scope,
     };
     let signature = signer.sign("AWS4-HMAC-SHA256", &hex(&sha256(request.as_bytes())));
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{},SignedHeaders={names},Signature={signature}",
-        credential.key_id, signer.scope
+        keys.id, signer.scope
     );
     let mut authorization = HeaderValue::from_str(&authorization).ok()?;
     authorization.set_sensitive(true);
@@ -145,10 +159,10 @@ fn canonical_query(uri: &Uri) -> String {
     pairs.join("&")
 }
 
-fn signing_key(credential: &AwsCredential, region: &str, day: &str) -> hmac::Key {
+fn signing_key(keys: &Keys, region: &str, day: &str) -> hmac::Key {
     let first = hmac::Key::new(
         HMAC_SHA256,
-        format!("AWS4{}", credential.secret_key).as_bytes(),
+        format!("AWS4{}", keys.secret.expose_secret()).as_bytes(),
     );
     [day, region, "s3", "aws4_request"]
         .iter()
@@ -172,7 +186,7 @@ impl Signer {
 
 /// Signs the chunks of one body, each in a chain with those before it, so that none can be left
 /// out, not even the last.
-pub(super) struct ChunkSigner {
+pub(crate) struct ChunkSigner {
     signer: Signer,
     last: String,
 }
@@ -180,7 +194,7 @@ pub(super) struct ChunkSigner {
 impl ChunkSigner {
     /// What stands before a chunk on the wire; the chunk itself and a line end follow. An empty
     /// chunk ends the body.
-    pub(super) fn header(&mut self, chunk: &[u8]) -> Bytes {
+    pub(crate) fn header(&mut self, chunk: &[u8]) -> Bytes {
         let text = format!(
             "{}\n{}\n{}",
             self.last,
@@ -190,11 +204,24 @@ impl ChunkSigner {
         self.last = self.signer.sign("AWS4-HMAC-SHA256-PAYLOAD", &text);
         format!("{:x};chunk-signature={}\r\n", chunk.len(), self.last).into()
     }
+
+    /// What follows the header of the empty chunk, if the body has a trailer: its CRC32C and the
+    /// signature of that.
+    pub(crate) fn trailer(self, crc32c: &str) -> Bytes {
+        let name = checksum::CRC32C;
+        let text = format!(
+            "{}\n{}",
+            self.last,
+            hex(&sha256(format!("{name}:{crc32c}\n").as_bytes()))
+        );
+        let signature = self.signer.sign("AWS4-HMAC-SHA256-TRAILER", &text);
+        format!("{name}:{crc32c}\r\nx-amz-trailer-signature:{signature}\r\n\r\n").into()
+    }
 }
 
-/// How many bytes a body of `len` bytes has on the wire, in chunks of [`CHUNK`] bytes; `None` if
-/// that is more than 2^64 - 1.
-pub(super) fn chunked_len(len: u64) -> Option<u64> {
+/// How many bytes a body of `len` bytes has on the wire, in chunks of [`CHUNK`] bytes and with or
+/// without a trailer; `None` if that is more than 2^64 - 1.
+pub(crate) fn chunked_len(len: u64, trailer: bool) -> Option<u64> {
     let chunk = CHUNK as u64;
     let framed = |len: u64| {
         format!("{len:x}").len() as u64 + ";chunk-signature=".len() as u64 + 64 + 4 + len
@@ -203,19 +230,26 @@ pub(super) fn chunked_len(len: u64) -> Option<u64> {
     if !len.is_multiple_of(chunk) {
         wire = wire.checked_add(framed(len % chunk))?;
     }
-    wire.checked_add(framed(0))
+    let trailer_len = if trailer {
+        let lines = checksum::CRC32C.len() + "x-amz-trailer-signature".len();
+        lines as u64 + 8 + 64 + 2 * ":\r\n".len() as u64
+    } else {
+        0
+    };
+    wire.checked_add(framed(0) + trailer_len)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::{Credentials, keys};
 
-    fn credential() -> AwsCredential {
-        AwsCredential {
-            key_id: "AKIAIOSFODNN7EXAMPLE".into(),
-            secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-            token: None,
-        }
+    fn credential() -> Keys {
+        let pair = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        );
+        keys(&pair, ["", ""]).unwrap().unwrap()
     }
 
     fn now() -> DateTime<Utc> {
@@ -289,7 +323,10 @@ mod tests {
             &Method::PUT,
             &uri,
             &mut headers,
-            Payload::Chunked(66_560),
+            Payload::Chunked {
+                len: 66_560,
+                trailer: false,
+            },
         )
         .unwrap();
         // The reference signs the content length as well, which is left to the transport here, so
@@ -314,6 +351,53 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_example_of_a_trailer() {
+        let mut headers = HeaderMap::new();
+        let uri = Uri::from_static("http://s3.amazonaws.com/examplebucket/chunkObject.txt");
+        let payload = Payload::Chunked {
+            len: 66_560,
+            trailer: true,
+        };
+        let mut chunks = sign(
+            &credential(),
+            "us-east-1",
+            now(),
+            &Method::PUT,
+            &uri,
+            &mut headers,
+            payload,
+        )
+        .unwrap();
+        assert_eq!(headers[TRAILER], "x-amz-checksum-crc32c");
+        chunks.last = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e".into();
+        let body = [b'a'; 66_560];
+        for (chunk, expected) in [
+            (
+                &body[..65_536],
+                "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
+            ),
+            (
+                &body[65_536..],
+                "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
+            ),
+            (
+                &[],
+                "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992",
+            ),
+        ] {
+            let header = chunks.header(chunk);
+            let text = std::str::from_utf8(&header).unwrap();
+            assert!(text.ends_with(&format!("={expected}\r\n")), "{text}");
+        }
+        let crc32c = checksum::crc32c_text(crc32c::crc32c(&body));
+        assert_eq!(crc32c, "sOO8/Q==");
+        assert_eq!(
+            chunks.trailer(&crc32c),
+            "x-amz-checksum-crc32c:sOO8/Q==\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n"
+        );
+    }
+
+    #[test]
     fn lengths_on_the_wire() {
         let frame =
             |len: usize| format!("{len:x};chunk-signature={}\r\n", "0".repeat(64)).len() + len + 2;
@@ -322,8 +406,12 @@ mod tests {
             if len % CHUNK > 0 {
                 expected += frame(len % CHUNK);
             }
-            assert_eq!(chunked_len(len as u64), Some(expected as u64));
+            assert_eq!(chunked_len(len as u64, false), Some(expected as u64));
+            let trailer =
+                "x-amz-checksum-crc32c:AAAAAA==\r\nx-amz-trailer-signature:\r\n".len() + 64;
+            let with = (expected + trailer) as u64;
+            assert_eq!(chunked_len(len as u64, true), Some(with));
         }
-        assert_eq!(chunked_len(u64::MAX), None);
+        assert_eq!(chunked_len(u64::MAX, true), None);
     }
 }

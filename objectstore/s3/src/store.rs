@@ -1,46 +1,39 @@
-//! The store: what clones share, how it is opened, and its trait.
+//! The store: a handle that clones share, and its trait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use storehouse_objectstore::{
     Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object,
     ObjectStore, Operation, PutOptions, PutResult, Result,
 };
 
-use super::client::Client;
-use super::options::S3Options;
-use super::upload::PendingUpload;
-use super::{multipart, open, put, upload};
-
-/// The least that S3 accepts as a part that is not the last, in bytes.
-const MIN_PART: u64 = 5 << 20;
+use crate::limits::flaw;
+use crate::options::S3Options;
+use crate::shared::Shared;
+use crate::sweep::{self, PendingUpload};
+use crate::{delete, get, list, open, put};
 
 /// A bucket on an S3 server. Clones share their connections and limits.
 #[derive(Clone, Debug)]
 pub struct S3 {
     shared: Arc<Shared>,
+    /// Held for its drop.
+    _sweeper: Option<Arc<Sweeper>>,
 }
 
+/// The task that sweeps uploads; it ends with the last clone of the store.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) client: Arc<Client>,
-    pub(super) capabilities: Capabilities,
-    pub(super) part_size: u64,
-    pub(super) part_memory: u64,
-    /// Memory for parts on their way, in units of [`multipart::PERMIT`].
-    pub(super) parts: Arc<Semaphore>,
-}
+struct Sweeper(AbortHandle);
 
-/// What keeps a key from being stored on any S3 server, though it is one: XML cannot say it, so it
-/// could not be listed.
-pub(super) fn flaw(key: &str) -> Option<&'static str> {
-    key.contains(['\u{fffe}', '\u{ffff}'])
-        .then_some("S3 has no keys with U+FFFE or U+FFFF")
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl S3 {
@@ -54,26 +47,12 @@ impl S3 {
     /// [`Error::Config`], which names the setting that is wrong; [`Error::Backend`] if the server
     /// cannot be reached or fails.
     pub async fn open(options: S3Options) -> Result<Self> {
-        if options.part_size < MIN_PART || options.part_size > put::MAX_PUT {
-            return Err(Error::config(
-                "part_size",
-                "a part has 5 MiB at least and 5 GiB at most",
-            ));
-        }
-        let client = Arc::new(open::bucket(&options, Client::new(&options)?).await?);
-        let capabilities = open::capabilities(&client).await?;
-        let permits =
-            usize::try_from(options.part_memory.div_ceil(multipart::PERMIT)).unwrap_or(usize::MAX);
-        let parts = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
-        let (part_size, part_memory) = (options.part_size, options.part_memory);
+        let shared = Arc::new(open::open(&options).await?);
+        let sweeper = sweep::spawn(&shared.client, &options)
+            .map(|task| Arc::new(Sweeper(task.abort_handle())));
         Ok(Self {
-            shared: Arc::new(Shared {
-                client,
-                capabilities,
-                part_size,
-                part_memory,
-                parts,
-            }),
+            shared,
+            _sweeper: sweeper,
         })
     }
 
@@ -83,7 +62,7 @@ impl S3 {
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
     pub async fn pending_uploads(&self) -> Result<Vec<PendingUpload>> {
-        upload::pending(&self.shared.client).await
+        sweep::pending(&self.shared.client).await
     }
 
     /// Aborts the multipart uploads of this bucket that were begun more than `older_than` ago, and
@@ -94,7 +73,7 @@ impl S3 {
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
     pub async fn sweep_uploads(&self, older_than: Duration) -> Result<usize> {
-        upload::sweep(&self.shared.client, older_than).await
+        sweep::sweep(&self.shared.client, older_than, None).await
     }
 
     /// Removes the bucket, which must be empty.
@@ -110,7 +89,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
-        self.shared.put(key, body, options).await
+        put::put(&self.shared, key, body, options).await
     }
 
     /// See [`ObjectStore::get_opts`].
@@ -121,7 +100,7 @@ impl S3 {
         if flaw(key.as_str()).is_some() {
             return Err(Error::not_found(Operation::Get, key));
         }
-        self.shared.client.get(key, options).await
+        get::get(&self.shared.client, key, options).await
     }
 
     /// See [`ObjectStore::head`].
@@ -132,7 +111,7 @@ impl S3 {
         if flaw(key.as_str()).is_some() {
             return Err(Error::not_found(Operation::Head, key));
         }
-        self.shared.client.head(key).await
+        get::head(&self.shared.client, key).await
     }
 
     /// See [`ObjectStore::delete`].
@@ -140,10 +119,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn delete(&self, key: &Key) -> Result<()> {
-        if flaw(key.as_str()).is_some() {
-            return Ok(());
-        }
-        self.shared.client.delete(key).await
+        delete::delete(&self.shared.client, key).await
     }
 }
 
@@ -171,11 +147,11 @@ impl ObjectStore for S3 {
     }
 
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.shared.client.delete_many(keys)
+        delete::delete_many(&self.shared.client, keys)
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        self.shared.client.list(options)
+        list::list(&self.shared.client, self.shared.decodes, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -1,19 +1,29 @@
-//! Multipart uploads that do not outlive their put, and those that did.
+//! A multipart upload that does not outlive its put.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use chrono::DateTime;
-use hyper::header::DATE;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
 
-use super::client::{Call, Client};
+use crate::checksum::Algorithm;
+use crate::client::{Call, Client};
+use crate::shared::Shared;
+
+/// What is waited after each abort.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::ZERO,
+];
 
 /// An open upload: aborted when it is dropped, unless it was completed.
-pub(super) struct Upload {
+pub(crate) struct Upload {
     client: Arc<Client>,
     key: Key,
     id: String,
@@ -24,16 +34,26 @@ pub(super) struct Upload {
 impl Upload {
     /// Opens an upload. In a task of its own: should the caller go before the answer comes, the
     /// upload that it opened is aborted all the same.
-    pub(super) async fn start(client: Arc<Client>, key: Key) -> Result<Self> {
+    pub(crate) async fn start(
+        shared: &Arc<Shared>,
+        key: Key,
+        algorithm: Option<Algorithm>,
+    ) -> Result<Self> {
         let runtime = Handle::current();
-        let opening = runtime.clone().spawn(async move {
-            let mut call = Call::new(Method::POST, Some(&key));
-            call.query = vec![("uploads", "")];
-            let result = match client.call(&call).await {
-                Ok(answer) => client.xml(answer, "InitiateMultipartUploadResult").await,
-                Err(failure) => Err(failure),
-            };
-            let result =
+        let (shared, handle) = (Arc::clone(shared), runtime.clone());
+        let opening = runtime.spawn(async move {
+            let client = Arc::clone(&shared.client);
+            let mut call = Call::new(Method::POST, Some(&key)).query("uploads", "");
+            call.headers.extend(shared.put_headers.all());
+            if let Some(algorithm) = algorithm {
+                let name = HeaderName::from_static("x-amz-checksum-algorithm");
+                let value = HeaderValue::from_static(algorithm.name());
+                call.headers.push((name, value));
+            }
+            let (_, result) = client
+                .call_xml(&call, "InitiateMultipartUploadResult")
+                .await;
+            let (_, result) =
                 result.map_err(|failure| client.error(failure, Operation::Put, Some(&key)))?;
             match result.get("UploadId").map(str::to_owned) {
                 Some(id) => Ok(Self {
@@ -41,12 +61,12 @@ impl Upload {
                     key,
                     id,
                     open: true,
-                    runtime,
+                    runtime: handle,
                 }),
                 None => Err(client.unexpected(
                     Operation::Put,
-                    &key,
-                    "opened an upload without naming it",
+                    Some(&key),
+                    "opened an upload without naming it (UploadId)",
                 )),
             }
         });
@@ -59,18 +79,18 @@ impl Upload {
         })?
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// It was completed.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.open = false;
     }
 
     /// Aborts it now. Should that fail, it is left to
-    /// [`S3::sweep_uploads`](super::S3::sweep_uploads): the put has an error of its own to tell.
-    pub(super) async fn abort(&mut self) {
+    /// [`S3::sweep_uploads`](crate::S3::sweep_uploads): the put has an error of its own to tell.
+    pub(crate) async fn abort(&mut self) {
         let _ = abort(&self.client, &self.key, &self.id).await;
         self.open = false;
     }
@@ -90,115 +110,33 @@ impl Drop for Upload {
     }
 }
 
+/// Aborts an upload whose parts may still be on their way.
+///
+/// A part that the server is still writing can outlive an abort, so it is repeated until the server
+/// no longer knows the upload. Source: the S3 API reference, "AbortMultipartUpload".
 async fn abort(client: &Client, key: &Key, id: &str) -> Result<()> {
-    let mut call = Call::new(Method::DELETE, Some(key));
-    call.query = vec![("uploadId", id)];
-    match client.call(&call).await {
-        Ok(answer) => {
-            client.drain(answer).await;
-            Ok(())
+    for pause in PAUSES {
+        if !abort_once(client, key, id).await? {
+            return Ok(());
         }
+        sleep(pause).await;
+    }
+    // Some servers know every upload.
+    Ok(())
+}
+
+/// Aborts an upload, and says whether the server knew it.
+pub(crate) async fn abort_once(client: &Client, key: &Key, id: &str) -> Result<bool> {
+    let call = Call::new(Method::DELETE, Some(key)).query("uploadId", id);
+    match client.call_discarding(&call).await {
+        Ok(_) => Ok(true),
         Err(failure)
             if failure
                 .refusal()
                 .is_some_and(|refusal| refusal.status == StatusCode::NOT_FOUND) =>
         {
-            Ok(())
+            Ok(false)
         }
         Err(failure) => Err(client.error(failure, Operation::Put, Some(key))),
-    }
-}
-
-/// A multipart upload that was begun and is neither completed nor aborted: a put that runs, or what
-/// a process left that died in one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingUpload {
-    /// The object that it is to become.
-    pub key: Key,
-    /// When it was begun, by the server's clock.
-    pub begun: SystemTime,
-    id: String,
-}
-
-/// A page of the bucket's uploads.
-struct Page {
-    uploads: Vec<PendingUpload>,
-    /// The server's time.
-    now: SystemTime,
-    next: Option<(String, String)>,
-}
-
-async fn page(client: &Client, marker: Option<&(String, String)>) -> Result<Page> {
-    // Asked for without a prefix: some servers take a prefix for the whole key.
-    let mut call = Call::new(Method::GET, None);
-    call.query = vec![("uploads", "")];
-    if let Some((key, id)) = marker {
-        call.query.push(("key-marker", key));
-        call.query.push(("upload-id-marker", id));
-    }
-    let error = |failure| client.error(failure, Operation::List, None);
-    let answer = client.call(&call).await.map_err(error)?;
-    let date = answer
-        .headers()
-        .get(DATE)
-        .and_then(|value| value.to_str().ok());
-    let now = date
-        .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
-        .map_or_else(SystemTime::now, Into::into);
-    let page = client
-        .xml(answer, "ListMultipartUploadsResult")
-        .await
-        .map_err(error)?;
-    let uploads = page.all("Upload").filter_map(|upload| {
-        let begun = DateTime::parse_from_rfc3339(upload.get("Initiated")?)
-            .ok()?
-            .into();
-        Some(PendingUpload {
-            key: Key::new(upload.get("Key")?).ok()?,
-            begun,
-            id: upload.get("UploadId")?.to_owned(),
-        })
-    });
-    let next = (
-        page.get("NextKeyMarker").unwrap_or("").to_owned(),
-        page.get("NextUploadIdMarker").unwrap_or("").to_owned(),
-    );
-    let next = (page.is_true("IsTruncated") && marker != Some(&next)).then_some(next);
-    Ok(Page {
-        uploads: uploads.collect(),
-        now,
-        next,
-    })
-}
-
-/// All uploads in the bucket.
-pub(super) async fn pending(client: &Client) -> Result<Vec<PendingUpload>> {
-    let (mut all, mut marker) = (Vec::new(), None);
-    loop {
-        let page = page(client, marker.as_ref()).await?;
-        all.extend(page.uploads);
-        marker = page.next;
-        if marker.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-/// Aborts all uploads in the bucket that were begun more than `age` ago, by the server's clock;
-/// gives their number.
-pub(super) async fn sweep(client: &Client, age: Duration) -> Result<usize> {
-    let (mut aborted, mut marker) = (0, None);
-    loop {
-        let page = page(client, marker.as_ref()).await?;
-        for upload in page.uploads {
-            if page.now.duration_since(upload.begun).unwrap_or_default() >= age {
-                abort(client, &upload.key, &upload.id).await?;
-                aborted += 1;
-            }
-        }
-        marker = page.next;
-        if marker.is_none() {
-            return Ok(aborted);
-        }
     }
 }

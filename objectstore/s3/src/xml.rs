@@ -7,23 +7,42 @@ use quick_xml::events::Event;
 /// Deeper than any answer of S3's.
 const MAX_DEPTH: usize = 16;
 
+/// More elements than any answer of S3's: a page of 1,000 entries has some 15,000. An element takes
+/// some 100 bytes of memory and can be four bytes of text.
+const MAX_ELEMENTS: usize = 64 * 1024;
+
+/// What stands for a character that XML cannot carry.
+const REPLACEMENT: char = '\u{fffd}';
+
 /// An element, without its attributes and its name's namespace.
 #[derive(Debug, Default)]
-pub(super) struct Element {
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) children: Vec<Element>,
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) children: Vec<Element>,
 }
 
 impl Element {
-    /// The root element of a document; `None` if this is no well-formed XML (HTML mostly is none).
-    pub(super) fn parse(document: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(document).ok()?;
-        let mut reader = Reader::from_str(text);
+    /// The root element of a document; `None` if this is no well-formed XML (HTML mostly is none),
+    /// or more of it than S3 ever sends.
+    ///
+    /// Bytes that are no UTF-8 and references to characters that XML cannot carry become U+FFFD:
+    /// servers write names of objects without looking.
+    pub(crate) fn parse(document: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(document);
+        let mut reader = Reader::from_str(&text);
         // The bottom of the stack stands for the document.
         let mut stack = vec![Self::default()];
+        let mut elements = 0;
         loop {
-            match reader.read_event().ok()? {
+            let event = reader.read_event().ok()?;
+            if matches!(event, Event::Start(_) | Event::Empty(_)) {
+                elements += 1;
+                if elements > MAX_ELEMENTS {
+                    return None;
+                }
+            }
+            match event {
                 Event::Start(start) => {
                     if stack.len() > MAX_DEPTH {
                         return None;
@@ -41,9 +60,10 @@ impl Element {
                 Event::Text(text) => stack.last_mut()?.text.push_str(&text.decode().ok()?),
                 Event::CData(text) => stack.last_mut()?.text.push_str(&text.decode().ok()?),
                 Event::GeneralRef(reference) => {
-                    let c = match reference.resolve_char_ref().ok()? {
-                        Some(c) => c,
-                        None => entity(&reference.decode().ok()?)?,
+                    let name = reference.decode().ok()?;
+                    let c = match name.strip_prefix('#') {
+                        Some(number) => character(number)?,
+                        None => entity(&name)?,
                     };
                     stack.last_mut()?.text.push(c);
                 }
@@ -65,12 +85,12 @@ impl Element {
         })
     }
 
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The text of the first child of this name; `None` if there is none or it is empty.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.children
             .iter()
             .find(|child| child.name == name)
@@ -79,10 +99,19 @@ impl Element {
     }
 
     /// Whether the first child of this name says `true`.
-    pub(super) fn is_true(&self, name: &str) -> bool {
+    pub(crate) fn is_true(&self, name: &str) -> bool {
         self.get(name)
             .is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
+}
+
+/// The character with this number, in decimal or as `x` and hexadecimal.
+fn character(number: &str) -> Option<char> {
+    let number = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+        None => number.parse().ok()?,
+    };
+    Some(char::from_u32(number).unwrap_or(REPLACEMENT))
 }
 
 fn entity(name: &str) -> Option<char> {
@@ -97,7 +126,7 @@ fn entity(name: &str) -> Option<char> {
 }
 
 /// `text` as the content of an element.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     quick_xml::escape::escape(text).into_owned()
 }
 
@@ -127,7 +156,8 @@ mod tests {
             "<a></b>",
             "<a/><b/>",
             "<a>&nope;</a>",
-            "<a>&#xFFFFFFFF;</a>",
+            "<a>&#xFFFFFFFFFF;</a>",
+            "<a>&#;</a>",
             deep.as_str(),
             "<html><body><p>Hi<br></body></html>",
         ] {
@@ -137,7 +167,23 @@ mod tests {
                 &text[..text.len().min(20)]
             );
         }
-        assert!(Element::parse(b"<a>\xff</a>").is_none());
+        let wide = format!("<a>{}</a>", "<a/>".repeat(MAX_ELEMENTS));
+        assert!(Element::parse(wide.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn names_that_xml_cannot_carry_do_not_spoil_the_rest() {
+        for (name, text) in [
+            (&b"a&#x1;b"[..], "a\u{1}b"),
+            (b"a&#xD800;b", "a\u{fffd}b"),
+            (b"a&#0;b", "a\0b"),
+            (b"a\x01b", "a\u{1}b"),
+            (b"a\xffb", "a\u{fffd}b"),
+        ] {
+            let document = [b"<R><K>", name, b"</K><L>l</L></R>"].concat();
+            let root = Element::parse(&document).unwrap();
+            assert_eq!((root.get("K"), root.get("L")), (Some(text), Some("l")));
+        }
     }
 
     #[test]

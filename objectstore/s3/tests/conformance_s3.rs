@@ -33,6 +33,12 @@ fn profile(kind: Kind) -> Profile {
             refuses: |key| key.split('/').any(|segment| segment.len() > 255),
             ..s3
         },
+        // Keys are its paths.
+        Kind::VersityGw => Profile {
+            nesting: Nesting::Collide,
+            refuses: |key| key.split('/').any(|segment| segment.len() > 255),
+            ..s3
+        },
         Kind::Garage | Kind::Other => s3,
     }
 }

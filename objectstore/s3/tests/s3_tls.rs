@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use storehouse_objectstore::{Error, GetOptions, Key, PutOptions};
 use storehouse_s3::{S3, S3Options};
-use support::{Server, content};
+use support::{Server, content, with};
 use tokio_rustls::TlsAcceptor;
 
 /// A server with a certificate for this address, and the certificate in PEM.
@@ -41,12 +41,11 @@ async fn a_certificate_authority_of_ones_own() {
         (server.options.endpoint.clone(), None),
         (format!("https://{}", server.options.endpoint), Some(false)),
     ] {
-        let options = S3Options {
-            endpoint,
-            insecure,
-            ca_file: Some(file.clone()),
-            ..server.bucket()
-        };
+        let options = with(server.bucket(), |o| {
+            o.endpoint = endpoint;
+            o.insecure = insecure;
+            o.ca_file = Some(file.clone());
+        });
         let store = S3::open(options).await.unwrap();
         let bytes = content(3 << 20);
         store
@@ -70,16 +69,18 @@ async fn a_certificate_authority_of_ones_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_nobody_vouches_for() {
     let (server, _) = server().await;
-    let error = S3::open(S3Options {
-        insecure: None,
-        ..server.bucket()
-    })
+    let error = S3::open(with(server.bucket(), |o| {
+        o.insecure = None;
+    }))
     .await
     .unwrap_err();
+    // It says why at once, and keeps the whole story.
+    let text = error.to_string();
     assert!(
-        error.to_string().contains("no connection could be made"),
-        "{error}"
+        text.contains("no connection could be made") && text.contains("unknown issuer"),
+        "{text}"
     );
+    assert_eq!(error.class(), storehouse_objectstore::ErrorClass::Fatal);
     let mut story = String::new();
     let mut cause = error.source();
     while let Some(source) = cause {
@@ -103,12 +104,11 @@ async fn a_file_of_no_certificates_names_the_setting() {
         if let Some(text) = text {
             std::fs::write(&file, text).unwrap();
         }
-        let options = S3Options {
-            endpoint: "127.0.0.1:9".into(),
-            bucket: "bucket".into(),
-            ca_file: Some(file.clone()),
-            ..S3Options::default()
-        };
+        let options = with(S3Options::default(), |o| {
+            o.endpoint = "127.0.0.1:9".into();
+            o.bucket = "bucket".into();
+            o.ca_file = Some(file.clone());
+        });
         let error = S3::open(options).await.unwrap_err();
         assert!(
             matches!(
@@ -120,5 +120,73 @@ async fn a_file_of_no_certificates_names_the_setting() {
             ),
             "{text:?}: {error}"
         );
+    }
+}
+
+/// Opens a store on a server with a certificate for `name` that holds from `from` to `to`, trusted
+/// by the client.
+async fn refused(name: &str, from: i32, to: i32) -> String {
+    let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(to, 1, 1);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = params.self_signed(&signing_key).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+    let server = Server::behind(Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, cert.pem()).unwrap();
+    let options = with(server.bucket(), |o| {
+        o.insecure = None;
+        o.ca_file = Some(file);
+    });
+    S3::open(options).await.unwrap_err().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_refused_says_why() {
+    for (name, from, to, says) in [
+        ("127.0.0.2", 2020, 2099, "for another name"),
+        ("127.0.0.1", 2020, 2021, "has expired"),
+        ("127.0.0.1", 2098, 2099, "not valid yet"),
+    ] {
+        let text = refused(name, from, to).await;
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
+
+/// The environment of this process cannot be changed while others read it: the test runs in a
+/// process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_from_the_environment() {
+    if let Some(endpoint) = std::env::var_os("TEST_ENDPOINT") {
+        let mut options = S3Options::new(endpoint.into_string().unwrap(), "bucket-of-child");
+        options.credentials = Some(storehouse_s3::Credentials::new("test-key", support::SECRET));
+        match S3::open(options).await {
+            Ok(_) => println!("opened"),
+            Err(error) => println!("{error}"),
+        }
+        return;
+    }
+    let (server, pem) = server().await;
+    let directory = tempfile::tempdir().unwrap();
+    for (text, says) in [(pem.as_str(), "opened"), ("none", "AWS_CA_BUNDLE: ")] {
+        let file = directory.path().join("bundle.pem");
+        std::fs::write(&file, text).unwrap();
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_bundle_from_the_environment", "--nocapture"])
+            .env("TEST_ENDPOINT", &server.options.endpoint)
+            .env("AWS_CA_BUNDLE", file)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(says), "{said}");
     }
 }

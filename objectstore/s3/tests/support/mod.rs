@@ -9,6 +9,7 @@
 mod fs;
 pub mod scripted;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,6 +35,7 @@ pub enum Kind {
     S3sFs,
     MinIo,
     Garage,
+    VersityGw,
     Other,
 }
 
@@ -47,6 +49,7 @@ impl Kind {
             (None, _) => Self::S3sFs,
             (Some(_), Some("minio")) => Self::MinIo,
             (Some(_), Some("garage")) => Self::Garage,
+            (Some(_), Some("versitygw")) => Self::VersityGw,
             (Some(_), _) => Self::Other,
         }
     }
@@ -74,13 +77,12 @@ impl Server {
             std::env::var(format!("STOREHOUSE_TEST_S3_{name}"))
                 .unwrap_or_else(|_| panic!("STOREHOUSE_TEST_S3_{name} is not set"))
         };
-        let options = S3Options {
-            endpoint: env("ENDPOINT"),
-            insecure: (!env("ENDPOINT").contains("://")).then_some(true),
-            region: Some(env("REGION")),
-            credentials: Some(Credentials::new(env("ACCESS_KEY"), env("SECRET_KEY"))),
-            ..options()
-        };
+        let options = with(options(), |o| {
+            o.endpoint = env("ENDPOINT");
+            o.insecure = (!env("ENDPOINT").contains("://")).then_some(true);
+            o.region = Some(env("REGION"));
+            o.credentials = Some(Credentials::new(env("ACCESS_KEY"), env("SECRET_KEY")));
+        });
         Self {
             kind,
             options,
@@ -130,12 +132,11 @@ impl Server {
                 });
             }
         });
-        let options = S3Options {
-            endpoint,
-            insecure: Some(true),
-            credentials: Some(Credentials::new("test-key", SECRET)),
-            ..options()
-        };
+        let options = with(options(), |o| {
+            o.endpoint = endpoint;
+            o.insecure = Some(true);
+            o.credentials = Some(Credentials::new("test-key", SECRET));
+        });
         Self {
             kind: Kind::S3sFs,
             options,
@@ -174,12 +175,19 @@ impl Server {
         }
     }
 
+    /// The directory whose directories are the server's buckets, if it is a gateway over files.
+    pub fn files(&self) -> Option<PathBuf> {
+        match (self.kind, &self.directory) {
+            (Kind::VersityGw, _) => std::env::var_os("STOREHOUSE_TEST_S3_DIR").map(Into::into),
+            (_, directory) => directory.as_ref().map(|dir| dir.path().to_owned()),
+        }
+    }
+
     /// Options for a bucket of its own.
     pub fn bucket(&self) -> S3Options {
-        S3Options {
-            bucket: bucket_name(),
-            ..self.options.clone()
-        }
+        with(self.options.clone(), |o| {
+            o.bucket = bucket_name();
+        })
     }
 
     /// A store in a bucket of its own.
@@ -188,14 +196,19 @@ impl Server {
     }
 }
 
+/// The options, changed.
+pub fn with(mut options: S3Options, change: impl FnOnce(&mut S3Options)) -> S3Options {
+    change(&mut options);
+    options
+}
+
 fn options() -> S3Options {
-    S3Options {
-        stall_timeout: Duration::from_secs(20),
-        connect_timeout: Duration::from_secs(5),
-        retry_backoff: Duration::from_millis(10),
-        part_size: 5 << 20,
-        ..S3Options::default()
-    }
+    with(S3Options::default(), |o| {
+        o.stall_timeout = Duration::from_secs(20);
+        o.connect_timeout = Duration::from_secs(5);
+        o.retry_backoff = Duration::from_millis(10);
+        o.part_size = 5 << 20;
+    })
 }
 
 /// A name that no other test, run or process uses.

@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// The longest form that is read, in bytes.
+const SMALL: usize = 64 * 1024;
+
 /// A request, read up to the end of its head.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Its first line and headers, as they came.
     pub head: String,
+    /// Its body, if it is a form.
+    pub body: String,
 }
 
 impl Request {
@@ -20,6 +25,22 @@ impl Request {
             && words
                 .next()
                 .is_some_and(|uri| uri.split('?').next() == Some(path))
+    }
+
+    /// The value of a header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1);
+        lines.find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Whether its query has this text.
+    pub fn asks(&self, text: &str) -> bool {
+        let uri = self.head.split(' ').nth(1).unwrap_or_default();
+        uri.split_once('?')
+            .is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with(text)))
     }
 
     fn body_len(&self) -> usize {
@@ -139,10 +160,22 @@ async fn serve(
                 return Ok(());
             }
         };
-        let rest = buffer.split_off(end);
-        let request = Request {
+        let mut rest = buffer.split_off(end);
+        let mut request = Request {
             head: String::from_utf8_lossy(&buffer).into_owned(),
+            body: String::new(),
         };
+        let small = request
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("form"));
+        while small && rest.len() < request.body_len().min(SMALL) {
+            if socket.read_buf(&mut rest).await? == 0 {
+                return Ok(());
+            }
+        }
+        if small {
+            request.body = String::from_utf8_lossy(&rest).into_owned();
+        }
         seen.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(request.clone());

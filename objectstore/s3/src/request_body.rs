@@ -1,4 +1,4 @@
-//! The body of a request on its way out.
+//! The body of a request while it is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,98 +12,98 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a body is held back for the server's word that it wants it. Servers that never say it
-/// get the body then.
+/// How long a body is held back for the server's `100 Continue`. Servers that never send it get the
+/// body then.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The largest piece that a body in memory is handed to the connection in, so that progress shows.
-/// Larger bodies are held back: a refusal then comes before the body goes out, and not as a broken
+/// The largest piece of a body in memory that is handed to the connection, so that progress shows.
+/// Larger bodies are held back: a refusal then comes before the body is sent, and not as a broken
 /// connection in the middle of it.
 const PIECE: usize = 256 * 1024;
 
-pub(super) struct Outgoing {
-    source: Source,
+/// A body that may be held back until the server asks for it.
+pub(crate) struct RequestBody {
+    source: BodySource,
     left: u64,
-    held: Held,
+    hold: Hold,
     progress: Arc<Progress>,
 }
 
-enum Source {
+enum BodySource {
     Memory(Bytes),
     Channel(mpsc::Receiver<Bytes>),
 }
 
-enum Held {
+enum Hold {
     /// Until the server wants the body; the time runs from the first poll, when the request's head
-    /// goes out.
+    /// is sent.
     Unsent,
     Waiting(Pin<Box<Sleep>>),
     No,
 }
 
-/// The sender of a body went away before all of it was there: the connection must not end as if it
-/// were whole.
+/// The sender of a body went away before all of it was there: the connection must not end as if the
+/// body were whole.
 #[derive(Debug, thiserror::Error)]
-#[error("the body was given up")]
-pub(super) struct GivenUp;
+#[error("the body was abandoned")]
+pub(crate) struct Abandoned;
 
-impl Outgoing {
-    /// A body in memory, held back if it is large.
-    pub(super) fn memory(bytes: Bytes) -> Self {
-        let held = if bytes.len() > PIECE {
-            Held::Unsent
+impl RequestBody {
+    /// A body in memory. It is held back if it is large and `may_hold`.
+    pub(crate) fn memory(bytes: Bytes, may_hold: bool) -> Self {
+        let hold = if bytes.len() > PIECE && may_hold {
+            Hold::Unsent
         } else {
-            Held::No
+            Hold::No
         };
-        Self::new(bytes.len() as u64, Source::Memory(bytes), held)
+        Self::new(bytes.len() as u64, BodySource::Memory(bytes), hold)
     }
 
-    /// A body of `len` bytes that come through a channel, held back. If the sender goes before that
-    /// many came, the connection is cut.
-    pub(super) fn channel(len: u64) -> (mpsc::Sender<Bytes>, Self) {
+    /// A body of `len` bytes that come through a channel, held back if it `may_hold`. If the sender
+    /// is dropped earlier, the connection is cut.
+    pub(crate) fn channel(len: u64, may_hold: bool) -> (mpsc::Sender<Bytes>, Self) {
         let (sender, receiver) = mpsc::channel(1);
-        (
-            sender,
-            Self::new(len, Source::Channel(receiver), Held::Unsent),
-        )
+        let hold = if may_hold { Hold::Unsent } else { Hold::No };
+        (sender, Self::new(len, BodySource::Channel(receiver), hold))
     }
 
-    fn new(left: u64, source: Source, held: Held) -> Self {
+    fn new(left: u64, source: BodySource, hold: Hold) -> Self {
         let progress = Progress {
             start: Instant::now(),
             last: AtomicU64::new(0),
             on_caller: AtomicBool::new(false),
-            // Without a body to hold back the request is out as soon as there is a connection.
-            begun: watch::Sender::new(matches!(held, Held::No)),
+            // Without a body to hold back the request is sent as soon as there is a connection.
+            begun: watch::Sender::new(matches!(hold, Hold::No)),
+            whole: AtomicBool::new(left == 0),
             released: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         };
         Self {
             source,
             left,
-            held,
+            hold,
             progress: Arc::new(progress),
         }
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        !matches!(self.held, Held::No)
+    pub(crate) fn is_held(&self) -> bool {
+        !matches!(self.hold, Hold::No)
     }
 
-    pub(super) fn progress(&self) -> Arc<Progress> {
+    pub(crate) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
     fn poll_released(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.held, Held::Unsent) {
-            self.held = Held::Waiting(Box::pin(sleep(CONTINUE_TIMEOUT)));
+        if matches!(self.hold, Hold::Unsent) {
+            self.hold = Hold::Waiting(Box::pin(sleep(CONTINUE_TIMEOUT)));
         }
-        if let Held::Waiting(timer) = &mut self.held {
+        if let Hold::Waiting(timer) = &mut self.hold {
             self.progress.waker.register(cx.waker());
             if !self.progress.released.load(Ordering::Acquire) {
                 ready!(timer.as_mut().poll(cx));
             }
-            self.held = Held::No;
+            self.hold = Hold::No;
             self.progress.begun.send_replace(true);
         }
         Poll::Ready(())
@@ -111,8 +111,8 @@ impl Outgoing {
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match &mut self.source {
-            Source::Memory(bytes) => Poll::Ready(Some(bytes.split_to(bytes.len().min(PIECE)))),
-            Source::Channel(receiver) => {
+            BodySource::Memory(bytes) => Poll::Ready(Some(bytes.split_to(bytes.len().min(PIECE)))),
+            BodySource::Channel(receiver) => {
                 let piece = receiver.poll_recv(cx);
                 self.progress
                     .on_caller
@@ -123,14 +123,14 @@ impl Outgoing {
     }
 }
 
-impl Body for Outgoing {
+impl Body for RequestBody {
     type Data = Bytes;
-    type Error = GivenUp;
+    type Error = Abandoned;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
         let this = self.get_mut();
         if this.left == 0 {
             return Poll::Ready(None);
@@ -140,10 +140,11 @@ impl Body for Outgoing {
         Poll::Ready(Some(match ready!(this.poll_piece(cx)) {
             Some(piece) => {
                 this.left = this.left.saturating_sub(piece.len() as u64);
+                this.progress.whole.store(this.left == 0, Ordering::Release);
                 this.progress.touch();
                 Ok(Frame::data(piece))
             }
-            None => Err(GivenUp),
+            None => Err(Abandoned),
         }))
     }
 
@@ -156,39 +157,42 @@ impl Body for Outgoing {
     }
 }
 
-/// What a body on its way tells the one who waits for the answer.
-pub(super) struct Progress {
+/// What a body that is being sent tells the task that waits for the answer.
+pub(crate) struct Progress {
     start: Instant,
     /// When the server last took something, in milliseconds since the start.
     last: AtomicU64,
-    /// The next piece is the caller's to give: silence is not the server's fault.
+    /// The next piece has to come from the caller: silence is not the server's fault.
     on_caller: AtomicBool,
-    /// Something that the server may act on was sent.
+    /// The body began to be sent.
     begun: watch::Sender<bool>,
+    /// The last of the body was handed to the connection.
+    whole: AtomicBool,
     released: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Progress {
     /// The server wants the body.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
         self.waker.wake();
         self.touch();
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        *self.begun.borrow()
+    /// Whether the server may have all that it needs to act: without the end of a body it has not.
+    pub(crate) fn may_be_acted_on(&self) -> bool {
+        *self.begun.borrow() && self.whole.load(Ordering::Acquire)
     }
 
-    /// Until the body begins to go out.
-    pub(super) async fn begun(&self) {
+    /// Waits until the first piece of the body is sent.
+    pub(crate) async fn begun(&self) {
         // The sender lives as long as this does.
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// For how long the server has taken nothing.
-    pub(super) fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         if self.on_caller.load(Ordering::Acquire) {
             return Duration::ZERO;
         }

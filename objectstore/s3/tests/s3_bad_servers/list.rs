@@ -1,0 +1,243 @@
+//! Listings that are odd or wrong.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::*;
+
+#[tokio::test]
+async fn a_listing_goes_wrong() {
+    let entry = |key: &str| {
+        format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>\"1\"</ETag></Contents>")
+    };
+    let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
+    let cut = text("200 OK", "", &"<ListBucketResult>".repeat(1000));
+    for (reply, says) in [
+        (Reply::Cut(0, cut[..1000].to_owned()), "connection broke"),
+        (Reply::Silence(0, cut[..1000].to_owned()), "silent"),
+        (
+            answer("200 OK", "content-type: text/html\r\n", "<html>"),
+            "no answer of S3's",
+        ),
+        (
+            listing("<Contents><Key>k</Key><Size>-1</Size></Contents>"),
+            "without its Size",
+        ),
+        (
+            listing(&format!("{}<IsTruncated>true</IsTruncated>", entry("a"))),
+            "how it goes on",
+        ),
+        (listing(&format!("{}{more}", entry("a"))), "again and again"),
+        (
+            listing(&format!("{}{}", entry("b"), entry("a"))),
+            "out of order",
+        ),
+        (error("500 Oops", "InternalError"), "500 InternalError"),
+        (error("403 Forbidden", "AccessDenied"), "403 AccessDenied"),
+    ] {
+        // Until the store is open it is an empty bucket.
+        let server = Scripted::start(move |request| {
+            match request.head.contains("max-keys=1&") || request.head.contains("max-keys=1 ") {
+                false if request.is("GET", "/bucket") => reply.clone(),
+                _ => willing(request),
+            }
+        })
+        .await;
+        let store = open(options(&server.endpoint)).await.unwrap();
+        let listed = bounded(store.list(ListOptions::default()).try_collect::<Vec<_>>()).await;
+        let error = listed.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Backend {
+                    operation: Operation::List,
+                    ..
+                }
+            ) && error.to_string().contains(says),
+            "{error}"
+        );
+        // After its error it ends.
+        assert_eq!(
+            store
+                .list(ListOptions::default())
+                .filter(|entry| std::future::ready(entry.is_err()))
+                .count()
+                .await,
+            1
+        );
+    }
+}
+
+/// Names that are no keys are passed over, and a listing without tags is one.
+#[tokio::test]
+async fn a_listing_holds_names_that_are_no_keys() {
+    let server = Scripted::start(|request| match request.is("GET", "/bucket") {
+        true => listing("<Contents><Key>a//b</Key><Size>1</Size></Contents><Contents><Key>folder/</Key><Size>0</Size></Contents><Contents><Key>k</Key><Size>1</Size></Contents>"),
+        false => willing(request),
+    })
+    .await;
+    let store = open(options(&server.endpoint)).await.unwrap();
+    let listed: Vec<_> = store
+        .list(ListOptions::default())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(
+        listed
+            .iter()
+            .map(|entry| (entry.key.as_str(), entry.metadata.etag.as_str()))
+            .collect::<Vec<_>>(),
+        [("k", "")]
+    );
+}
+
+/// A bucket that lists this, and is empty where nothing but the canary is asked for.
+async fn listed(
+    page: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    look: fn() -> Reply,
+) -> Result<Vec<String>, Error> {
+    let server = Scripted::start(move |request| {
+        match (
+            request.is("GET", "/bucket"),
+            request.asks("prefix=.storehouse-probe"),
+        ) {
+            (true, true) => look(),
+            (true, false) => page(request),
+            _ => willing(request),
+        }
+    })
+    .await;
+    let store = open(options(&server.endpoint)).await?;
+    bounded(
+        store
+            .list(ListOptions::default())
+            .map_ok(|entry| entry.key.to_string())
+            .try_collect(),
+    )
+    .await
+}
+
+fn entry(key: &str) -> String {
+    format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>")
+}
+
+/// What an honest server says of the canary.
+fn encodes() -> Reply {
+    listing("<EncodingType>url</EncodingType><Prefix>.storehouse-probe/+%2541%2B%C3%A9</Prefix>")
+}
+
+/// One that says it encodes, and does not.
+fn lies() -> Reply {
+    listing("<EncodingType>url</EncodingType><Prefix>.storehouse-probe/ %41+\u{e9}</Prefix>")
+}
+
+#[tokio::test]
+async fn keys_are_decoded_if_the_server_does_encode_them() {
+    let page = |request: &Request| {
+        let keys = ["a%2541", "a+b", "a%01", "b%2Bc", "%C3%A9"]
+            .map(entry)
+            .concat();
+        let kind = match request.asks("encoding-type=url") {
+            true => "<EncodingType>url</EncodingType>",
+            false => "",
+        };
+        listing(&format!("{kind}{keys}"))
+    };
+    // Sorted by their own bytes, not by those of the answer.
+    let honest = listed(
+        move |request| match request.asks("encoding-type=url") {
+            true => {
+                let keys = ["a+b", "a%01", "a%2541", "b%2Bc", "%C3%A9"]
+                    .map(entry)
+                    .concat();
+                listing(&format!("<EncodingType>url</EncodingType>{keys}"))
+            }
+            false => page(request),
+        },
+        encodes,
+    );
+    assert_eq!(honest.await.unwrap(), ["a b", "a%41", "b+c", "é"]);
+    // Not asked to encode, it gives the keys as they are.
+    let plain = |request: &Request| {
+        assert!(!request.asks("encoding-type"));
+        listing(&["a%41", "b+c"].map(entry).concat())
+    };
+    for look in [lies as fn() -> Reply, || listing("")] {
+        assert_eq!(listed(plain, look).await.unwrap(), ["a%41", "b+c"]);
+    }
+}
+
+#[tokio::test]
+async fn names_that_xml_cannot_carry_end_no_listing() {
+    for name in [
+        "a\u{fffd}b",
+        "a&#x1;b",
+        "a&#xD800;b",
+        "a\u{1}b",
+        "folder/",
+        "a//b",
+        "a\u{fffe}",
+    ] {
+        // In the order of their own bytes; those of U+FFFD are larger.
+        let page = listing(&[entry(name), entry("aab"), entry("b")].concat());
+        let keys = listed(move |_| page.clone(), || listing("")).await.unwrap();
+        assert_eq!(keys, ["aab", "b"], "{name:?}");
+    }
+}
+
+/// Opening asks for a listing that holds nothing; what one holds is no fault of the endpoint's.
+#[tokio::test]
+async fn a_bucket_opens_whatever_it_holds() {
+    let server = Scripted::start(|request| match request.is("GET", "/bucket") {
+        true if request.asks("prefix=") => listing("<Contents><Key>\u{1}</Key></Contents>"),
+        true => listing(&format!("{}<Contents/>", entry("a&#0;"))),
+        false => willing(request),
+    })
+    .await;
+    let store = open(options(&server.endpoint)).await.unwrap();
+    store.health().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_comes_twice_is_given_once() {
+    let page = listing(&["a", "b", "b", "c"].map(entry).concat());
+    let keys = listed(move |_| page.clone(), || listing("")).await.unwrap();
+    assert_eq!(keys, ["a", "b", "c"]);
+    // Across pages as well; and a token alone says that another one follows.
+    let pages = |request: &Request| match request.asks("continuation-token") {
+        true => listing(&["b", "c"].map(entry).concat()),
+        false => listing(&format!(
+            "{}<NextContinuationToken>t</NextContinuationToken>",
+            ["a", "b"].map(entry).concat()
+        )),
+    };
+    assert_eq!(
+        listed(pages, || listing("")).await.unwrap(),
+        ["a", "b", "c"]
+    );
+}
+
+/// Pages without end, each with another token: the listing ends, in bounded memory.
+#[tokio::test]
+async fn pages_that_bring_nothing_come_to_an_end() {
+    let count = AtomicUsize::new(0);
+    let error = listed(
+        move |_| {
+            let nth = count.fetch_add(1, Ordering::SeqCst);
+            listing(&format!("{}<IsTruncated>true</IsTruncated><NextContinuationToken>{nth}</NextContinuationToken>", entry("a")))
+        },
+        || listing(""),
+    )
+    .await
+    .unwrap_err();
+    assert!(error.to_string().contains("empty part"), "{error}");
+}
+
+/// An answer of many small elements would take many times its size in memory.
+#[tokio::test]
+async fn an_answer_of_too_many_elements_is_none() {
+    let page = listing(&"<a/>".repeat(1 << 20));
+    let error = listed(move |_| page.clone(), || listing(""))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("no answer of S3's"), "{error}");
+}
