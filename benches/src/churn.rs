@@ -27,7 +27,7 @@ const BATCH: u64 = 500;
 const MIB: f64 = (1 << 20) as f64;
 
 /// What the documentation says of buffers on the disk and of memory, in MiB.
-const ENGINES: [(&str, f64, f64); 2] = [("fjall", 256.0, 384.0), ("redb", 32.0, 256.0)];
+const ENGINES: [(&str, f64, f64); 2] = [("fjall", 256.0, 384.0), ("redb", 32.0, 384.0)];
 
 pub(crate) fn run(options: &Options) -> Report {
     let records: u64 = options.pick(3_000_000, 100_000);

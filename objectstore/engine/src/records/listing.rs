@@ -3,10 +3,10 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
+use storehouse_objectstore::{Entry, Key, ListOptions, Operation, Result};
 use tokio::task::JoinHandle;
 
 use super::core::Core;
@@ -34,10 +34,12 @@ struct Request {
 
 #[derive(Default)]
 struct Page {
-    entries: Vec<Entry>,
-    /// Why there is no more. `None` with `more` unset: the end.
-    error: Option<Error>,
-    more: bool,
+    /// What the caller gets, as it gets it. An error is the last.
+    entries: Vec<Result<Entry>>,
+    /// How many of them are entries.
+    count: usize,
+    /// The last key, if there may be more behind it.
+    more: Option<Key>,
 }
 
 struct Listing<E: Engine> {
@@ -106,9 +108,9 @@ impl<E: Engine> Listing<E> {
                 read.unwrap_or_else(|fault| Page::failed(fault, None))
             }
         };
-        self.left -= page.entries.len();
-        if let Some(last) = page.entries.last().filter(|_| page.more && self.left > 0) {
-            let start = Bound::Excluded(last.key.as_str().as_bytes().to_vec());
+        self.left -= page.count;
+        if let Some(last) = page.more.filter(|_| self.left > 0) {
+            let start = Bound::Excluded(last.as_str().as_bytes().to_vec());
             let first = request.limit <= FIRST_PAGE;
             let limit = if first { SECOND_PAGE } else { PAGE }.min(self.left);
             let next = Request {
@@ -129,20 +131,14 @@ impl<E: Engine> Listing<E> {
             }
             self.request = Some(next);
         }
-        let items: Vec<_> = page
-            .entries
-            .into_iter()
-            .map(Ok)
-            .chain(page.error.map(Err))
-            .collect();
-        Some((stream::iter(items), self))
+        Some((stream::iter(page.entries), self))
     }
 }
 
 impl Page {
     fn failed(fault: Fault, key: Option<&Key>) -> Self {
         Self {
-            error: Some(fault.into_error(Operation::List, key)),
+            entries: vec![Err(fault.into_error(Operation::List, key))],
             ..Self::default()
         }
     }
@@ -153,37 +149,62 @@ fn read_page<E: Engine>(core: &Core<E>, engine: &E, request: &Request) -> Result
         entries: Vec::with_capacity(request.limit.min(PAGE)),
         ..Page::default()
     };
-    let mut bytes = 0;
-    let scanned = core
-        .gaps
-        .scan(engine, request.span.clone(), &mut |key, value| {
-            match entry(key, value, request.inline_values) {
-                Ok(entry) => {
-                    bytes += entry.value.as_ref().map_or(0, Bytes::len);
-                    page.entries.push(entry);
-                }
-                Err(error) => {
-                    page.error = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            if page.entries.len() < request.limit && bytes < PAGE_BYTES {
-                return ControlFlow::Continue(());
-            }
-            page.more = true;
+    let (mut values, mut bytes) = (Values::default(), 0);
+    let mut visit = |key: &[u8], value: &[u8]| {
+        let entry = entry(key, value, request.inline_values, &mut values);
+        let Ok(listed) = &entry else {
+            page.entries.push(entry);
+            return ControlFlow::Break(());
+        };
+        page.count += 1;
+        bytes += listed.value.as_ref().map_or(0, Bytes::len);
+        if page.count == request.limit || bytes >= PAGE_BYTES {
+            page.more = Some(listed.key.clone());
+        }
+        page.entries.push(entry);
+        if page.more.is_some() {
             ControlFlow::Break(())
-        });
-    match scanned {
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    match core.gaps.scan(engine, request.span.clone(), &mut visit) {
         // What was read before the damage is given first.
-        Err(fault) if !page.entries.is_empty() && !matches!(fault, Fault::Stopped { .. }) => {
-            page.error = Some(fault.into_error(Operation::List, None));
+        Err(fault) if page.count > 0 && !matches!(fault, Fault::Stopped { .. }) => {
+            page.entries
+                .push(Err(fault.into_error(Operation::List, None)));
             Ok(page)
         }
         scanned => scanned.map(|()| page),
     }
 }
 
-fn entry(key: &[u8], bytes: &[u8], inline_values: Option<u64>) -> Result<Entry> {
+/// Makes small values of a page share memory, so that they cost no allocation each.
+#[derive(Default)]
+struct Values(BytesMut);
+
+impl Values {
+    /// The most bytes that a small value which is kept keeps in memory.
+    const SHARED: usize = 32 << 10;
+
+    fn add(&mut self, value: &[u8]) -> Bytes {
+        if value.len() > Self::SHARED / 8 {
+            return Bytes::copy_from_slice(value);
+        }
+        if self.0.capacity() < value.len() {
+            self.0 = BytesMut::with_capacity(Self::SHARED);
+        }
+        self.0.extend_from_slice(value);
+        self.0.split().freeze()
+    }
+}
+
+fn entry(
+    key: &[u8],
+    bytes: &[u8],
+    inline_values: Option<u64>,
+    values: &mut Values,
+) -> Result<Entry> {
     let damaged = || Fault::damaged("a key is damaged").into_error(Operation::List, None);
     let text = str::from_utf8(key).map_err(|_| damaged())?;
     let name = Key::new(text).map_err(|_| damaged())?;
@@ -192,7 +213,7 @@ fn entry(key: &[u8], bytes: &[u8], inline_values: Option<u64>) -> Result<Entry> 
         Err(fault) => return Err(fault.into_error(Operation::List, Some(&name))),
     };
     let inline = inline_values.is_some_and(|most| record.value.len() as u64 <= most);
-    let value = inline.then(|| Bytes::copy_from_slice(record.value));
+    let value = inline.then(|| values.add(record.value));
     Ok(Entry {
         key: name,
         metadata: record.metadata(),
