@@ -54,6 +54,8 @@ pub struct FlipSummary {
     pub keys: usize,
     /// The store found damage when it checked itself.
     pub found_by_check: u64,
+    /// The store met a panic, caught it and answered with an error.
+    pub panics: u64,
     /// Writes failed.
     pub writes_failed: u64,
     /// The different errors of opening, without numbers.
@@ -183,6 +185,7 @@ impl Flips {
                 || told && wrong.contains("has Absent instead of"))
         });
         summary.found_by_check += u64::from(!report.damage.is_empty());
+        summary.panics += report.panics;
         summary.writes_failed += u64::from(report.failed > 0);
         let unreadable = report
             .found

@@ -93,6 +93,8 @@ pub struct Report {
     pub opened: bool,
     /// Errors of opening.
     pub open_failures: Vec<String>,
+    /// Panics that were caught.
+    pub panics: u64,
     /// What the store found damaged.
     pub damage: Vec<String>,
     /// What it took: the most memory, in KiB, file descriptors, and the time to open the store, in
@@ -381,7 +383,10 @@ impl Session<'_> {
         let _ = errors
             .rewind()
             .and_then(|()| errors.read_to_string(&mut said));
-        if said.contains("panicked at") {
+        if said.contains("panicked at") && self.ended {
+            // Caught, and answered with an error: by libraries that take damage for a bug of theirs.
+            self.report.panics += 1;
+        } else if said.contains("panicked at") {
             self.report.wrong.push(format!("a panic: {}", said.trim()));
         } else if self.cut {
             // It ends as it can.

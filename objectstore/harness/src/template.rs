@@ -85,7 +85,7 @@ impl Template {
 /// Copies a directory with all below it, in place of what is there.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     match fs::remove_dir_all(to) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => copy_all(from, to),
     }
 }

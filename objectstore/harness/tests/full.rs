@@ -37,6 +37,7 @@ macro_rules! tests {
 tests! {
     flatfs_tiny: Flatfs Tiny;
     flatfs_production: Flatfs Production;
+    flatfs_log_production: FlatfsLog Production;
     flatfs_portable_tiny: FlatfsPortable Tiny;
     flatfs_portable_production: FlatfsPortable Production;
     keystore_tiny: Keystore Tiny;

@@ -44,6 +44,7 @@ tests! {
     redb_production: Redb Production 1000;
     flatfs_tiny: Flatfs Tiny 200;
     flatfs_production: Flatfs Production 200;
+    flatfs_log_production: FlatfsLog Production 200;
     flatfs_portable_tiny: FlatfsPortable Tiny 200;
     flatfs_portable_production: FlatfsPortable Production 200;
     keystore_tiny: Keystore Tiny 200;

@@ -123,22 +123,10 @@ impl Store for JournalStore {
                     &bytes.collect(LIMIT).await.map_err(|e| tell(&e))?[..],
                 )?);
             }
-            // The open batch, and those that were set aside.
-            for entry in std::fs::read_dir(&self.dir).map_err(|e| tell(&e))? {
-                let path = entry.map_err(|e| tell(&e))?.path();
-                let name = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .unwrap_or_default();
-                if !name.starts_with(OPEN_BATCH) {
-                    continue;
-                }
-                let bytes = std::fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
-                match frames(&bytes[..]) {
-                    Ok(frames) => all.extend(frames),
-                    Err(e) if name == OPEN_BATCH => return Err(e),
-                    Err(e) => all.push((name.to_owned(), Err(e))),
-                }
+            match std::fs::read(self.dir.join(OPEN_BATCH)) {
+                Ok(open) => all.extend(frames(&open[..])?),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(format!("{OPEN_BATCH}: {e}")),
             }
             Ok(all)
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::journal::JournalStore;
 use super::keystore::Keys;
@@ -57,7 +58,9 @@ names! {
         Redb = "redb",
         /// One file an object, by Linux's own system calls.
         Flatfs = "flatfs",
-        /// The same by POSIX calls alone.
+        /// The same with the log of small puts.
+        FlatfsLog = "flatfs-log",
+        /// Without the log, by POSIX calls alone.
         FlatfsPortable = "flatfs-portable",
         /// Keys in files.
         Keystore = "keystore",
@@ -88,14 +91,26 @@ impl Kind {
         size: Size,
         salvage: bool,
     ) -> Result<Arc<dyn Store>, String> {
-        let flatfs = async |system_calls| {
-            let options = FlatFsOptions::default().system_calls(system_calls);
+        let flatfs = async |options| {
             let store = FlatFs::open(dir, options).await.map_err(|e| tell(&e))?;
             Ok(Arc::new(Objects::new(store)) as Arc<dyn Store>)
         };
         match self {
-            Self::Flatfs => flatfs(SystemCalls::Native).await,
-            Self::FlatfsPortable => flatfs(SystemCalls::Portable).await,
+            Self::Flatfs => flatfs(FlatFsOptions::default()).await,
+            Self::FlatfsLog => {
+                let options = FlatFsOptions::default().log(true);
+                flatfs(match size {
+                    // So that it is emptied many times in a short life.
+                    Size::Tiny => options
+                        .log_idle(Duration::from_millis(20))
+                        .log_age(Duration::from_millis(50)),
+                    Size::Production => options,
+                })
+                .await
+            }
+            Self::FlatfsPortable => {
+                flatfs(FlatFsOptions::default().system_calls(SystemCalls::Portable)).await
+            }
             Self::Fjall => {
                 let options = FjallOptions::default().salvage(salvage);
                 let options = match size {
@@ -135,9 +150,11 @@ impl Kind {
             (Self::Fjall | Self::Redb, Size::Production) => {
                 &[158, 158, 4_000, 100_000, 500_000, 1_000_000]
             }
-            (Self::Flatfs | Self::FlatfsPortable, Size::Tiny) => &[60, 158, 4_000],
+            (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Tiny) => {
+                &[60, 158, 4_000]
+            }
             // From an inode's own bytes over what goes through the log to what is written in several pieces.
-            (Self::Flatfs | Self::FlatfsPortable, Size::Production) => {
+            (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Production) => {
                 &[60, 4_000, 60_000, 66_000, 300_000, 1_200_000]
             }
             (Self::Keystore, Size::Tiny) => &[60, 158],

@@ -179,8 +179,7 @@ impl Own for FlatFs {
     }
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {
-        // Dropping it does.
-        async { Ok(()) }.boxed()
+        async { FlatFs::close(self).await.map_err(|e| tell(&e)) }.boxed()
     }
 }
 
