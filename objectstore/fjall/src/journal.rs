@@ -93,6 +93,11 @@ fn restore(dir: &Path) -> io::Result<()> {
     }
     for original in with_extension(dir, ORIGINAL)? {
         fs::rename(&original, original.with_extension(""))?;
+        // Renaming one name of a file to another of the same file does nothing.
+        match fs::remove_file(&original) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
     sync(dir)
 }
@@ -192,6 +197,17 @@ mod tests {
         let abandoned = set_aside(dir.path()).unwrap();
         fs::write(dir.path().join("1.jnl"), "").unwrap();
         drop(abandoned);
+        set_aside(dir.path()).unwrap().put_back();
+        assert_eq!(names(dir.path()), before);
+    }
+
+    #[test]
+    fn an_opening_that_ended_between_link_and_rename_is_no_obstacle() {
+        let dir = files();
+        let before = names(dir.path());
+        let file = dir.path().join("1.jnl");
+        fs::hard_link(&file, file.with_added_extension(ORIGINAL)).unwrap();
+        fs::write(file.with_added_extension(COPY), "ab").unwrap();
         set_aside(dir.path()).unwrap().put_back();
         assert_eq!(names(dir.path()), before);
     }

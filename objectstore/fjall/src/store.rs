@@ -15,8 +15,8 @@ use crate::FjallEngine;
 /// # runtime.block_on(async {
 /// let store = Fjall::open(dir.path(), FjallOptions::default()).await?;
 /// let key = Key::new("allocation/1")?;
-/// store.write(&key, "a record").await?;
-/// assert_eq!(store.read(&key, 1024).await?, "a record");
+/// store.put(&key, "a record").await?;
+/// assert_eq!(store.get_bytes(&key, 1024).await?, "a record");
 /// store.close().await?;
 /// # Ok::<(), storehouse_objectstore::Error>(())
 /// # })?;

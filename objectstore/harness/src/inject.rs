@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::random::Random;
 use crate::session::{COMMAND, End, Harness, plain};
-use crate::shim::{Fault, Injection, Shim, When};
+use crate::shim::{Class, Fault, Injection, Shim, When};
 use crate::spec::{Arm, Spec};
 use crate::stores::{Kind, Size};
 use crate::template::{Template, copy};
@@ -223,7 +223,8 @@ impl Inject {
         Ok(())
     }
 
-    /// One error at every call, with all that the call may fail with. At most `most` lives, of evenly spread calls.
+    /// One error at every call, or at those of one class, with all that the call may fail with, or one
+    /// thing. At most `most` lives, of evenly spread calls.
     ///
     /// # Errors
     /// If a child cannot be started.
@@ -233,6 +234,7 @@ impl Inject {
         dir: &Path,
         most: u64,
         fault: Option<Fault>,
+        class: Option<Class>,
     ) -> io::Result<InjectSummary> {
         let mut setup = Setup::new(self, harness, dir)?;
         let mut summary = InjectSummary::default();
@@ -240,11 +242,13 @@ impl Inject {
         self.one(&mut setup, &count, None, "", &mut summary)?;
         let mut lives = Vec::new();
         for (at, call) in setup.shim.injected()?.trace.into_iter().enumerate() {
-            lives.extend(
-                call.faults()
-                    .filter(|of_call| fault.is_none_or(|fault| fault == *of_call))
-                    .map(|fault| (at as u64 + 1, fault)),
-            );
+            if class.is_some() && class != call.class() {
+                continue;
+            }
+            let faults = call
+                .faults()
+                .filter(|one| fault.is_none_or(|fault| fault == *one));
+            lives.extend(faults.map(|fault| (at as u64 + 1, fault)));
         }
         let all = lives.len() as u64;
         let mut summary = InjectSummary {

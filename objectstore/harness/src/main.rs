@@ -13,7 +13,7 @@ use storehouse_harness::kill::Kills;
 use storehouse_harness::lives::Lives;
 use storehouse_harness::power::Power;
 use storehouse_harness::session::{Cut, Harness};
-use storehouse_harness::shim::Fault;
+use storehouse_harness::shim::{Class, Fault};
 use storehouse_harness::spec::{Arm, Spec};
 use storehouse_harness::stores::{Kind, Size};
 
@@ -23,7 +23,7 @@ harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [-
     --call N --fault EIO|ENOSPC|EMFILE|ENFILE|EINTR|ENOMEM|short|kill
     --rate CALLS_OF_A_MILLION
     --spare DESCRIPTORS
-    --every-call [--fault FAULT] [--most LIVES]
+    --every-call [--fault FAULT] [--class open|read|write|sync|rename|…] [--most LIVES]
     --at-random [--rounds N]
     --few-descriptors [--rounds N]
 harness full --store STORE [--size SIZE] [--seed N] [--call N | --most LIVES]
@@ -173,9 +173,13 @@ fn inject(options: &Options) -> Result<InjectSummary, Box<dyn Error>> {
     let dir = &dir.path().canonicalize()?;
     let rounds = options.rounds.unwrap_or(100);
     Ok(match (options.series, options.call, options.fault) {
-        (Some(Series::EveryCall), _, fault) => {
-            inject.every_call(&harness, dir, options.most.unwrap_or(u64::MAX), fault)?
-        }
+        (Some(Series::EveryCall), _, fault) => inject.every_call(
+            &harness,
+            dir,
+            options.most.unwrap_or(u64::MAX),
+            fault,
+            options.class,
+        )?,
         (Some(Series::AtRandom), _, _) => inject.at_random(&harness, dir, rounds)?,
         (Some(Series::FewDescriptors), _, _) => {
             inject.few_descriptors(&harness, dir, rounds, 12)?
@@ -202,6 +206,7 @@ struct Options {
     ops: Option<u64>,
     call: Option<u64>,
     fault: Option<Fault>,
+    class: Option<Class>,
     rate: Option<u64>,
     spare: Option<u64>,
     most: Option<u64>,
@@ -228,6 +233,7 @@ impl Options {
             ops: None,
             call: None,
             fault: None,
+            class: None,
             rate: None,
             spare: None,
             most: None,
@@ -251,6 +257,7 @@ impl Options {
                 Long("arm") => options.arm = parser.value()?.parse()?,
                 Long("ops") => options.ops = Some(parser.value()?.parse()?),
                 Long("call") => options.call = Some(parser.value()?.parse()?),
+                Long("class") => options.class = Some(parser.value()?.parse()?),
                 Long("fault") => options.fault = Some(parser.value()?.parse()?),
                 Long("rate") => options.rate = Some(parser.value()?.parse()?),
                 Long("spare") => options.spare = Some(parser.value()?.parse()?),

@@ -52,7 +52,7 @@ macro_rules! tests {
             fn cut_at_every_call() {
                 test(Kind::$store, Size::Tiny, |inject, harness, dir| {
                     let cut = Inject { cut: true, ..inject };
-                    cut.every_call(harness, dir, by_form(12, u64::MAX), None)
+                    cut.every_call(harness, dir, by_form(12, u64::MAX), None, None)
                 });
             }
 
@@ -69,14 +69,14 @@ macro_rules! tests {
             #[test]
             fn every_call_tiny() {
                 test(Kind::$store, Size::Tiny, |inject, harness, dir| {
-                    inject.every_call(harness, dir, by_form(12, u64::MAX), None)
+                    inject.every_call(harness, dir, by_form(12, u64::MAX), None, None)
                 });
             }
 
             #[test]
             fn every_call_production() {
                 test(Kind::$store, Size::Production, |inject, harness, dir| {
-                    inject.every_call(harness, dir, by_form(3, 1000), None)
+                    inject.every_call(harness, dir, by_form(3, 1000), None, None)
                 });
             }
 

@@ -175,6 +175,8 @@ impl Engine for RedbEngine {
     fn compact(&self) -> Result<(), Fault> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = open::new_file(&self.dir);
+        // One that failed may have left its file, with records that are deleted by now.
+        open::remove(&path)?;
         let new = open::create(&path, &self.options)?;
         if let Err(fault) = self.copy_to(&new) {
             drop(new);

@@ -67,7 +67,8 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), Fault> {
     synced.map_err(|e| Fault::io("the directory cannot be synced", e))
 }
 
-fn remove(path: &Path) -> Result<(), Fault> {
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), Fault> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Fault::io(
             format!("{} cannot be removed", path.display()),
