@@ -1,12 +1,14 @@
-//! What only a disk that waits for us can show: that nobody else waits with it. And what only a
-//! disk that forgets can: see `power`.
+//! What only a test's disk can show: one that stands still (here), forgets (`power`), or fails to
+//! sync (`recovery`).
 
 #[cfg(target_os = "linux")]
 mod handle_cache;
 mod power;
+mod recovery;
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -18,26 +20,37 @@ use super::store::FlatFs;
 use super::sys::{Sys, pick};
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt, Result};
 
-/// The system's own calls over a disk that stands still until it is let go: while it does, nothing
-/// is cached, and what reads or opens waits.
+/// The system's own calls over a disk that can stand still: while it does, nothing is cached, and
+/// reads and opens wait. It can also fail to sync once.
 #[derive(Debug)]
-struct SlowDisk {
+struct TestDisk {
     sys: Arc<dyn Sys>,
     still: Mutex<bool>,
     changed: Condvar,
     /// How often a call has come to wait.
     waiting: AtomicU64,
+    failing: Mutex<FailingSync>,
     /// Names this run of the machine.
     instance: &'static str,
 }
 
-impl SlowDisk {
+/// Which sync fails, and what that loses.
+#[derive(Debug, Default)]
+struct FailingSync {
+    /// Syncs until the one that fails.
+    after: Option<u64>,
+    /// The file that it failed for, held so that no other file gets its inode.
+    lost: Option<File>,
+}
+
+impl TestDisk {
     fn new(calls: SystemCalls, instance: &'static str) -> Arc<Self> {
         Arc::new(Self {
             sys: pick(calls),
             still: Mutex::new(false),
             changed: Condvar::new(),
             waiting: AtomicU64::new(0),
+            failing: Mutex::default(),
             instance,
         })
     }
@@ -57,12 +70,43 @@ impl SlowDisk {
         }
     }
 
+    /// Fails a sync after `after` others.
+    fn fail_sync(&self, after: u64) {
+        self.failing.lock().unwrap().after = Some(after);
+    }
+
+    /// Whether the sync that was to fail has failed.
+    fn stop_failing(&self) -> bool {
+        self.failing.lock().unwrap().after.take().is_none()
+    }
+
+    fn has_lost(&self, dev: u64, ino: u64) -> bool {
+        let failing = self.failing.lock().unwrap();
+        let lost = failing.lost.as_ref().map(|lost| lost.metadata().unwrap());
+        lost.is_some_and(|lost| (lost.dev(), lost.ino()) == (dev, ino))
+    }
+
+    fn may_sync(&self, file: &File) -> io::Result<()> {
+        let mut failing = self.failing.lock().unwrap();
+        match failing.after {
+            Some(0) => {
+                failing.after = None;
+                failing.lost = Some(file.try_clone()?);
+                Err(rustix::io::Errno::IO.into())
+            }
+            after => {
+                failing.after = after.map(|after| after - 1);
+                Ok(())
+            }
+        }
+    }
+
     fn is_still(&self) -> bool {
         *self.still.lock().unwrap()
     }
 }
 
-impl Sys for SlowDisk {
+impl Sys for TestDisk {
     fn open_cached(&self, dir: &File, path: &str) -> Option<io::Result<File>> {
         if self.is_still() {
             None
@@ -91,6 +135,16 @@ impl Sys for SlowDisk {
     fn read(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.wait();
         self.sys.read(file, buffer, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.may_sync(file)?;
+        self.sys.sync(file)
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        self.may_sync(file)?;
+        self.sys.sync_data(file)
     }
 
     fn start_write_back(&self, file: &File, offset: u64, len: u64) {
@@ -144,7 +198,7 @@ impl Sys for SlowDisk {
 /// that has ticked a thousand times *after* a call came to wait for the disk: if the call waited on
 /// the async thread, there would never be another tick.
 async fn undisturbed<T, F: Future<Output = T>>(
-    disk: &Arc<SlowDisk>,
+    disk: &Arc<TestDisk>,
     slow: impl FnOnce() -> F,
 ) -> T {
     // Counted first: what reads ahead may come to wait as soon as the disk stands still, and then
@@ -192,7 +246,7 @@ fn a_slow_read_leaves_a_ticking_task_undisturbed() {
 
 async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
     let dir = tempfile::tempdir().unwrap();
-    let disk = SlowDisk::new(system_calls, "here");
+    let disk = TestDisk::new(system_calls, "here");
     let store = FlatFs::open_with(
         dir.path().to_owned(),
         FlatFsOptions::default(),
@@ -221,7 +275,7 @@ async fn slow_reads(system_calls: SystemCalls) -> Result<()> {
 
 /// A piece, with the disk standing still unless the piece was read ahead already.
 async fn undisturbed_piece(
-    disk: &Arc<SlowDisk>,
+    disk: &Arc<TestDisk>,
     body: &mut storehouse_objectstore::Body,
 ) -> Result<usize> {
     let before = disk.waiting.load(Ordering::SeqCst);

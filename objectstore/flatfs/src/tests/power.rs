@@ -18,11 +18,11 @@ use super::super::shard::ShardFunction;
 use super::super::store::FlatFs;
 use super::super::sys::Sys;
 use super::super::wal::NAMES;
-use super::SlowDisk;
+use super::TestDisk;
 use storehouse_objectstore::{Durability, Key, ObjectStoreExt, PutMode, PutOptions};
 
 /// With a log that stays as it is until the store is closed.
-fn options() -> FlatFsOptions {
+pub(super) fn options() -> FlatFsOptions {
     let long = Duration::from_secs(3600);
     FlatFsOptions::default()
         .log(true)
@@ -31,11 +31,11 @@ fn options() -> FlatFsOptions {
 }
 
 async fn try_open(dir: &Path, instance: &'static str) -> storehouse_objectstore::Result<FlatFs> {
-    let disk = SlowDisk::new(SystemCalls::Native, instance);
+    let disk = TestDisk::new(SystemCalls::Native, instance);
     FlatFs::open_with(dir.to_owned(), options(), disk as Arc<dyn Sys>).await
 }
 
-async fn open(dir: &Path, instance: &'static str) -> FlatFs {
+pub(super) async fn open(dir: &Path, instance: &'static str) -> FlatFs {
     try_open(dir, instance).await.unwrap()
 }
 
@@ -43,12 +43,12 @@ fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
-fn path(dir: &Path, key: &str) -> PathBuf {
+pub(super) fn path(dir: &Path, key: &str) -> PathBuf {
     dir.join(ShardFunction::default().path(key))
 }
 
 /// What is left of an open store whose process dies.
-fn copy(from: &Path) -> TempDir {
+pub(super) fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.path().join(entry.file_name());
@@ -64,7 +64,7 @@ fn copy(from: &Path) -> TempDir {
     to
 }
 
-fn logs(dir: &Path) -> Vec<&'static str> {
+pub(super) fn logs(dir: &Path) -> Vec<&'static str> {
     NAMES
         .into_iter()
         .filter(|name| dir.join(name).exists())

@@ -179,9 +179,10 @@ fn holds(file: &File, value: &[u8]) -> io::Result<bool> {
 }
 
 fn write(dir: &File, name: &str, value: &[u8], nanos: u64) -> io::Result<File> {
-    // Only recovery uses such names: a file that exists was left by an attempt that failed.
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Only recovery uses such names. One that an attempt left which failed is not written to again:
+    // a sync of it may have failed.
+    unlink(dir, name)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = File::from(openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?);
     file.write_all_at(value, 0)?;
     let time = Timespec {
