@@ -11,8 +11,9 @@ mod stores;
 
 pub use backend::{Backend, StoreName};
 pub use config::{
-    AddressingConfig, BackendKind, Config, CredentialsConfig, JournalConfig, KeystoreConfig,
-    RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig, SweepConfig, SyncConfig,
+    AddressingConfig, BackendKind, Config, CredentialsConfig, FlatfsConfig, JournalConfig,
+    KeystoreConfig, RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig, SweepConfig,
+    SyncConfig,
 };
 pub use error::{Error, Result};
 pub use local_stores::LocalStores;

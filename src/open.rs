@@ -11,20 +11,28 @@ use storehouse_stores::{
     AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore,
 };
 
-use crate::config::S3Config;
+use crate::config::{FlatfsConfig, RepoConfig, S3Config};
 use crate::place::Place;
 use crate::{Backend, Blobs, Error, Records, Result, StoreName, observed};
 
 type Opened = Result<Arc<dyn ObjectStore>>;
 
 /// Opens stores, and each database once.
-#[derive(Default)]
 pub(crate) struct Opener {
     databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
     credentials: Credentials,
+    flatfs: FlatfsConfig,
 }
 
 impl Opener {
+    pub(crate) fn new(config: &RepoConfig) -> Self {
+        Self {
+            databases: BTreeMap::new(),
+            credentials: Credentials::default(),
+            flatfs: config.flatfs.clone(),
+        }
+    }
+
     pub(crate) async fn blobs(&mut self, places: &[Place<'_>]) -> Result<Blobs> {
         let (store, backend) = self.open(places, StoreName::Blobs).await?;
         let keys: Arc<dyn KeyEncoder> = match backend {
@@ -78,7 +86,9 @@ impl Opener {
             ));
         };
         let (store, label) = match (&place.backend, place.server) {
-            (Backend::Flatfs { path }, _) => (flatfs(path, &place.setting).await?, "flatfs"),
+            (Backend::Flatfs { path }, _) => {
+                (flatfs(path, &self.flatfs, &place.setting).await?, "flatfs")
+            }
             (Backend::Fjall { .. }, _) => (self.database(place).await?, "fjall"),
             (Backend::Redb { .. }, _) => (self.database(place).await?, "redb"),
             (Backend::S3 { bucket, .. }, Some(server)) => {
@@ -145,17 +155,17 @@ fn memory(setting: &str) -> Opened {
 }
 
 #[cfg(feature = "flatfs")]
-async fn flatfs(path: &Path, setting: &str) -> Opened {
+async fn flatfs(path: &Path, config: &FlatfsConfig, setting: &str) -> Opened {
     use storehouse_flatfs::{FlatFs, FlatFsOptions};
 
-    let store = FlatFs::open(path, FlatFsOptions::default())
+    let store = FlatFs::open(path, FlatFsOptions::default().log(config.log))
         .await
         .map_err(|e| cannot_open(setting, e))?;
     Ok(Arc::new(store))
 }
 
 #[cfg(not(feature = "flatfs"))]
-async fn flatfs(_: &Path, setting: &str) -> Opened {
+async fn flatfs(_: &Path, _: &FlatfsConfig, setting: &str) -> Opened {
     Err(not_built(setting, "flatfs"))
 }
 

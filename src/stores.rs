@@ -52,7 +52,7 @@ impl Stores {
         config.check()?;
         let places = place::places(&config.repo)?;
         let passphrase = config.repo.keystore.passphrase()?;
-        let mut opener = Opener::default();
+        let mut opener = Opener::new(&config.repo);
         let blobs = opener.blobs(&places).await?;
         let records = opener.records(&places).await?;
         let local = LocalStores::open(&config.repo, passphrase).await?;

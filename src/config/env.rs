@@ -50,6 +50,7 @@ const STORE: Names = &[
     ("PATH", Kind::Text),
     ("BUCKET", Kind::Text),
 ];
+const FLATFS: Names = &[("LOG", Kind::Flag)];
 const KEYSTORE: Names = &[
     ("PASSPHRASE", Kind::Text),
     ("PASSPHRASE_FILE", Kind::Text),
@@ -111,6 +112,8 @@ pub(super) fn lay_over(
 fn repo(setting: &str) -> Option<(Vec<String>, Kind)> {
     let found = if let Some(rest) = setting.strip_prefix("S3_") {
         within("s3", s3(rest)?)
+    } else if let Some(rest) = setting.strip_prefix("FLATFS_") {
+        within("flatfs", named(FLATFS, rest)?)
     } else if let Some(rest) = setting.strip_prefix("KEYSTORE_") {
         within("keystore", named(KEYSTORE, rest)?)
     } else if let Some(rest) = setting.strip_prefix("JOURNAL_") {

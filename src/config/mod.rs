@@ -1,6 +1,7 @@
 //! Configuration: which backend, where, with whose credentials.
 
 mod env;
+mod flatfs;
 mod local;
 mod parse;
 mod places;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use flatfs::FlatfsConfig;
 pub use local::{JournalConfig, KeystoreConfig, SyncConfig};
 pub use places::{BackendKind, StoreConfig, StoresConfig};
 pub use s3::{AddressingConfig, CredentialsConfig, S3Config, SseConfig, SweepConfig};
@@ -41,6 +43,9 @@ pub use s3::{AddressingConfig, CredentialsConfig, S3Config, SseConfig, SweepConf
 /// [repo.stores.blobs]               # one store elsewhere; also allocations, acceptances, delegations, receipts, consolidations
 /// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore, fjall, redb (records)
 /// path = "/mnt/large/blobs"         # with s3: bucket, and a section [repo.stores.blobs.s3] for a server of its own
+///
+/// [repo.flatfs]
+/// log = false                       # true: a write-ahead log of small puts
 ///
 /// [repo.keystore]                   # without it keys lie as they are, private to their owner
 /// passphrase_file = "/run/secrets/keystore"
@@ -77,6 +82,9 @@ pub struct RepoConfig {
     /// Stores that lie elsewhere than the rest.
     #[serde(default)]
     pub stores: StoresConfig,
+    /// How blobs are kept in files.
+    #[serde(default)]
+    pub flatfs: FlatfsConfig,
     /// How keys are kept.
     #[serde(default)]
     pub keystore: KeystoreConfig,

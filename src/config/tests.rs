@@ -93,6 +93,18 @@ fn the_documents_show_what_is_read() {
 }
 
 #[test]
+fn the_log_of_flatfs_is_off_unless_asked_for() {
+    let log = |text| Config::from_toml(text).map(|config| config.repo.flatfs.log);
+    assert!(!log("").unwrap());
+    assert!(!log("[repo.flatfs]").unwrap());
+    assert!(log("[repo.flatfs]\nlog = true").unwrap());
+    let error = log("[repo.flatfs]\nlogs = true").unwrap_err().to_string();
+    assert!(error.contains("logs"), "{error}");
+    let vars = env(&[("STOREHOUSE_REPO_FLATFS_LOG", "true")]);
+    assert!(Config::with_env(None, vars).unwrap().repo.flatfs.log);
+}
+
+#[test]
 fn no_debug_and_no_error_shows_a_secret() {
     let shown = format!("{:?}", Config::from_toml(WHOLE).unwrap());
     assert!(!shown.contains("mArKoFaSeCrEt"), "{shown}");
