@@ -291,3 +291,64 @@ fn a_full_disk_is_an_error_before_anything_is_visible() {
         );
     }
 }
+
+#[test]
+#[ignore = "a child of `a_store_opens_on_a_full_disk_for_reading_and_deleting`"]
+fn child_without_space() {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let store = FlatFs::open(child_dir(), options()).await.unwrap();
+            let keys = ["first", "second"].map(|key| Key::new(key).unwrap());
+            for key in &keys {
+                assert_eq!(store.get_bytes(key, 100).await.unwrap(), key.as_str());
+            }
+            let error = store.put(&keys[0], vec![7; 60_000]).await.unwrap_err();
+            assert!(error.is_full(), "{error:?}");
+            store.delete(&keys[0]).await.unwrap();
+            assert!(store.head(&keys[0]).await.unwrap_err().is_not_found());
+            assert_eq!(store.list_prefix("").count().await, 1);
+        });
+}
+
+/// As after a kill, with a log left behind if there was one; not a byte can be written.
+#[test]
+fn a_store_opens_on_a_full_disk_for_reading_and_deleting() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for log in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let left = tempfile::tempdir().unwrap();
+        runtime.block_on(async {
+            let options = FlatFsOptions::default().log(log);
+            let store = FlatFs::open(dir.path(), options).await.unwrap();
+            for key in ["first", "second"] {
+                store.put(&Key::new(key).unwrap(), key).await.unwrap();
+            }
+            let copied = Command::new("cp")
+                .args(["-a", "--"])
+                .arg(dir.path().join("."))
+                .arg(left.path())
+                .status();
+            assert!(copied.unwrap().success());
+            store.close().await.unwrap();
+        });
+        assert_eq!(left.path().join(".log-0").exists(), log);
+        let script = r#"trap '' XFSZ; ulimit -f 0; exec "$0" "$@""#;
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child_without_space"])
+            .env(DIR, left.path())
+            .envs(log.then_some((LOG, "1")))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+    }
+}
