@@ -200,9 +200,16 @@ impl Default for S3Options {
 }
 
 macro_rules! setters {
-    ($($name:ident($arg:ty) => |$value:ident| $set:expr;)*) => {
+    ($($name:ident($arg:ty) => |$value:ident| $set:expr, $example:literal;)*) => {
         impl S3Options {$(
             #[doc = concat!("Sets [`S3Options::", stringify!($name), "`](field@S3Options::", stringify!($name), ").")]
+            ///
+            /// ```
+            /// # use storehouse_s3::*;
+            /// # use std::time::Duration;
+            #[doc = concat!("let options = S3Options::new(\"host\", \"bucket\").", stringify!($name), "(", $example, ");")]
+            /// # let _ = options;
+            /// ```
             #[must_use]
             pub fn $name(mut self, $value: $arg) -> Self {
                 self.$name = $set;
@@ -230,27 +237,27 @@ impl S3Options {
 }
 
 setters! {
-    insecure(bool) => |insecure| Some(insecure);
-    region(impl Into<String>) => |region| Some(region.into());
-    bucket(impl Into<String>) => |bucket| bucket.into();
-    create_bucket(bool) => |create| create;
-    addressing(Addressing) => |addressing| addressing;
-    credentials(Credentials) => |credentials| Some(credentials);
-    provider(SharedCredentials) => |provider| Some(provider);
-    profile(impl Into<String>) => |profile| Some(profile.into());
-    anonymous(bool) => |anonymous| anonymous;
-    ca_file(impl Into<PathBuf>) => |path| Some(path.into());
-    connect_timeout(Duration) => |timeout| timeout;
-    stall_timeout(Duration) => |timeout| timeout;
-    max_attempts(u32) => |attempts| attempts;
-    retry_budget(Duration) => |budget| budget;
-    retry_backoff(Duration) => |backoff| backoff;
-    max_requests(usize) => |requests| requests;
-    part_size(u64) => |bytes| bytes;
-    part_memory(u64) => |bytes| bytes;
-    storage_class(impl Into<String>) => |class| Some(class.into());
-    encryption(Encryption) => |encryption| Some(encryption);
-    sweep_uploads_after(Duration) => |age| Some(age);
-    sweep_interval(Duration) => |interval| interval;
-    sweep_only(KeyFilter) => |filter| Some(filter);
+    insecure(bool) => |insecure| Some(insecure), "true";
+    region(impl Into<String>) => |region| Some(region.into()), "\"eu-north-1\"";
+    bucket(impl Into<String>) => |bucket| bucket.into(), "\"other\"";
+    create_bucket(bool) => |create| create, "false";
+    addressing(Addressing) => |addressing| addressing, "Addressing::Virtual";
+    credentials(Credentials) => |credentials| Some(credentials), "Credentials::new(\"id\", \"secret\")";
+    provider(SharedCredentials) => |provider| Some(provider), "SharedCredentials::from_options(&S3Options::default()).unwrap()";
+    profile(impl Into<String>) => |profile| Some(profile.into()), "\"node\"";
+    anonymous(bool) => |anonymous| anonymous, "true";
+    ca_file(impl Into<PathBuf>) => |path| Some(path.into()), "\"/etc/ssl/own.pem\"";
+    connect_timeout(Duration) => |timeout| timeout, "Duration::from_secs(5)";
+    stall_timeout(Duration) => |timeout| timeout, "Duration::from_secs(30)";
+    max_attempts(u32) => |attempts| attempts, "3";
+    retry_budget(Duration) => |budget| budget, "Duration::from_secs(60)";
+    retry_backoff(Duration) => |backoff| backoff, "Duration::from_millis(50)";
+    max_requests(usize) => |requests| requests, "64";
+    part_size(u64) => |bytes| bytes, "16 << 20";
+    part_memory(u64) => |bytes| bytes, "128 << 20";
+    storage_class(impl Into<String>) => |class| Some(class.into()), "\"STANDARD_IA\"";
+    encryption(Encryption) => |encryption| Some(encryption), "Encryption::S3";
+    sweep_uploads_after(Duration) => |age| Some(age), "Duration::from_secs(86_400)";
+    sweep_interval(Duration) => |interval| interval, "Duration::from_secs(3600)";
+    sweep_only(KeyFilter) => |filter| Some(filter), "KeyFilter::new(|key| key.as_str().starts_with(\"node1/\"))";
 }

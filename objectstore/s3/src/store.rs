@@ -38,10 +38,21 @@ impl Drop for Sweeper {
 
 impl S3 {
     /// Connects, finds or creates the bucket, and finds out what the server honours: six requests
-    /// on a bucket that is there. What it tries things on, an object under `.storehouse-probe-` and
-    /// 32 random digits, is removed, also if opening fails or is dropped.
+    /// on a bucket that is there, each tried again like any other. The object that it tries things
+    /// on, `.storehouse-probe-` and 32 random digits, is removed, also if opening fails or is
+    /// dropped.
     ///
     /// Keys that may not write can open a store for reading; nothing conditional is honoured then.
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// use storehouse_s3::{S3, S3Options};
+    ///
+    /// let store = S3::open(S3Options::new("http://127.0.0.1:9000", "pdp")).await?;
+    /// # let _ = store;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Config`], which names the setting that is wrong; [`Error::Backend`] if the server
@@ -59,6 +70,16 @@ impl S3 {
     /// The multipart uploads of this bucket that are neither completed nor aborted, all of them in
     /// memory.
     ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// for upload in store.pending_uploads().await? {
+    ///     println!("{} since {:?}", upload.key, upload.begun);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
     pub async fn pending_uploads(&self) -> Result<Vec<PendingUpload>> {
@@ -66,9 +87,20 @@ impl S3 {
     }
 
     /// Aborts the multipart uploads of this bucket that were begun more than `older_than` ago, and
-    /// gives their number. They are what a process leaves that died in the middle of a put, and
-    /// they cost space until somebody does this; a put that is older and still running fails. The
-    /// whole bucket is swept, whoever began the upload.
+    /// gives their number. A process that dies in the middle of a put leaves one, which costs space
+    /// until it is aborted. A put that is older and still running fails. The whole bucket is swept,
+    /// including uploads that other programs began;
+    /// [`S3Options::sweep_uploads_after`](field@S3Options::sweep_uploads_after) does it regularly.
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// let week = std::time::Duration::from_secs(7 * 24 * 3600);
+    /// let aborted = store.sweep_uploads(week).await?;
+    /// # let _ = aborted;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
@@ -78,6 +110,14 @@ impl S3 {
 
     /// Removes the bucket, which must be empty.
     ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// store.remove_bucket().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Backend`], also if there is something in it.
     pub async fn remove_bucket(&self) -> Result<()> {
@@ -86,6 +126,17 @@ impl S3 {
 
     /// See [`ObjectStore::put_opts`].
     ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// use storehouse_objectstore::{Key, PutMode, PutOptions};
+    ///
+    /// let create = PutOptions::default().mode(PutMode::Create);
+    /// store.put_opts(&Key::new("key")?, "content".into(), create).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
@@ -93,6 +144,19 @@ impl S3 {
     }
 
     /// See [`ObjectStore::get_opts`].
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// use storehouse_objectstore::{GetOptions, Key};
+    ///
+    /// let part = GetOptions::default().range(0..1024);
+    /// let object = store.get_opts(&Key::new("key")?, part).await?;
+    /// let bytes = object.body.collect(1024).await?;
+    /// # let _ = bytes;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -105,6 +169,15 @@ impl S3 {
 
     /// See [`ObjectStore::head`].
     ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// let metadata = store.head(&storehouse_objectstore::Key::new("key")?).await?;
+    /// println!("{} bytes", metadata.size);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn head(&self, key: &Key) -> Result<Metadata> {
@@ -115,6 +188,14 @@ impl S3 {
     }
 
     /// See [`ObjectStore::delete`].
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// store.delete(&storehouse_objectstore::Key::new("key")?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As there.
