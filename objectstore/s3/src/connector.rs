@@ -124,13 +124,13 @@ impl Service<Uri> for Connector {
                 }
                 let stream = tunnel.call(to).await.map_err(|e| through(e.into()))?;
                 return Ok(Stream::Proxied {
-                    stream,
+                    stream: Box::new(stream),
                     absolute: false,
                 });
             }
             let stream = this.to_proxy.call(proxy.uri).await.map_err(through)?;
             Ok(Stream::Proxied {
-                stream,
+                stream: Box::new(stream),
                 absolute: true,
             })
         })
@@ -148,7 +148,7 @@ struct ThroughProxy(#[source] BoxError);
 pub(crate) enum Stream {
     Direct(TokioIo<TcpStream>),
     Proxied {
-        stream: MaybeHttpsStream<TokioIo<TcpStream>>,
+        stream: Box<MaybeHttpsStream<TokioIo<TcpStream>>>,
         /// The proxy reads the requests and wants whole URLs.
         absolute: bool,
     },

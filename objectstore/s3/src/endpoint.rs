@@ -7,7 +7,7 @@ use url::Url;
 
 use storehouse_objectstore::{Error, Result};
 
-use crate::error::is_region;
+use crate::limits::is_region;
 use crate::options::{Addressing, S3Options};
 
 /// The domains of AWS, each of one partition.

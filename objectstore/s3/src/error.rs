@@ -13,6 +13,7 @@ use storehouse_objectstore::{BoxError, Error, ErrorClass, Key, Operation};
 
 use crate::answer::{decimal, http_date, retry_after, text, unsatisfied_size};
 use crate::endpoint::Endpoint;
+use crate::limits::is_region;
 use crate::xml::Element;
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
@@ -313,14 +314,6 @@ impl Refusal {
         }
         said
     }
-}
-
-/// Whether this can be the name of a region: it becomes part of a host name and of signatures.
-pub(crate) fn is_region(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Text from a server: without control characters, cut after `max` characters.

@@ -1,4 +1,4 @@
-//! S3's limits, and which keys it can hold.
+//! S3's limits, and which names it can hold.
 
 /// The largest object that one PUT stores, in bytes (inclusive).
 pub(crate) const MAX_PUT: u64 = 5 << 30;
@@ -19,4 +19,12 @@ pub(crate) const MAX_PARTS: u64 = 10_000;
 pub(crate) fn flaw(key: &str) -> Option<&'static str> {
     key.contains(['\u{fffd}', '\u{fffe}', '\u{ffff}'])
         .then_some("S3 cannot list keys with U+FFFD, U+FFFE or U+FFFF")
+}
+
+/// Whether this can be the name of a region: it becomes part of a host name and of signatures.
+pub(crate) fn is_region(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

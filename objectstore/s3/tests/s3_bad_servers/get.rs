@@ -267,8 +267,10 @@ async fn legal_answers_in_other_forms() {
             false => Reply::Answer(reply.clone()),
         })
         .await;
-        let mut options = GetOptions::default();
-        options.range = range.clone().map(Into::into);
+        let options = match range.clone() {
+            Some(range) => GetOptions::default().range(range),
+            None => GetOptions::default(),
+        };
         let object = bounded(store.get_opts(&key(), options)).await.unwrap();
         assert_eq!(
             (object.size(), object.metadata.etag.as_str()),
