@@ -133,7 +133,9 @@ fn explain(failure: Failure, options: &S3Options, client: &Client) -> Error {
                 client.region()
             ),
         ),
-        ("InvalidAccessKeyId", _) => ("access_key_id", "the server does not know it".into()),
+        ("InvalidAccessKeyId" | "XAdminUserNotFound", _) => {
+            ("access_key_id", "the server does not know it".into())
+        }
         ("SignatureDoesNotMatch", _) => (
             "secret_access_key",
             "it is not the secret of this access key".into(),
