@@ -218,11 +218,11 @@ impl Error {
             Self::InvalidDigest { .. }
             | Self::UnknownHash { .. }
             | Self::HashLength { .. }
-            | Self::NotFound { .. }
             | Self::TooLarge { .. }
             | Self::TooSmall { .. }
             | Self::DataInconsistent { .. }
             | Self::RangeNotSatisfiable { .. } => ErrorClass::InvalidInput,
+            Self::NotFound { .. } => ErrorClass::NotFound,
             Self::Store { source, .. } => source.class(),
         }
     }

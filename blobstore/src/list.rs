@@ -22,11 +22,11 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// too; finding that out takes one head for each such blob. After an error the listing ends; it
     /// can be resumed after the key of the last blob it gave.
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
-        let entries = self.store().list(ListOptions {
-            prefix: options.prefix,
-            start_after: options.start_after,
-            ..ListOptions::default()
-        });
+        let entries = self.store().list(
+            ListOptions::default()
+                .prefix(options.prefix)
+                .start_after(options.start_after),
+        );
         let this = self.clone();
         let blobs = entries
             .map(move |entry| {

@@ -1,4 +1,4 @@
-//! Options of the operations: public fields, with defaults.
+//! Options of the operations: public fields with defaults, and a setter for each.
 
 use std::num::NonZeroUsize;
 
@@ -6,6 +6,7 @@ use storehouse_objectstore::{ByteRange, Durability, Key};
 
 /// Options of [`BlobStore::put_opts`](crate::BlobStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PutBlob {
     /// The blob's size, in bytes. Needed unless the body knows its own (bytes and files do); if
     /// both are there, they must agree.
@@ -18,6 +19,7 @@ pub struct PutBlob {
 
 /// Options of [`BlobStore::get_opts`](crate::BlobStore::get_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GetBlob {
     /// Which bytes; all of them if `None`.
     pub range: Option<ByteRange>,
@@ -25,6 +27,7 @@ pub struct GetBlob {
 
 /// Options of [`BlobStore::list`](crate::BlobStore::list).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListBlobs {
     /// Only blobs whose key starts with this text, byte for byte. All blobs if empty.
     pub prefix: String,
@@ -37,6 +40,7 @@ pub struct ListBlobs {
 
 /// Options of [`BlobStore::scrub`](crate::BlobStore::scrub).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Scrub {
     /// Which blobs.
     pub blobs: ListBlobs,
@@ -68,7 +72,7 @@ macro_rules! setters {
 
 setters! { PutBlob:
     /// With this declared size, in bytes.
-    size(u64) => |size| Some(size);
+    size(impl Into<Option<u64>>) => |size| size.into();
     /// With this durability.
     durability(Durability) => |durability| durability;
     /// Whether to write the blob even if it is there already.
@@ -84,9 +88,9 @@ setters! { ListBlobs:
     /// Under keys that start with this text.
     prefix(impl Into<String>) => |prefix| prefix.into();
     /// After this key (exclusive).
-    start_after(Key) => |key| Some(key);
+    start_after(impl Into<Option<Key>>) => |key| key.into();
     /// At most this many.
-    limit(usize) => |limit| Some(limit);
+    limit(impl Into<Option<usize>>) => |limit| limit.into();
 }
 
 setters! { Scrub:

@@ -69,13 +69,11 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                 reason,
             )));
         }
-        let mut put = PutOptions {
-            size: options.size,
-            durability: options.durability,
-            sha256: sha256(digest, function),
-            content_addressed: true,
-            ..PutOptions::default()
-        };
+        let mut put = PutOptions::default()
+            .size(options.size)
+            .durability(options.durability)
+            .sha256(sha256(digest, function))
+            .content_addressed(true);
         let body = SizedBody::new(&key, body.into(), &put, store.max_size).map_err(failed)?;
         put.size = Some(body.declared());
         if !options.replace {

@@ -116,9 +116,10 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// [`NotFound`](Error::NotFound), [`RangeNotSatisfiable`](Error::RangeNotSatisfiable),
     /// [`Store`](Error::Store). The body may fail later.
     pub async fn get_opts(&self, digest: &Digest, options: GetBlob) -> Result<Blob> {
-        let options = GetOptions {
-            range: options.range,
-            ..GetOptions::default()
+        let options = {
+            let mut get = GetOptions::default();
+            get.range = options.range;
+            get
         };
         let found = match self
             .store()

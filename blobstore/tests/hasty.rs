@@ -69,6 +69,10 @@ impl ObjectStore for Hasty {
     fn batches(&self) -> Option<&dyn Batches> {
         None
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.0.close())
+    }
 }
 
 #[tokio::test]

@@ -77,10 +77,10 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Store(e) => e.class(),
-            Self::Encode { .. }
-            | Self::TooLarge { .. }
-            | Self::NotUnique { .. }
-            | Self::Config { .. } => ErrorClass::InvalidInput,
+            Self::Encode { .. } | Self::TooLarge { .. } | Self::Config { .. } => {
+                ErrorClass::InvalidInput
+            }
+            Self::NotUnique { .. } => ErrorClass::Conflict,
             Self::Decode { .. } | Self::IndexEntry { .. } => ErrorClass::Fatal,
         }
     }

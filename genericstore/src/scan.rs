@@ -129,12 +129,10 @@ where
     }
 
     async fn first_entry(&self, prefix: &str, values: bool) -> Result<Option<Entry>> {
-        let listed = ListOptions {
-            prefix: self.listed(prefix),
-            start_after: None,
-            limit: Some(1),
-            inline_values: values.then_some(self.limit),
-        };
+        let listed = ListOptions::default()
+            .prefix(self.listed(prefix))
+            .limit(1)
+            .inline_values(values.then_some(self.limit));
         match self.store.list(listed).try_next().await? {
             None => Ok(None),
             Some(entry) if self.record_key(&entry.key).is_some() => Ok(Some(entry)),
@@ -163,12 +161,12 @@ where
             .map(|key| self.namespace().object_key(&key))
             .transpose()?;
         let (prefix, inline_values) = (self.listed(&options.prefix), values.then_some(self.limit));
-        Ok(self.store.list(ListOptions {
-            prefix,
-            start_after: after.or(start_after),
-            limit: None,
-            inline_values,
-        }))
+        Ok(self.store.list(
+            ListOptions::default()
+                .prefix(prefix)
+                .start_after(after.or(start_after))
+                .inline_values(inline_values),
+        ))
     }
 
     /// The objects of records.

@@ -117,6 +117,10 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.close()
+    }
 }
 
 impl<S: ObjectStore> Batches for LimitStore<S> {

@@ -12,7 +12,7 @@ use metrics::SharedString;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span};
 
-use storehouse_objectstore::observe::{Meter, Running, TARGET};
+use storehouse_objectstore::observe::{Meter, OperationSpan, TARGET};
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions,
     Metadata, Object, ObjectStore, PutOptions, PutResult, Result,
@@ -91,7 +91,7 @@ macro_rules! span {
 
 /// Runs a call that ends with its answer.
 async fn observe<T>(meter: &Meter, span: Span, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut running = Running::start(meter, span.clone());
+    let mut running = OperationSpan::start(meter, span.clone());
     running.ended(call.instrument(span).await)
 }
 
@@ -131,7 +131,7 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
         let meter = &self.meters.get;
         let span = span!(meter, "get", key = %key, size = Empty);
         Box::pin(async move {
-            let mut running = Running::start(meter, span.clone());
+            let mut running = OperationSpan::start(meter, span.clone());
             let object = running.ended(self.inner.get_opts(key, options).instrument(span).await)?;
             running.span().record("size", object.size());
             if let Some(bytes) = object.body.as_bytes() {
@@ -194,6 +194,10 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.close()
+    }
 }
 
 impl<S: ObjectStore> Batches for ObservedStore<S> {
@@ -223,11 +227,11 @@ impl<S: ObjectStore> Batches for ObservedStore<S> {
 /// A body on its way out.
 struct Out {
     body: Body,
-    running: Running,
+    running: OperationSpan,
 }
 
 impl Out {
-    fn new(body: Body, mut running: Running) -> Self {
+    fn new(body: Body, mut running: OperationSpan) -> Self {
         running.streams();
         if body.size() == Some(0) {
             running.succeeded();
@@ -275,7 +279,7 @@ struct Many<St> {
 
 enum State {
     New(Meter, Span),
-    Running(Running),
+    Running(OperationSpan),
     Ended,
 }
 
@@ -299,7 +303,7 @@ impl<T, St: Stream<Item = Result<T>> + Unpin> Stream for Many<St> {
             may_stop,
         } = self.get_mut();
         if let State::New(meter, span) = state {
-            let mut running = Running::start(meter, span.clone());
+            let mut running = OperationSpan::start(meter, span.clone());
             running.streams();
             *state = State::Running(running);
         }

@@ -60,11 +60,10 @@ impl<S: ObjectStore> PrefixStore<S> {
             other => other,
         })?;
         let under = inner.capabilities();
-        let capabilities = Capabilities {
-            order: under.order.under(prefix),
-            keys: under.keys.under(prefix),
-            ..under.clone()
-        };
+        let capabilities = under
+            .clone()
+            .with_order(under.order.under(prefix))
+            .with_keys(under.keys.under(prefix));
         Ok(Self {
             inner,
             prefix: prefix.into(),
@@ -194,21 +193,18 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let prefix = Arc::clone(&self.prefix);
-        let start_after = match options.start_after {
+        let limit = options.limit;
+        let start_after = match options.start_after.clone() {
             None => None,
             Some(after) => match self.inner_key(&after) {
                 Some(after) => Some(after),
                 // A key that cannot be under the prefix has no place in the inner store's order.
                 None => {
                     return skip_to(
-                        self.list(ListOptions {
-                            start_after: None,
-                            limit: None,
-                            ..options
-                        }),
+                        self.list(options.start_after(None).limit(None)),
                         self,
                         after,
-                        options.limit,
+                        limit,
                     );
                 }
             },
@@ -216,12 +212,11 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
         // Among the inner keys may be some that have no key here (`prefix` itself, or `prefix/…`
         // without the slash in the prefix): they do not count.
         let exact = prefix.is_empty() || prefix.ends_with('/');
-        let inner = ListOptions {
-            prefix: format!("{prefix}{}", options.prefix),
-            start_after,
-            limit: options.limit.filter(|limit| exact || *limit == 0),
-            inline_values: options.inline_values,
-        };
+        let inner = ListOptions::default()
+            .prefix(format!("{prefix}{}", options.prefix))
+            .start_after(start_after)
+            .limit(options.limit.filter(|limit| exact || *limit == 0))
+            .inline_values(options.inline_values);
         let entries = self.inner.list(inner).filter_map(move |entry| {
             future::ready(match entry {
                 Ok(entry) => outer_key(&prefix, &entry.key).map(|key| Ok(Entry { key, ..entry })),
@@ -244,6 +239,10 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.close()
     }
 }
 

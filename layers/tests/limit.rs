@@ -133,6 +133,10 @@ impl ObjectStore for Counted {
     fn batches(&self) -> Option<&dyn Batches> {
         None
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.inner.close())
+    }
 }
 
 fn counted(limit: usize) -> (LimitStore<Counted>, Arc<Gauge>) {

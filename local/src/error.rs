@@ -202,11 +202,11 @@ impl Error {
 
     /// What it means for the operation that failed, when operations are counted.
     #[cfg(feature = "observe")]
-    pub(crate) fn outcome(&self) -> storehouse_objectstore::observe::Outcome {
-        use storehouse_objectstore::observe::Outcome;
+    pub(crate) fn outcome(&self) -> storehouse_objectstore::observe::OperationOutcome {
+        use storehouse_objectstore::observe::OperationOutcome;
         match self {
-            Self::KeyNotFound { .. } | Self::BatchNotFound { .. } => Outcome::NotFound,
-            Self::KeyExists { .. } => Outcome::Condition,
+            Self::KeyNotFound { .. } | Self::BatchNotFound { .. } => OperationOutcome::NotFound,
+            Self::KeyExists { .. } => OperationOutcome::Condition,
             Self::InvalidName { .. }
             | Self::InvalidKey { .. }
             | Self::PassphraseNeeded { .. }
@@ -214,17 +214,17 @@ impl Error {
             | Self::WrongPassphrase { .. }
             | Self::ImportConflict { .. }
             | Self::FrameSize { .. }
-            | Self::Invalid { .. } => Outcome::InvalidInput,
-            Self::InUse { .. } | Self::Stopped | Self::Random => Outcome::Transient,
-            Self::Closed | Self::Panicked => Outcome::Fatal,
-            Self::Io { .. } if self.is_full() => Outcome::Transient,
+            | Self::Invalid { .. } => OperationOutcome::InvalidInput,
+            Self::InUse { .. } | Self::Stopped | Self::Random => OperationOutcome::Transient,
+            Self::Closed | Self::Panicked => OperationOutcome::Fatal,
+            Self::Io { .. } if self.is_full() => OperationOutcome::Transient,
             Self::Exposed { .. }
             | Self::ForeignOwner { .. }
             | Self::FileKind { .. }
             | Self::Damaged { .. }
             | Self::Car { .. }
             | Self::Receipt { .. }
-            | Self::Io { .. } => Outcome::Fatal,
+            | Self::Io { .. } => OperationOutcome::Fatal,
         }
     }
 

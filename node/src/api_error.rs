@@ -100,7 +100,9 @@ impl From<records::Error> for ApiError {
             );
         }
         match &error {
-            records::Error::Store(e) if e.class() == ErrorClass::InvalidInput => {
+            records::Error::Store(e)
+                if matches!(e.class(), ErrorClass::InvalidInput | ErrorClass::Conflict) =>
+            {
                 Self::bad_request("invalid_record", chain(&error))
             }
             records::Error::Store(_) | records::Error::Compare { .. } => {

@@ -8,6 +8,7 @@ use crate::Key;
 
 /// What a store honours. Found out at opening where it depends on a server; constant from then on.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Capabilities {
     /// [`PutMode::Create`](crate::PutMode::Create) is honoured; if not, such a put answers
     /// [`Error::Unsupported`](crate::Error::Unsupported).
@@ -35,6 +36,13 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// All that the contract asks for: every mode, every key, byte order, sizes up to 2^63 - 1.
+    ///
+    /// ```
+    /// use storehouse_objectstore::Capabilities;
+    ///
+    /// let capabilities = Capabilities::full().with_replace(false).with_max_size(1 << 20);
+    /// assert!(capabilities.create && !capabilities.replace);
+    /// ```
     #[must_use]
     pub fn full() -> Self {
         Self {
@@ -47,6 +55,55 @@ impl Capabilities {
             max_size: i64::MAX as u64,
             keys: KeyRule::any(),
         }
+    }
+
+    /// With [`create`](Self::create) so.
+    #[must_use]
+    pub fn with_create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// With [`replace`](Self::replace) so.
+    #[must_use]
+    pub fn with_replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// With [`verifies_sha256`](Self::verifies_sha256) so.
+    #[must_use]
+    pub fn with_verifies_sha256(mut self, verifies: bool) -> Self {
+        self.verifies_sha256 = verifies;
+        self
+    }
+
+    /// With [`remote`](Self::remote) so.
+    #[must_use]
+    pub fn with_remote(mut self, remote: bool) -> Self {
+        self.remote = remote;
+        self
+    }
+
+    /// With this order of listings.
+    #[must_use]
+    pub fn with_order(mut self, order: ListOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// With this largest size of an object, in bytes (inclusive).
+    #[must_use]
+    pub fn with_max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// With this rule for keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRule) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Whether this store accepts `key` on put. If not: put answers

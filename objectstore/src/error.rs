@@ -34,6 +34,8 @@ pub enum Operation {
     List,
     /// [`ObjectStore::health`](crate::ObjectStore::health).
     Health,
+    /// [`ObjectStore::close`](crate::ObjectStore::close).
+    Close,
 }
 
 impl fmt::Display for Operation {
@@ -48,16 +50,24 @@ impl fmt::Display for Operation {
             Self::Batch => "batch",
             Self::List => "list",
             Self::Health => "health",
+            Self::Close => "close",
         })
     }
 }
 
 /// What a caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorClass {
-    /// The request cannot succeed as it was made, on the store as it is: change the request.
-    /// Retrying does not help.
+    /// The request cannot succeed as it was made: change the request. Retrying does not help.
     InvalidInput,
+    /// There is no such object. An answer rather than a failure.
+    NotFound,
+    /// The object is still the version that the caller has. An answer rather than a failure.
+    NotModified,
+    /// Another writer was first: the object exists already, or is another version than the one
+    /// required. Read it again and decide anew.
+    Conflict,
     /// Something between here and the data failed in a way that passes: retrying may help.
     Transient,
     /// The store, its configuration or its data is broken: somebody has to look.
@@ -191,6 +201,14 @@ pub enum Error {
         /// What it cannot do.
         feature: &'static str,
     },
+    /// The store was [closed](crate::ObjectStore::close).
+    #[error("{operation}{}: the store is closed", KeyAfter(.key.as_ref()))]
+    Closed {
+        /// What was being done.
+        operation: Operation,
+        /// The object, if the operation was about one.
+        key: Option<Key>,
+    },
     /// Another process, or another store of this one, has the directory open for writing.
     #[error("open: {} is in use by another store", .path.display())]
     InUse {
@@ -239,6 +257,15 @@ impl Error {
         Self::NotFound {
             operation,
             key: key.clone(),
+        }
+    }
+
+    /// An [`Error::Closed`].
+    #[must_use]
+    pub fn closed(operation: Operation, key: Option<&Key>) -> Self {
+        Self::Closed {
+            operation,
+            key: key.cloned(),
         }
     }
 
@@ -300,6 +327,7 @@ impl Error {
             | Self::Body { key: Some(key), .. }
             | Self::Truncated { key, .. }
             | Self::Unsupported { key, .. }
+            | Self::Closed { key: Some(key), .. }
             | Self::Backend { key: Some(key), .. } => {
                 if let Some(Ok(mapped)) = f(key.as_str()).map(Key::new) {
                     *key = mapped;
@@ -308,6 +336,7 @@ impl Error {
             Self::CollectLimit { .. }
             | Self::Body { key: None, .. }
             | Self::InUse { .. }
+            | Self::Closed { key: None, .. }
             | Self::Config { .. }
             | Self::Backend { key: None, .. } => {}
         }
@@ -320,10 +349,6 @@ impl Error {
         match self {
             Self::InvalidKey { .. }
             | Self::InvalidRequest { .. }
-            | Self::NotFound { .. }
-            | Self::AlreadyExists { .. }
-            | Self::Precondition { .. }
-            | Self::NotModified { .. }
             | Self::RangeNotSatisfiable { .. }
             | Self::TooLarge { .. }
             | Self::TooSmall { .. }
@@ -331,8 +356,11 @@ impl Error {
             | Self::CollectLimit { .. }
             | Self::Body { .. }
             | Self::Unsupported { .. } => ErrorClass::InvalidInput,
+            Self::NotFound { .. } => ErrorClass::NotFound,
+            Self::NotModified { .. } => ErrorClass::NotModified,
+            Self::AlreadyExists { .. } | Self::Precondition { .. } => ErrorClass::Conflict,
             Self::Truncated { .. } | Self::InUse { .. } => ErrorClass::Transient,
-            Self::Config { .. } => ErrorClass::Fatal,
+            Self::Config { .. } | Self::Closed { .. } => ErrorClass::Fatal,
             Self::Backend { class, .. } => *class,
         }
     }
@@ -359,6 +387,12 @@ impl Error {
     #[must_use]
     pub fn is_not_modified(&self) -> bool {
         matches!(self, Self::NotModified { .. })
+    }
+
+    /// Whether the store was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
     }
 
     /// Whether a disk or a quota is full: the operation can succeed once there is space.

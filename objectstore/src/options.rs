@@ -1,4 +1,4 @@
-//! Options of the operations: public fields, with defaults.
+//! Options of the operations: public fields with defaults, and a setter for each.
 
 use std::ops::Range;
 
@@ -6,6 +6,7 @@ use crate::{ByteRange, ETag, Error, Key, Operation, Result};
 
 /// Options of [`ObjectStore::put_opts`](crate::ObjectStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PutOptions {
     /// The body's size, in bytes. Needed unless the body knows its own; if both are there, they
     /// must agree.
@@ -55,6 +56,7 @@ pub enum Durability {
 
 /// Options of [`ObjectStore::get_opts`](crate::ObjectStore::get_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GetOptions {
     /// Which bytes; all of them if `None`.
     pub range: Option<ByteRange>,
@@ -68,6 +70,7 @@ pub struct GetOptions {
 
 /// Options of [`ObjectStore::list`](crate::ObjectStore::list).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListOptions {
     /// Only keys that start with this text, byte for byte: not a path, so `a/b` finds `a/bc` too.
     /// All keys if empty.
@@ -77,8 +80,8 @@ pub struct ListOptions {
     pub start_after: Option<Key>,
     /// At most this many keys. All of them if `None`; none if `Some(0)`.
     pub limit: Option<usize>,
-    /// Also give the objects' bytes, of those that have at most so many (inclusive), if the store
-    /// has them at hand anyway; none if `None`. See [`Entry::value`](crate::Entry::value).
+    /// Inline the contents of objects of at most this size, in bytes (inclusive), where the store
+    /// has them at no extra cost. None if `None`. See [`Entry::value`](crate::Entry::value).
     pub inline_values: Option<u64>,
 }
 
@@ -97,13 +100,13 @@ macro_rules! setters {
 
 setters! { PutOptions:
     /// With this declared size, in bytes.
-    size(u64) => |size| Some(size);
+    size(impl Into<Option<u64>>) => |size| size.into();
     /// With this mode.
     mode(PutMode) => |mode| mode;
     /// With this durability.
     durability(Durability) => |durability| durability;
     /// With this SHA-256 of the body.
-    sha256([u8; 32]) => |sha256| Some(sha256);
+    sha256(impl Into<Option<[u8; 32]>>) => |sha256| sha256.into();
     /// With a key that names the content, or not.
     content_addressed(bool) => |named| named;
 }
@@ -112,20 +115,21 @@ setters! { GetOptions:
     /// With this range.
     range(impl Into<ByteRange>) => |range| Some(range.into());
     /// Only if the object has this tag.
-    if_match(ETag) => |etag| Some(etag);
+    if_match(impl Into<Option<ETag>>) => |etag| etag.into();
     /// Only if the object does not have this tag.
-    if_none_match(ETag) => |etag| Some(etag);
+    if_none_match(impl Into<Option<ETag>>) => |etag| etag.into();
 }
 
 setters! { ListOptions:
     /// With this prefix.
     prefix(impl Into<String>) => |prefix| prefix.into();
     /// After this key (exclusive).
-    start_after(Key) => |key| Some(key);
+    start_after(impl Into<Option<Key>>) => |key| key.into();
     /// At most this many.
-    limit(usize) => |limit| Some(limit);
-    /// With the bytes of objects that have at most so many (inclusive), where they are at hand.
-    inline_values(u64) => |bytes| Some(bytes);
+    limit(impl Into<Option<usize>>) => |limit| limit.into();
+    /// With the contents of objects of at most this size, in bytes (inclusive), where the store has
+    /// them at no extra cost.
+    inline_values(impl Into<Option<u64>>) => |bytes| bytes.into();
 }
 
 impl PutMode {

@@ -53,6 +53,8 @@ use crate::{
 /// 13. *Concurrency limits hold nothing while waiting on the caller.*
 /// 14. *Two processes* cannot open one data directory for writing: the second gets
 ///     [`InUse`](crate::Error::InUse).
+/// 15. *Close* waits until all is at rest; the data can be opened again at once. Dropping a store
+///     loses nothing either, but may release its data a moment later.
 pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Stores `body` under `key`.
     ///
@@ -117,6 +119,18 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Batches of writes that happen together or not at all; `None` if this store has none, or the
     /// one under a wrapper.
     fn batches(&self) -> Option<&dyn Batches>;
+
+    /// Closes the store for all of its handles: refuses further operations, waits for the writes
+    /// under way, and releases what the store holds, such as a directory's lock. When it returns
+    /// the same data can be opened again. Bodies handed out before can be read to their end.
+    ///
+    /// Every operation after it fails with [`Closed`](crate::Error::Closed); closing again is ok. A
+    /// layer closes the store under it. Dropping the future leaves the store closed.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend) if something could not be released or written in order.
+    /// Nothing acknowledged is lost.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 macro_rules! forward {
@@ -152,11 +166,15 @@ macro_rules! forward {
             }
 
             fn capabilities(&self) -> &Capabilities {
-                self.deref().capabilities()
-            }
+        self.deref().capabilities()
+    }
 
             fn batches(&self) -> Option<&dyn Batches> {
                 self.deref().batches()
+            }
+
+            fn close(&self) -> BoxFuture<'_, Result<()>> {
+                self.deref().close()
             }
         }
     )*};

@@ -9,7 +9,7 @@ async fn memory() -> Fixture {
     let store = Memory::new();
     Fixture::new(store.clone())
         .opens(move || {
-            let store = store.clone();
+            let store = store.reopen();
             async move { Ok(store) }
         })
         .profile(Profile {

@@ -93,9 +93,8 @@ pub async fn respond<S: ObjectStore, E: KeyEncoder>(
     } else {
         None
     };
-    let options = GetBlob {
-        range: asked.map(range::Asked::range),
-    };
+    let mut options = GetBlob::default();
+    options.range = asked.map(range::Asked::range);
     match (store.get_opts(digest, options).await, asked) {
         (Ok(blob), Some(_)) => Ok(answer::part(tag, blob)),
         (Ok(blob), None) => Ok(answer::whole(tag, blob.size, HttpBody::new(blob))),

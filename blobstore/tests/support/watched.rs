@@ -160,4 +160,8 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
     fn batches(&self) -> Option<&dyn Batches> {
         self.store.batches()
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        self.store.close()
+    }
 }

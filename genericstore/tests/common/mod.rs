@@ -128,12 +128,10 @@ impl ObjectStore for Plain {
             .boxed()
     }
 
-    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+    fn list(&self, mut options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
-        self.memory.list(ListOptions {
-            inline_values: options.inline_values.filter(|_| self.values),
-            ..options
-        })
+        options.inline_values = options.inline_values.filter(|_| self.values);
+        self.memory.list(options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
@@ -146,5 +144,9 @@ impl ObjectStore for Plain {
 
     fn batches(&self) -> Option<&dyn Batches> {
         None
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        ObjectStore::close(&self.memory)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use ipld_core::cid::Cid;
 use storehouse_objectstore::Body;
-use storehouse_objectstore::observe::{Meter, Running, TARGET};
+use storehouse_objectstore::observe::{Meter, OperationSpan, TARGET};
 use tokio::sync::watch;
 use tracing::{Instrument, Span, debug_span};
 
@@ -78,7 +78,7 @@ impl<J: Journal> ObservedJournal<J> {
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let span = self.span(meter, batch);
-        let mut running = Running::start(meter, span.clone());
+        let mut running = OperationSpan::start(meter, span.clone());
         let result = call.instrument(span).await;
         note(&mut running, &result);
         result
@@ -87,7 +87,7 @@ impl<J: Journal> ObservedJournal<J> {
     /// A rotation happens within an append as well as by force: it is counted as an operation of
     /// its own.
     fn rotated(&self, batch: &Cid) {
-        Running::start(
+        OperationSpan::start(
             &self.meters.rotate,
             self.span(&self.meters.rotate, Some(batch)),
         )
@@ -109,7 +109,8 @@ impl<J: Journal> Journal for ObservedJournal<J> {
             }
             if let Some(error) = &appended.rotation_error {
                 let rotate = &self.meters.rotate;
-                Running::start(rotate, self.span(rotate, None)).failed(error.outcome(), error);
+                OperationSpan::start(rotate, self.span(rotate, None))
+                    .failed(error.outcome(), error);
             }
             Ok(appended)
         })

@@ -1,7 +1,7 @@
 //! A keystore whose operations are counted and traced.
 
 use futures_core::future::BoxFuture;
-use storehouse_objectstore::observe::{Meter, Running, TARGET};
+use storehouse_objectstore::observe::{Meter, OperationSpan, TARGET};
 use tracing::{Instrument, debug_span};
 
 use super::contract::{KeyStore, PutKey};
@@ -55,7 +55,7 @@ async fn observe<T>(
 ) -> Result<T> {
     let key = name.map(tracing::field::display);
     let span = debug_span!(target: TARGET, "keystore", backend = meter.backend(), operation = meter.operation(), key);
-    let mut running = Running::start(meter, span.clone());
+    let mut running = OperationSpan::start(meter, span.clone());
     let result = call.instrument(span).await;
     note(&mut running, &result);
     result

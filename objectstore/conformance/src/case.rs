@@ -172,6 +172,7 @@ macro_rules! __for_each_conformance_case {
             reopen {
                 keeps_everything [3] "what was put is there, and what was deleted is not, when the data is opened again";
                 keeps_relaxed_puts [3, 2, 4] "a relaxed put is atomic, and there when the data is opened again";
+                close_is_at_rest [15, 2, 3] "close lets a put under way end whole or not at all, refuses operations from then on, and leaves the data free to be opened again";
                 open_twice [14] "data that only one store may have open is `InUse` for a second one";
             }
         }

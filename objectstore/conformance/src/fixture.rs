@@ -43,8 +43,9 @@ impl Fixture {
     /// Opens the same data again: after this store was dropped (rule 3), and while it is open (rule
     /// 14).
     ///
-    /// Every fixture needs it. Where the data ends with the store, open a clone of it, or of an
-    /// `Arc` of it.
+    /// Every fixture needs it. Where the data ends with the store, give another handle on it that
+    /// does not close with the first, as
+    /// [`Memory::reopen`](storehouse_objectstore::Memory::reopen) does.
     #[must_use]
     pub fn opens<S, F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -165,6 +166,14 @@ impl Fixture {
                 ),
             }
         };
+    }
+
+    /// Opens the data of a closed store again, at once, before the store is dropped.
+    pub(super) async fn reopen_beside(&mut self) {
+        match self.second().await {
+            Ok(store) => self.store = Some(store),
+            Err(e) => panic!("rule 15: the data of a closed store cannot be opened again: {e:?}"),
+        }
     }
 
     /// Asserts that failed and cancelled writes leave nothing behind, waiting a bounded time for

@@ -14,7 +14,7 @@
 //!     Fixture::new(store.clone())
 //!         // How to open the same data a second time.
 //!         .opens(move || {
-//!             let store = store.clone();
+//!             let store = store.reopen();
 //!             async move { Ok(store) }
 //!         })
 //!         // What the suite may ask of it, and how it is known to differ from the contract.

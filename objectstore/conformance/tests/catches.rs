@@ -55,6 +55,7 @@ enum Flaw {
     HoldsWholeBodies,
     ForgetsWhenClosed,
     OpensTwice,
+    StaysOpen,
 }
 
 #[derive(Clone, Debug)]
@@ -69,10 +70,7 @@ struct Broken {
 
 impl Broken {
     fn new(flaw: Flaw) -> Self {
-        let capabilities = Capabilities {
-            create: flaw != Flaw::PretendsNotToCreate,
-            ..Capabilities::full()
-        };
+        let capabilities = Capabilities::full().with_create(flaw != Flaw::PretendsNotToCreate);
         let permits = Arc::new(Semaphore::new(4));
         Self {
             inner: Memory::new(),
@@ -107,14 +105,7 @@ impl Broken {
                 }
                 return self
                     .inner
-                    .put_opts(
-                        key,
-                        all.freeze().into(),
-                        PutOptions {
-                            size: None,
-                            ..options
-                        },
-                    )
+                    .put_opts(key, all.freeze().into(), options.size(None))
                     .await;
             }
             Flaw::ReadsOn => {
@@ -183,9 +174,10 @@ impl Broken {
 
     async fn broken_get(&self, key: &Key, mut options: GetOptions) -> Result<Object> {
         if self.flaw == Flaw::IgnoresConditions {
-            options = GetOptions {
-                range: options.range,
-                ..GetOptions::default()
+            options = {
+                let mut unconditional = GetOptions::default();
+                unconditional.range = options.range;
+                unconditional
             };
         }
         let mut got = self.inner.get_opts(key, options.clone()).await;
@@ -345,14 +337,11 @@ impl ObjectStore for Broken {
                     .try_filter(move |entry| std::future::ready(from(entry)))
                     .boxed()
             }
-            Flaw::ForgetsLimits => self.inner.list(ListOptions {
-                limit: options.limit.filter(|limit| *limit != 2),
-                ..options
-            }),
-            Flaw::ListsLargeValues => self.inner.list(ListOptions {
-                inline_values: Some(u64::MAX),
-                ..options
-            }),
+            Flaw::ForgetsLimits => {
+                options.limit = options.limit.filter(|limit| *limit != 2);
+                self.inner.list(options)
+            }
+            Flaw::ListsLargeValues => self.inner.list(options.inline_values(u64::MAX)),
             Flaw::ListsOtherValues => {
                 let cut = |value: Bytes| value.slice(value.len().min(1)..);
                 self.inner
@@ -378,6 +367,13 @@ impl ObjectStore for Broken {
     fn batches(&self) -> Option<&dyn Batches> {
         None
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        if self.flaw == Flaw::StaysOpen {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        Box::pin(self.inner.close())
+    }
 }
 
 async fn fixture(flaw: Flaw) -> Fixture {
@@ -391,7 +387,10 @@ async fn fixture(flaw: Flaw) -> Fixture {
             let store = if flaw == Flaw::ForgetsWhenClosed {
                 Broken::new(flaw)
             } else {
-                again.clone()
+                Broken {
+                    inner: again.inner.reopen(),
+                    ..again.clone()
+                }
             };
             async { Ok(store) }
         })
@@ -512,6 +511,7 @@ catches! {
     reopening {
         ForgetsWhenClosed is 3 in "reopen::keeps_everything";
         OpensTwice is 14 in "reopen::open_twice";
+        StaysOpen is 15 in "reopen::close_is_at_rest";
     }
     model {
         SkipsDeletes is 11 in "model::is_like_a_sorted_map";

@@ -9,8 +9,9 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, KeyRule, ListOptions,
-    ListOrder, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, KeyRule, Lifecycle,
+    ListOptions, ListOrder, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult,
+    Result,
 };
 
 use super::directory::Directory;
@@ -40,6 +41,7 @@ struct OpenStore {
     writer: Arc<Writer>,
     queue: WriteQueue,
     lock: LockHandle,
+    lifecycle: Lifecycle,
 }
 
 impl FlatFs {
@@ -56,6 +58,7 @@ impl FlatFs {
             queue: new_queue(Arc::clone(&writer)),
             writer,
             lock,
+            lifecycle: Lifecycle::default(),
         }))
     }
 
@@ -76,6 +79,7 @@ impl FlatFs {
     /// # Errors
     /// As there.
     pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
+        self.0.lifecycle.check(Operation::Get, Some(key))?;
         match self.0.directory.get_cached(key, &options) {
             Ok(result) => result,
             Err(path) => self.0.directory.get(key, path, options).await,
@@ -87,6 +91,7 @@ impl FlatFs {
     /// # Errors
     /// As there.
     pub async fn head(&self, key: &Key) -> Result<Metadata> {
+        self.0.lifecycle.check(Operation::Head, Some(key))?;
         match self.0.directory.head_cached(key) {
             Ok(result) => result,
             Err(path) => self.0.directory.head(key, path).await,
@@ -103,17 +108,18 @@ impl FlatFs {
     }
 
     /// Commits what is under way, empties the log, releases the directory's lock, and returns once
-    /// that is done. Further writes fail; reads go on.
+    /// that is done. Further operations fail with [`Error::Closed`].
     ///
     /// # Errors
     /// [`Error::Backend`] if the log cannot be emptied. Nothing is lost: the next opening applies it.
     pub async fn close(&self) -> Result<()> {
+        self.0.lifecycle.close().await;
         self.0.queue.close().await;
         self.0.lock.release().await;
         match self.0.writer.wal.failure() {
             None => Ok(()),
             Some(message) => Err(Error::Backend {
-                operation: Operation::Put,
+                operation: Operation::Close,
                 key: None,
                 class: ErrorClass::Fatal,
                 message,
@@ -137,15 +143,13 @@ impl FlatFs {
     /// The directory's lock, for a write.
     ///
     /// # Errors
-    /// [`Error::Backend`] if the store is closed.
+    /// [`Error::Closed`].
     pub(super) fn lock(&self, operation: Operation, key: Option<&Key>) -> Result<Arc<StoreLock>> {
-        self.0.lock.get().ok_or_else(|| Error::Backend {
-            operation,
-            key: key.cloned(),
-            class: ErrorClass::Fatal,
-            message: "the store is closed".to_owned(),
-            source: None,
-        })
+        self.0.lifecycle.check(operation, key)?;
+        self.0
+            .lock
+            .get()
+            .ok_or_else(|| Error::closed(operation, key))
     }
 }
 
@@ -161,6 +165,9 @@ impl ObjectStore for FlatFs {
     }
 
     fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        if let Err(closed) = self.0.lifecycle.check(Operation::Get, Some(key)) {
+            return Box::pin(ready(Err(closed)));
+        }
         // What is cached is answered at once, in a small future.
         match self.0.directory.get_cached(key, &options) {
             Ok(result) => Box::pin(ready(result)),
@@ -169,6 +176,9 @@ impl ObjectStore for FlatFs {
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        if let Err(closed) = self.0.lifecycle.check(Operation::Head, Some(key)) {
+            return Box::pin(ready(Err(closed)));
+        }
         match self.0.directory.head_cached(key) {
             Ok(result) => Box::pin(ready(result)),
             Err(path) => Box::pin(self.0.directory.head(key, path)),
@@ -196,10 +206,16 @@ impl ObjectStore for FlatFs {
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        list::list(Arc::clone(&self.0.directory), options)
+        match self.0.lifecycle.check(Operation::List, None) {
+            Ok(()) => list::list(Arc::clone(&self.0.directory), options),
+            Err(closed) => stream::iter([Err(closed)]).boxed(),
+        }
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
+        if let Err(closed) = self.0.lifecycle.check(Operation::Health, None) {
+            return Box::pin(ready(Err(closed)));
+        }
         let directory = Arc::clone(&self.0.directory);
         Box::pin(off_thread(Operation::Health, move || directory.check()))
     }
@@ -210,5 +226,9 @@ impl ObjectStore for FlatFs {
 
     fn batches(&self) -> Option<&dyn Batches> {
         None
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.close())
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, stream};
 use tokio::task::AbortHandle;
 
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object,
-    ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, Lifecycle, ListOptions, Metadata,
+    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
 };
 
 use crate::limits::flaw;
@@ -22,11 +23,11 @@ use crate::{delete, get, list, open, put};
 #[derive(Clone, Debug)]
 pub struct S3 {
     shared: Arc<Shared>,
-    /// Held for its drop.
-    _sweeper: Option<Arc<Sweeper>>,
+    sweeper: Option<Arc<Sweeper>>,
+    lifecycle: Lifecycle,
 }
 
-/// The task that sweeps uploads; it ends with the last clone of the store.
+/// The task that sweeps uploads; it ends when the store is closed, or with its last clone.
 #[derive(Debug)]
 struct Sweeper(AbortHandle);
 
@@ -63,7 +64,8 @@ impl S3 {
             .map(|task| Arc::new(Sweeper(task.abort_handle())));
         Ok(Self {
             shared,
-            _sweeper: sweeper,
+            sweeper,
+            lifecycle: Lifecycle::default(),
         })
     }
 
@@ -124,6 +126,18 @@ impl S3 {
         open::remove(&self.shared.client).await
     }
 
+    /// See [`ObjectStore::close`]. Sweeping uploads ends too.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn close(&self) -> Result<()> {
+        if let Some(Sweeper(task)) = self.sweeper.as_deref() {
+            task.abort();
+        }
+        self.lifecycle.close().await;
+        Ok(())
+    }
+
     /// See [`ObjectStore::put_opts`].
     ///
     /// ```no_run
@@ -140,6 +154,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+        let _running = self.lifecycle.enter(Operation::Put, Some(key))?;
         put::put(&self.shared, key, body, options).await
     }
 
@@ -161,6 +176,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
+        self.lifecycle.check(Operation::Get, Some(key))?;
         if flaw(key.as_str()).is_some() {
             return Err(Error::not_found(Operation::Get, key));
         }
@@ -181,6 +197,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn head(&self, key: &Key) -> Result<Metadata> {
+        self.lifecycle.check(Operation::Head, Some(key))?;
         if flaw(key.as_str()).is_some() {
             return Err(Error::not_found(Operation::Head, key));
         }
@@ -200,6 +217,7 @@ impl S3 {
     /// # Errors
     /// As there.
     pub async fn delete(&self, key: &Key) -> Result<()> {
+        let _running = self.lifecycle.enter(Operation::Delete, Some(key))?;
         delete::delete(&self.shared.client, key).await
     }
 }
@@ -228,15 +246,26 @@ impl ObjectStore for S3 {
     }
 
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        delete::delete_many(&self.shared.client, keys)
+        match self.lifecycle.enter(Operation::Delete, None) {
+            Ok(running) => delete::delete_many(&self.shared.client, keys)
+                .inspect(move |_| _ = &running)
+                .boxed(),
+            Err(closed) => stream::iter([Err(closed)]).boxed(),
+        }
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        list::list(&self.shared.client, self.shared.decodes, options)
+        match self.lifecycle.check(Operation::List, None) {
+            Ok(()) => list::list(&self.shared.client, self.shared.decodes, options),
+            Err(closed) => stream::iter([Err(closed)]).boxed(),
+        }
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(open::health(&self.shared.client))
+        Box::pin(async {
+            self.lifecycle.check(Operation::Health, None)?;
+            open::health(&self.shared.client).await
+        })
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -245,5 +274,9 @@ impl ObjectStore for S3 {
 
     fn batches(&self) -> Option<&dyn Batches> {
         None
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.close())
     }
 }

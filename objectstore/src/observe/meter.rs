@@ -8,7 +8,7 @@ use metrics::{
     describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::Outcome;
+use super::OperationOutcome;
 use crate::ErrorClass;
 
 const OPERATIONS: &str = "storehouse_operations_total";
@@ -27,7 +27,7 @@ struct Inner {
     store: SharedString,
     backend: SharedString,
     operation: &'static str,
-    outcomes: [OnceLock<Counter>; Outcome::ALL.len()],
+    outcomes: [OnceLock<Counter>; OperationOutcome::ALL.len()],
     errors: [OnceLock<Counter>; 3],
     bytes_in: OnceLock<Counter>,
     bytes_out: OnceLock<Counter>,
@@ -110,13 +110,15 @@ impl Meter {
             ErrorClass::InvalidInput => (0, "invalid_input"),
             ErrorClass::Transient => (1, "transient"),
             ErrorClass::Fatal => (2, "fatal"),
+            // Answers, not errors.
+            ErrorClass::NotFound | ErrorClass::NotModified | ErrorClass::Conflict => return,
         };
         self.0.errors[slot]
             .get_or_init(|| counter!(ERRORS, self.labels(Some(("class", name)))))
             .increment(1);
     }
 
-    pub(super) fn outcome(&self, outcome: Outcome) {
+    pub(super) fn outcome(&self, outcome: OperationOutcome) {
         let counter = self.0.outcomes[outcome as usize]
             .get_or_init(|| counter!(OPERATIONS, self.labels(Some(("outcome", outcome.name())))));
         counter.increment(1);

@@ -7,10 +7,10 @@
 //! kept: so install the recorder first.
 
 mod meter;
-mod running;
+mod operation_span;
 
 pub use meter::Meter;
-pub use running::{Outcome, Running};
+pub use operation_span::{OperationOutcome, OperationSpan};
 
 /// The target of every span and event.
 pub const TARGET: &str = "storehouse";

@@ -10,7 +10,7 @@ use storehouse_objectstore::{
     ETag, Error, ErrorClass, GetOptions, Key, PutMode, PutOptions, Result,
 };
 
-/// Asserts that the error is about this operation on this key, and the caller's to mend.
+/// Asserts that the error is about this operation on this key, and of the class that its kind has.
 fn assert_tells<T>(rule: u8, result: Result<T>, operation: &str, key: &Key) {
     let Err(error) = result else {
         panic!("rule {rule}: an operation that cannot succeed does: {operation} {key:?}")
@@ -21,10 +21,16 @@ fn assert_tells<T>(rule: u8, result: Result<T>, operation: &str, key: &Key) {
         text.starts_with(&format!("{operation} {key:?}")),
         "an error of {operation} {key:?} says: {text}"
     );
+    let class = match &error {
+        Error::NotFound { .. } => ErrorClass::NotFound,
+        Error::NotModified { .. } => ErrorClass::NotModified,
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => ErrorClass::Conflict,
+        _ => ErrorClass::InvalidInput,
+    };
     ensure_eq!(
         rule,
         error.class(),
-        ErrorClass::InvalidInput,
+        class,
         "the class of an error that says: {text}"
     );
     if let Some(cause) = error.source() {

@@ -175,11 +175,9 @@ pub(in super::super) async fn limits(fixture: Fixture) {
     // A walk in steps of three, each from where the one before ended.
     let mut walked: Vec<Key> = Vec::new();
     loop {
-        let options = ListOptions {
-            start_after: walked.last().cloned(),
-            limit: Some(3),
-            ..ListOptions::default()
-        };
+        let options = ListOptions::default()
+            .start_after(walked.last().cloned())
+            .limit(3);
         let page = fixture.list_keys(11, options).await;
         if page.is_empty() {
             break;

@@ -201,12 +201,12 @@ impl Pair {
                 limit,
             } => {
                 let start_after = start_after.map(|key| self.key(key));
-                self.list(ListOptions {
-                    prefix: PREFIXES[prefix].into(),
-                    start_after,
-                    limit,
-                    inline_values: None,
-                })
+                self.list(
+                    ListOptions::default()
+                        .prefix(PREFIXES[prefix])
+                        .start_after(start_after)
+                        .limit(limit),
+                )
                 .await
             }
             Op::Reopen => {
@@ -299,11 +299,10 @@ impl Pair {
             Condition::IfMatch(other) => (Some(self.etag(other)), None),
             Condition::IfNoneMatch(other) => (None, Some(self.etag(other))),
         };
-        let options = GetOptions {
-            range,
-            if_match: if_match.clone(),
-            if_none_match: if_none_match.clone(),
-        };
+        let mut options = GetOptions::default();
+        options.range = range;
+        options.if_match = if_match.clone();
+        options.if_none_match = if_none_match.clone();
         let got = self.fixture.store().get_opts(&key, options).await;
         let Some((bytes, etag)) = self.map.get(&key) else {
             agree!(

@@ -30,6 +30,9 @@ impl Unanswered {
     /// ```
     #[must_use]
     pub fn into_error(self, operation: Operation, key: Option<&Key>) -> Error {
+        if self == Self::Closed {
+            return Error::closed(operation, key);
+        }
         let (key, message) = (key.cloned(), self.to_string());
         Error::Backend {
             operation,

@@ -55,7 +55,7 @@ impl Fault {
         let message = match self {
             Self::Io { what, source } => return Error::io(operation, key, what, source),
             Self::Damaged { what } | Self::Stopped { what } => what,
-            Self::Closed => "the store is closed".to_owned(),
+            Self::Closed => return Error::closed(operation, key),
         };
         let class = ErrorClass::Fatal;
         Error::Backend {

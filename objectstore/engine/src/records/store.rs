@@ -486,6 +486,10 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
     fn batches(&self) -> Option<&dyn Batches> {
         Some(self)
     }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.close())
+    }
 }
 
 impl<E: Engine> Batches for RecordStore<E> {

@@ -9,7 +9,7 @@ use crate::{Error, ErrorClass};
 
 /// How an operation ended: the label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum OperationOutcome {
     /// It did what was asked.
     Ok,
     /// There is no such object: an answer, not an error.
@@ -26,7 +26,7 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl Outcome {
+impl OperationOutcome {
     /// All of them.
     pub(super) const ALL: [Self; 7] = [
         Self::Ok,
@@ -53,20 +53,16 @@ impl Outcome {
     /// What an error of an object store means for its operation.
     #[must_use]
     pub fn of(error: &Error) -> Self {
-        match error {
-            Error::NotFound { .. } => Self::NotFound,
-            Error::AlreadyExists { .. }
-            | Error::Precondition { .. }
-            | Error::NotModified { .. } => Self::Condition,
-            other => other.class().into(),
-        }
+        error.class().into()
     }
 }
 
-impl From<ErrorClass> for Outcome {
+impl From<ErrorClass> for OperationOutcome {
     fn from(class: ErrorClass) -> Self {
         match class {
             ErrorClass::InvalidInput => Self::InvalidInput,
+            ErrorClass::NotFound => Self::NotFound,
+            ErrorClass::NotModified | ErrorClass::Conflict => Self::Condition,
             ErrorClass::Transient => Self::Transient,
             ErrorClass::Fatal => Self::Fatal,
         }
@@ -76,16 +72,16 @@ impl From<ErrorClass> for Outcome {
 /// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled
 /// if nothing was.
 #[derive(Debug)]
-pub struct Running {
+pub struct OperationSpan {
     meter: Meter,
     span: Span,
     started: Instant,
     answered: bool,
     streams: bool,
-    outcome: Outcome,
+    outcome: OperationOutcome,
 }
 
-impl Running {
+impl OperationSpan {
     /// Begins an operation, within `span`.
     #[must_use]
     pub fn start(meter: &Meter, span: Span) -> Self {
@@ -96,7 +92,7 @@ impl Running {
             started: Instant::now(),
             answered: false,
             streams: false,
-            outcome: Outcome::Cancelled,
+            outcome: OperationOutcome::Cancelled,
         }
     }
 
@@ -124,30 +120,33 @@ impl Running {
     /// time of its own.
     pub fn streams(&mut self) {
         self.streams = true;
-        self.outcome = Outcome::Cancelled;
+        self.outcome = OperationOutcome::Cancelled;
     }
 
     /// Whether something was said of how it ends.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.outcome == Outcome::Cancelled
+        self.outcome == OperationOutcome::Cancelled
     }
 
     /// It did what was asked.
     pub fn succeeded(&mut self) {
         self.answered();
-        self.outcome = Outcome::Ok;
+        self.outcome = OperationOutcome::Ok;
     }
 
     /// It failed, or a part of it. `error` says so in a log: it must hold no secret.
-    pub fn failed(&mut self, outcome: Outcome, error: &dyn std::fmt::Display) {
+    pub fn failed(&mut self, outcome: OperationOutcome, error: &dyn std::fmt::Display) {
         self.answered();
         self.outcome = outcome;
         let class = match outcome {
-            Outcome::InvalidInput => ErrorClass::InvalidInput,
-            Outcome::Transient => ErrorClass::Transient,
-            Outcome::Fatal => ErrorClass::Fatal,
-            Outcome::Ok | Outcome::NotFound | Outcome::Condition | Outcome::Cancelled => return,
+            OperationOutcome::InvalidInput => ErrorClass::InvalidInput,
+            OperationOutcome::Transient => ErrorClass::Transient,
+            OperationOutcome::Fatal => ErrorClass::Fatal,
+            OperationOutcome::Ok
+            | OperationOutcome::NotFound
+            | OperationOutcome::Condition
+            | OperationOutcome::Cancelled => return,
         };
         self.meter.error(class);
         let (store, backend) = (self.meter.store(), self.meter.backend());
@@ -168,13 +167,13 @@ impl Running {
     pub fn ended<T>(&mut self, result: crate::Result<T>) -> crate::Result<T> {
         match &result {
             Ok(_) => self.succeeded(),
-            Err(error) => self.failed(Outcome::of(error), error),
+            Err(error) => self.failed(OperationOutcome::of(error), error),
         }
         result
     }
 }
 
-impl Drop for Running {
+impl Drop for OperationSpan {
     fn drop(&mut self) {
         self.meter.in_flight().decrement(1.0);
         self.meter.outcome(self.outcome);

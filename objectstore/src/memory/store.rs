@@ -1,0 +1,230 @@
+//! The store over the map.
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+
+use super::objects::LockedObjects;
+use crate::{
+    Batch, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, Lifecycle,
+    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    SizedBody,
+};
+
+/// How many entries a listing takes from the map at a time: the lock is held for that long and no
+/// longer.
+const PAGE: usize = 1000;
+
+/// Objects in memory, gone with the last clone of the store. Clones share their objects.
+///
+/// Bodies in one piece are shared, not copied, in both directions. Listing sees puts and deletes
+/// that happen while it runs.
+///
+/// ```
+/// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Memory::new();
+/// let key = Key::new("greeting")?;
+/// store.put(&key, "hello").await?;
+/// assert_eq!(store.get_bytes(&key, 1024).await?, "hello");
+/// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Memory {
+    objects: Arc<LockedObjects>,
+    capabilities: Capabilities,
+    lifecycle: Lifecycle,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            objects: Arc::default(),
+            capabilities: Capabilities::full(),
+            lifecycle: Lifecycle::default(),
+        }
+    }
+
+    /// Opens the same objects again: a handle that does not close with this one.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (Memory::new(), Key::new("greeting")?);
+    /// store.put(&key, "hello").await?;
+    /// store.close().await?;
+    /// assert!(store.get(&key).await.unwrap_err().is_closed());
+    /// assert!(store.reopen().exists(&key).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn reopen(&self) -> Self {
+        Self {
+            lifecycle: Lifecycle::default(),
+            ..self.clone()
+        }
+    }
+
+    /// See [`ObjectStore::put_opts`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+        let _running = self.lifecycle.enter(Operation::Put, Some(key))?;
+        let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
+        let bytes = body.gather().await?;
+        let etag = self.objects.put(key, bytes, &options.mode)?;
+        Ok(PutResult { etag })
+    }
+
+    /// See [`ObjectStore::get_opts`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object> {
+        self.lifecycle.check(Operation::Get, Some(key))?;
+        let stored = self.objects.get(Operation::Get, key)?;
+        let metadata = stored.metadata();
+        options.check_conditions(key, &metadata.etag)?;
+        let range = options.resolve_range(key, metadata.size)?;
+        // Both ends are at most the length of what is in memory, so they fit.
+        let body = stored.bytes.slice(range.start as usize..range.end as usize);
+        Ok(Object {
+            metadata,
+            range,
+            body: body.into(),
+        })
+    }
+
+    /// See [`ObjectStore::head`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn head(&self, key: &Key) -> Result<Metadata> {
+        self.lifecycle.check(Operation::Head, Some(key))?;
+        self.objects
+            .get(Operation::Head, key)
+            .map(|stored| stored.metadata())
+    }
+
+    /// See [`ObjectStore::delete`].
+    ///
+    /// # Errors
+    /// [`Closed`](crate::Error::Closed).
+    pub async fn delete(&self, key: &Key) -> Result<()> {
+        let _running = self.lifecycle.enter(Operation::Delete, Some(key))?;
+        self.objects.delete(key);
+        Ok(())
+    }
+
+    /// See [`Batches::batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn batch(&self, batch: Batch) -> Result<BatchResult> {
+        let _running = self.lifecycle.enter(Operation::Batch, None)?;
+        self.objects.batch(batch)
+    }
+
+    /// See [`ObjectStore::close`]. The objects stay for [`Memory::reopen`].
+    ///
+    /// # Errors
+    /// None.
+    pub async fn close(&self) -> Result<()> {
+        self.lifecycle.close().await;
+        Ok(())
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for Memory {
+    fn put_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(self.put_opts(key, body, options))
+    }
+
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.get_opts(key, options))
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        Box::pin(self.head(key))
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.delete(key))
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        keys.map(|key| {
+            let _running = self.lifecycle.enter(Operation::Delete, Some(&key))?;
+            self.objects.delete(&key);
+            Ok(key)
+        })
+        .boxed()
+    }
+
+    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        if let Err(closed) = self.lifecycle.check(Operation::List, None) {
+            return stream::iter([Err(closed)]).boxed();
+        }
+        let objects = Arc::clone(&self.objects);
+        let left = options.limit.unwrap_or(usize::MAX);
+        let after = options.start_after.clone();
+        stream::unfold((options, after, left), move |(options, after, left)| {
+            let page = objects.page(&options, after.as_ref(), left.min(PAGE));
+            async move {
+                let last = page.last()?.key.clone();
+                let left = left - page.len();
+                Some((
+                    stream::iter(page.into_iter().map(Ok)),
+                    (options, Some(last), left),
+                ))
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(
+            self.lifecycle.check(Operation::Health, None),
+        ))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.close())
+    }
+}
+
+impl Batches for Memory {
+    fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>> {
+        Box::pin(self.batch(batch))
+    }
+}
