@@ -121,7 +121,7 @@ pub(crate) fn assert_setting(error: &Error, name: &str, says: &str) {
 
 pub(crate) fn bodies() -> Vec<(Body, PutOptions)> {
     let bytes = content(3 << 20);
-    let sum = digest(&SHA256, &bytes).as_ref().try_into().unwrap();
+    let sum: [u8; 32] = digest(&SHA256, &bytes).as_ref().try_into().unwrap();
     let create = PutOptions::default().mode(PutMode::Create);
     vec![
         (bytes.clone().into(), PutOptions::default()),

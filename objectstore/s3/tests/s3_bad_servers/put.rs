@@ -8,10 +8,7 @@ use crate::*;
 async fn it_breaks_off_in_the_middle_of_a_put() {
     let (_server, store) = store(|_| Reply::Cut(100_000, String::new())).await;
     for (body, options) in bodies() {
-        let options = PutOptions {
-            mode: PutMode::Overwrite,
-            ..options
-        };
+        let options = options.mode(PutMode::Overwrite);
         let error = bounded(store.put_opts(&key(), body, options))
             .await
             .unwrap_err();
@@ -24,10 +21,7 @@ async fn it_falls_silent_in_the_middle_of_a_put() {
     for read in [0, 100_000, 3 << 20] {
         let (_server, store) = store(move |_| Reply::Silence(read, String::new())).await;
         for (body, options) in bodies() {
-            let options = PutOptions {
-                mode: PutMode::Overwrite,
-                ..options
-            };
+            let options = options.mode(PutMode::Overwrite);
             let error = bounded(store.put_opts(&key(), body, options))
                 .await
                 .unwrap_err();
@@ -41,7 +35,7 @@ async fn it_falls_silent_in_the_middle_of_a_put() {
 async fn a_slow_source_is_waited_for() {
     let (_server, store) = store(willing).await;
     let bytes = content(300_000);
-    let sum = digest(&SHA256, &bytes).as_ref().try_into().unwrap();
+    let sum: [u8; 32] = digest(&SHA256, &bytes).as_ref().try_into().unwrap();
     let pieces =
         stream::iter([bytes.slice(..100_000), bytes.slice(100_000..)]).then(|piece| async {
             tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -306,10 +300,7 @@ async fn without_keys_nothing_is_signed() {
     });
     let store = open(unsigned).await.unwrap();
     for (body, options) in bodies() {
-        let put = PutOptions {
-            mode: PutMode::Overwrite,
-            ..options
-        };
+        let put = options.mode(PutMode::Overwrite);
         bounded(store.put_opts(&key(), body, put)).await.unwrap();
     }
     for request in server.take_requests() {

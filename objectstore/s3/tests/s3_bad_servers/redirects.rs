@@ -72,10 +72,7 @@ async fn a_redirect_on_the_same_host_is_followed_with_its_body() {
         })
         .await;
         for (body, options) in bodies() {
-            let put = PutOptions {
-                mode: PutMode::Overwrite,
-                ..options
-            };
+            let put = options.mode(PutMode::Overwrite);
             bounded(store.put_opts(&key(), body, put)).await.unwrap();
         }
         let object = bounded(store.get(&key())).await.unwrap();
@@ -203,10 +200,7 @@ async fn it_does_not_know_how_to_expect_or_wants_a_length() {
     })
     .await;
     for (body, options) in bodies() {
-        let put = PutOptions {
-            mode: PutMode::Overwrite,
-            ..options
-        };
+        let put = options.mode(PutMode::Overwrite);
         bounded(store.put_opts(&key(), body, put)).await.unwrap();
     }
     // It is told once.

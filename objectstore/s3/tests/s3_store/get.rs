@@ -66,7 +66,11 @@ async fn ranges_are_exact_and_conditions_come_first() {
         Some(ByteRange::suffix(0)),
     ] {
         let get = |options: GetOptions| {
-            let (store, options) = (store.clone(), GetOptions { range, ..options });
+            let (store, options) = (store.clone(), {
+                let mut conditional = options;
+                conditional.range = range;
+                conditional
+            });
             async move { store.get_opts(&key("object"), options).await }
         };
         let wanted = get(GetOptions::default().if_match(other.clone()))

@@ -197,10 +197,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
                 .put_opts(
                     &name,
                     body,
-                    PutOptions {
-                        sha256,
-                        ..PutOptions::default().mode(PutMode::Create)
-                    },
+                    PutOptions::default().mode(PutMode::Create).sha256(sha256),
                 )
                 .await
                 .unwrap_err();
@@ -214,10 +211,7 @@ async fn conditions_hold_for_bodies_of_every_kind() {
                 .put_opts(
                     &name,
                     body,
-                    PutOptions {
-                        sha256,
-                        ..PutOptions::default().mode(no_tag())
-                    },
+                    PutOptions::default().mode(no_tag()).sha256(sha256),
                 )
                 .await
                 .unwrap_err();
