@@ -21,5 +21,5 @@ pub use dir_lock::DirLock;
 pub use off_thread::{blocking, off_thread};
 pub use records::{
     CheckReport, Engine, EngineStats, Fault, KeyRange, Limits, RecordStats, RecordStore,
-    SalvageReport, Span,
+    SalvageReport, Span, Visit,
 };

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fjall::{AbstractTree, Database, Keyspace, PersistMode, Readable};
-use storehouse_engine::{Engine, EngineStats, Fault, Limits, Span};
+use storehouse_engine::{Engine, EngineStats, Fault, Limits, Span, Visit};
 use storehouse_objectstore::{Operation, Result};
 
 use crate::FjallOptions;
@@ -134,11 +133,7 @@ impl Engine for FjallEngine {
         Ok(value.map(|value| read(&value)))
     }
 
-    fn scan(
-        &self,
-        span: &Span,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault> {
+    fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault> {
         guarded(READ, || {
             let snapshot = self.database.snapshot();
             let mut range = snapshot.range::<&[u8], _>(&self.records, span.bounds());

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata};
-use storehouse_engine::{Engine, EngineStats, Fault, Limits, Span};
+use storehouse_engine::{Engine, EngineStats, Fault, Limits, Span, Visit};
 use storehouse_objectstore::{Operation, Result};
 
 use crate::RedbOptions;
@@ -123,11 +122,7 @@ impl Engine for RedbEngine {
         })
     }
 
-    fn scan(
-        &self,
-        span: &Span,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault> {
+    fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault> {
         self.with(READ, |database| {
             let table = database.begin_read()?.open_table(RECORDS)?;
             let mut range = table.range::<&[u8]>(span.bounds())?;

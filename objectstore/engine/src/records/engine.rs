@@ -8,6 +8,9 @@ use storehouse_objectstore::Result;
 
 use super::fault::Fault;
 
+/// What [`Engine::scan`] calls with each key and its value; it ends the scan by a break.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// A sorted map of bytes to bytes in a directory, by some library.
 ///
 /// All methods block. Reads see whole writes: what one [`Engine::write`] did, or nothing of it.
@@ -54,11 +57,7 @@ pub trait Engine: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// A [`Fault`] if it cannot go on.
-    fn scan(
-        &self,
-        span: &Span,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault>;
+    fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault>;
 
     /// Applies `changes` together: a value, or `None` to remove the key. They are in byte order of
     /// keys, each key once. With `sync` they are durable when this returns. Never called twice at

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, Span};
+use super::engine::{Engine, Span, Visit};
 use super::fault::Fault;
 
 /// The deletions in a range that are worth stepping over.
@@ -116,7 +116,7 @@ impl Gaps {
         &self,
         engine: &E,
         mut span: Span,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Fault> {
         let mut ended = false;
         while !span.is_empty() {

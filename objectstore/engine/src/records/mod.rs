@@ -25,7 +25,7 @@ mod space;
 mod store;
 mod writer;
 
-pub use engine::{Engine, EngineStats, Limits, Span};
+pub use engine::{Engine, EngineStats, Limits, Span, Visit};
 pub use fault::Fault;
 pub use inspect::{CheckReport, KeyRange, SalvageReport};
 pub use store::{RecordStats, RecordStore};

@@ -3,14 +3,13 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use storehouse_engine::{Engine, EngineStats, Fault, Limits, RecordStore, Span};
+use storehouse_engine::{Engine, EngineStats, Fault, Limits, RecordStore, Span, Visit};
 use storehouse_objectstore::{Operation, Result};
 
 pub(crate) type Store = RecordStore<Shelf>;
@@ -125,11 +124,7 @@ impl Engine for Shelf {
             .map(|value| read(value)))
     }
 
-    fn scan(
-        &self,
-        span: &Span,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Fault> {
+    fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault> {
         let records = self.disk.records.lock().unwrap();
         let mut range = records.range::<[u8], _>(span.bounds());
         let mut next = || {
