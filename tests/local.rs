@@ -168,7 +168,10 @@ async fn a_keystore_under_a_passphrase() {
     let local = stores.local();
     assert_eq!(local.unsealed_keys(), std::slice::from_ref(&other));
     assert!(local.keys().get(&other).await.is_err());
-    assert_eq!(local.seal_unsealed_keys().await.unwrap(), [other.clone()]);
+    assert_eq!(
+        local.seal_unsealed_keys().await.unwrap(),
+        std::slice::from_ref(&other)
+    );
     local.keys().get(&other).await.unwrap();
     drop(stores);
 

@@ -37,7 +37,6 @@ impl Node {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    #[must_use]
     pub fn builder(stores: Stores) -> NodeBuilder {
         NodeBuilder {
             stores,

@@ -40,7 +40,7 @@ fn receipts(dir: &std::path::Path) -> (Vec<Receipt>, Vec<Receipt>) {
                 .await
                 .unwrap();
             for frame in BatchReader::new(&bytes[..]).unwrap() {
-                journaled.push(Receipt::decode(frame.unwrap().archive.into()).unwrap());
+                journaled.push(Receipt::decode(frame.unwrap().archive).unwrap());
             }
         }
         (stored, journaled)

@@ -136,7 +136,7 @@ async fn answers_come(load: Load) {
         .await
         .expect("no hang");
     let recorder = queue.committer();
-    let groups = recorder.groups.lock().unwrap();
+    let groups = recorder.groups.lock().unwrap().clone();
     let mut seen = HashSet::new();
     for group in groups.iter() {
         assert!(group.len() <= options.max_requests.max(1));
