@@ -2,6 +2,8 @@
 //! sync (`recovery`).
 
 #[cfg(target_os = "linux")]
+mod checkpoint;
+#[cfg(target_os = "linux")]
 mod handle_cache;
 mod power;
 mod recovery;

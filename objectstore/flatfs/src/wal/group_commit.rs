@@ -44,12 +44,23 @@ impl Wal {
         bytes: usize,
     ) -> NamesGuard<'_> {
         let mut state = self.lock();
-        while state.is_behind(bytes)
-            || (!state.reserved.is_empty() && keys.clone().all(|key| state.reserved.contains(key)))
-        {
+        loop {
+            let is_reserved =
+                !state.reserved.is_empty() && keys.clone().all(|key| state.reserved.contains(key));
+            // Keys that the log is just being emptied of need further records until it is empty; if
+            // there is no space for those, the wait is for that.
+            let has_records = state
+                .full
+                .as_ref()
+                .is_some_and(|full| keys.clone().any(|key| full.live.contains(key)));
+            if !state.is_behind(bytes)
+                && !is_reserved
+                && (!has_records || state.failed.is_some() || self.go_on(&mut state).is_ok())
+            {
+                return NamesGuard::new(self, state);
+            }
             state = self.wait(state);
         }
-        NamesGuard::new(self, state)
     }
 
     /// Makes the log durable up to `point`.
@@ -68,9 +79,11 @@ impl Wal {
         let appended = if void.is_empty() {
             Ok(None)
         } else {
-            void.iter()
-                .for_each(|key| names.push(Kind::Void, key, &[], 0));
-            names.append_frame()
+            self.go_on(&mut names.state).and_then(|()| {
+                void.iter()
+                    .for_each(|key| names.push(Kind::Void, key, &[], 0));
+                names.append_frame()
+            })
         };
         if appended.is_err() {
             names.state.void.extend(void.iter().cloned());
@@ -237,6 +250,17 @@ impl<'a> NamesGuard<'a> {
 }
 
 impl Wal {
+    /// Makes a segment to append to, if there is none, while the other one is being emptied.
+    fn go_on(&self, state: &mut WalState) -> io::Result<()> {
+        if state.active.is_none() && state.full.is_some() {
+            if let Some(reason) = &state.failed {
+                return Err(io::Error::other(reason.clone()));
+            }
+            state.active = Some(self.next_segment(state)?);
+        }
+        Ok(())
+    }
+
     /// Switches to the other segment; the checkpoint thread empties this one.
     fn switch(&self, state: &mut WalState) -> io::Result<()> {
         let next = self.next_segment(state)?;

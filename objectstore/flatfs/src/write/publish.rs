@@ -21,6 +21,10 @@ use super::writer::Writer;
 /// The space that a record takes in the log besides its key and value, rounded up, in bytes.
 pub(crate) const RECORD: usize = 64;
 
+/// The space that puts leave in the log, in bytes, so that there is room for records of deletes once
+/// the disk is full.
+const DELETES: usize = 64 * 1024;
+
 /// Whether a put's mode lets it go on.
 enum Verdict {
     Go,
@@ -316,7 +320,7 @@ fn record_bytes(puts: &[Put]) -> usize {
 /// Makes room in the log, if a put is to be recorded in it.
 fn make_room(puts: &[Put], names: &mut NamesGuard<'_>) -> io::Result<()> {
     if puts.iter().any(Put::is_unsynced) || located(puts).any(|key| names.is_live(key)) {
-        names.make_room(record_bytes(puts))
+        names.make_room(record_bytes(puts) + DELETES)
     } else {
         Ok(())
     }
