@@ -12,6 +12,9 @@ use super::apply::{self, Restore, Wanted};
 use super::frame::{self, Header, Record, distrusted};
 use super::segment::{self, NAMES};
 
+/// The name of a damaged log, and the byte where it is damaged.
+type Damage = (&'static str, u64);
+
 /// The last state of each key.
 type States = BTreeMap<String, Option<Wanted>>;
 
