@@ -52,9 +52,6 @@ pub(crate) fn recover(directory: &Directory) -> Result<()> {
     }
 }
 
-/// The name of a damaged log, and the byte at which the damage is.
-type Damage = (&'static str, u64);
-
 /// The logs that can be read, and where one that cannot is damaged.
 fn read_logs(directory: &Directory) -> Result<(Vec<LeftLog>, Option<Damage>)> {
     let (mut logs, mut damaged) = (Vec::new(), None);
