@@ -13,9 +13,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use storehouse::blobstore::{Digest, HashFunction};
-use storehouse::formats::ucan::{
-    Capability, DelegationBuilder, Effects, Outcome, ReceiptBuilder, Signer,
-};
+use storehouse::formats::ucan::{Capability, DelegationBuilder, Effects, ReceiptBuilder, Signer};
 use storehouse::records::{Acceptance, Allocation, Blob, Cid, Consolidation, Did, Ipld, Promise};
 use storehouse::{Config, Records, Stores};
 
@@ -96,7 +94,7 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
         fork: vec![claim.cid()],
         join: None,
     };
-    let receipt = ReceiptBuilder::for_invocation(&accept, Outcome::Ok(Ipld::Link(claim.cid())))
+    let receipt = ReceiptBuilder::for_invocation(&accept, Ok::<_, Ipld>(&claim.cid()))
         .effects(effects)
         .sign(&node)?;
     records.receipts.put(&receipt).await?;
@@ -134,11 +132,8 @@ fn invocation(
         ),
         ("size".to_owned(), Ipld::Integer(blob.size.into())),
     ]);
-    let capability = Capability {
-        can: can.to_owned(),
-        with: issuer.did().to_string(),
-        nb: Some(Ipld::Map(arguments)),
-    };
+    let capability =
+        Capability::new(can.to_owned(), issuer.did().to_string()).nb(Ipld::Map(arguments));
     Ok(DelegationBuilder::new(audience.clone(), vec![capability])
         .expiration(4_000_000_000)
         .sign(issuer)?)

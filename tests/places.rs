@@ -10,9 +10,7 @@ use futures_util::TryStreamExt;
 use s3::Server;
 use secrecy::ExposeSecret;
 use storehouse::blobstore::{Digest, HashFunction};
-use storehouse::formats::ucan::{
-    Capability, DelegationBuilder, Effects, Outcome, ReceiptBuilder, Signer,
-};
+use storehouse::formats::ucan::{Capability, DelegationBuilder, Effects, ReceiptBuilder, Signer};
 use storehouse::objectstore::{Body, ListOptions, ObjectStore};
 use storehouse::records::{
     Acceptance, Allocation, Blob, Cid, Consolidation, Delegation, Ipld, Receipt,
@@ -72,16 +70,12 @@ impl Content {
             digest: Digest::of(HashFunction::Sha2_256, b"hello"),
             size: 5,
         };
-        let capability = Capability {
-            can: "blob/accept".into(),
-            with: signer.did().to_string(),
-            nb: Some(Ipld::Null),
-        };
+        let capability = Capability::new("blob/accept", signer.did().to_string()).nb(Ipld::Null);
         let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability])
             .expiration(4_000_000_000)
             .sign(&signer)
             .unwrap();
-        let receipt = ReceiptBuilder::for_invocation(&delegation, Outcome::Ok(Ipld::Null))
+        let receipt = ReceiptBuilder::for_invocation(&delegation, Ok::<_, Ipld>(Ipld::Null))
             .effects(Effects::default())
             .sign(&signer)
             .unwrap();

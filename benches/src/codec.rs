@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use storehouse_formats::Cid;
 use storehouse_stores::Allocation;
 
 use crate::filled;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cid::CidGeneric;
 use multibase::Base;
+use multihash::Multihash;
 use storehouse_objectstore::{Body, SmallBytes};
 
 use crate::pipeline::Pipeline;
@@ -14,9 +16,14 @@ use crate::{Error, HashFunction, Operation, Result};
 ///
 /// Code and length are unsigned varints in their shortest form, and the hash has just that length,
 /// at most [`Digest::MAX_HASH_LEN`]. The function need not be one that this crate can compute: such
-/// blobs can be read and listed, but not put or verified ([`Digest::function`] tells). The text
-/// form is `z` and the base58btc of the whole multihash; parsing takes any multibase. Digests
+/// blobs can be read and listed, but not put or verified ([`Digest::function`] tells). Digests
 /// compare in byte order. Cloning is cheap.
+///
+/// The text form is `z` and the base58btc of the whole multihash. Text is read by one parser, which
+/// [`FromStr`] and serde share: a multihash in any multibase, at most [`Digest::MAX_TEXT`] bytes of
+/// it, checked before anything is decoded. The CIDv1 of raw bytes (codec 0x55) is taken for the
+/// multihash in it, which is the digest of the same bytes. Other CIDs are of blocks and not of
+/// their bytes; they are refused, and so is base58 without its prefix.
 ///
 /// ```
 /// use storehouse_blobstore::Digest;
@@ -40,9 +47,9 @@ impl Digest {
     /// The longest multihash, in bytes (inclusive).
     const MAX_LEN: usize = MAX_VARINT + 2 + Self::MAX_HASH_LEN;
 
-    /// The longest text that is looked at, in bytes: what the longest multihash takes in base 2,
-    /// and then some.
-    const MAX_TEXT: usize = 8 * Self::MAX_LEN + 8;
+    /// The longest text that is read, in bytes (inclusive): what the longest multihash takes in base
+    /// 2, and then some.
+    pub const MAX_TEXT: usize = 8 * Self::MAX_LEN + 8;
 
     /// The digest whose multihash is `bytes`.
     ///
@@ -196,6 +203,13 @@ impl FromStr for Digest {
         if text.len() > Self::MAX_TEXT {
             return Err(invalid("the text is too long"));
         }
+        // "Qm" is what base58btc of a sha2-256 multihash begins with.
+        if text.len() == 46 && text.starts_with("Qm") {
+            return Err(invalid(
+                "it is a CIDv0, or base58 without its prefix: if it is the hash of the blob's own bytes, \
+                 put 'z' before it",
+            ));
+        }
         let (_, bytes) = multibase::decode(text).map_err(|e| {
             invalid(match e {
                 multibase::Error::UnknownBase(_) => "the first character is no multibase prefix",
@@ -204,9 +218,27 @@ impl FromStr for Digest {
                 }
             })
         })?;
-        parse(&bytes).map_err(invalid)?;
-        Ok(Self(bytes.into()))
+        let flaw = match parse(&bytes) {
+            Ok(_) => return Ok(Self(bytes.into())),
+            Err(flaw) => flaw,
+        };
+        match cid(&bytes) {
+            Some((RAW, multihash)) => Ok(Self(multihash.into())),
+            Some(_) => Err(invalid(
+                "it is the CID of a block that is not raw bytes, which has no digest of its bytes",
+            )),
+            None => Err(invalid(flaw)),
+        }
     }
+}
+
+/// The codec of raw bytes.
+const RAW: u64 = 0x55;
+
+/// Codec and multihash of a CIDv1.
+fn cid(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (codec, multihash) = varint(bytes.strip_prefix(&[1])?).ok()?;
+    parse(multihash).ok().map(|_| (codec, multihash))
 }
 
 impl TryFrom<&str> for Digest {
@@ -222,6 +254,57 @@ impl TryFrom<&[u8]> for Digest {
 
     fn try_from(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes(bytes)
+    }
+}
+
+/// To the type of the crate `multihash`, which has room for a hash of `S` bytes.
+impl<const S: usize> TryFrom<&Digest> for Multihash<S> {
+    type Error = Error;
+
+    fn try_from(digest: &Digest) -> Result<Self> {
+        Self::wrap(digest.code(), digest.hash()).map_err(|_| {
+            Error::invalid_digest(
+                &digest.to_string(),
+                "its hash is longer than there is room for",
+            )
+        })
+    }
+}
+
+/// From the type of the crate `multihash`.
+impl<const S: usize> TryFrom<&Multihash<S>> for Digest {
+    type Error = Error;
+
+    fn try_from(multihash: &Multihash<S>) -> Result<Self> {
+        Self::from_bytes(multihash.to_bytes())
+    }
+}
+
+/// To the CIDv1 of raw bytes, in the type of the crate `cid`.
+impl<const S: usize> TryFrom<&Digest> for CidGeneric<S> {
+    type Error = Error;
+
+    fn try_from(digest: &Digest) -> Result<Self> {
+        Ok(Self::new_v1(RAW, digest.try_into()?))
+    }
+}
+
+/// From a CID of raw bytes.
+///
+/// # Errors
+/// [`Error::InvalidDigest`] if it is of anything else.
+impl<const S: usize> TryFrom<&CidGeneric<S>> for Digest {
+    type Error = Error;
+
+    fn try_from(cid: &CidGeneric<S>) -> Result<Self> {
+        if cid.codec() == RAW {
+            cid.hash().try_into()
+        } else {
+            Err(Error::invalid_digest(
+                &cid.to_string(),
+                "it is the CID of a block that is not raw bytes, which has no digest of its bytes",
+            ))
+        }
     }
 }
 

@@ -85,6 +85,62 @@ fn what_is_no_digest_is_refused_with_the_reason() {
     }
 }
 
+/// What people paste where a digest belongs.
+#[test]
+fn cids_and_bare_hashes() {
+    let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    assert_eq!(
+        "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
+            .parse::<Digest>()
+            .unwrap(),
+        digest
+    );
+    for (text, why) in [
+        // A dag-pb block and a dag-cbor block, whose digests are not those of a file's bytes.
+        ("QmRN6wdp1S2A5EtjW9A3M1vKSBuQQGcgvuhoMUoEz4iiT5", "a CIDv0"),
+        (
+            "bafybeibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq",
+            "not raw bytes",
+        ),
+        (
+            "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua",
+            "not raw bytes",
+        ),
+    ] {
+        let message = text.parse::<Digest>().unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn as_the_types_of_other_crates() {
+    let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    let multihash = multihash::Multihash::<64>::try_from(&digest).unwrap();
+    assert_eq!(multihash.to_bytes(), digest.as_bytes());
+    assert_eq!(Digest::try_from(&multihash).unwrap(), digest);
+    let cid = cid::Cid::try_from(&digest).unwrap();
+    assert_eq!(cid.to_string().parse::<Digest>().unwrap(), digest);
+    assert_eq!(Digest::try_from(&cid).unwrap(), digest);
+    let block = cid::Cid::new_v1(0x71, multihash);
+    assert!(Digest::try_from(&block).is_err());
+    // What has no room there is an error.
+    let long = Digest::from_bytes([&[0x16, 100][..], &[7; 100]].concat()).unwrap();
+    assert!(multihash::Multihash::<64>::try_from(&long).is_err());
+    assert!(multihash::Multihash::<128>::try_from(&long).is_ok());
+}
+
+/// The bound of the one parser, and one byte more: refused before it is decoded.
+#[test]
+fn the_longest_text() {
+    for prefix in ['z', 'k', '9', 'f'] {
+        let text = |len: usize| format!("{prefix}{}", "2".repeat(len - 1));
+        let too_long = text(Digest::MAX_TEXT + 1).parse::<Digest>().unwrap_err();
+        assert!(too_long.to_string().contains("too long"), "{too_long}");
+        let longest = text(Digest::MAX_TEXT).parse::<Digest>().unwrap_err();
+        assert!(!longest.to_string().contains("too long"), "{longest}");
+    }
+}
+
 #[test]
 fn an_unknown_function_is_a_digest_that_says_so_when_asked() {
     let digest: Digest = "f1114aabbccddeeff00112233445566778899aabbccdd"

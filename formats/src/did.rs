@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use multibase::Base;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::{Error, Result, base58};
@@ -13,9 +14,14 @@ use crate::{Error, Result, base58};
 ///
 /// The bytes are a code as an unsigned varint and what it says: `ed 01` and the 32 bytes of an
 /// ed25519 key, `85 24` and an RSA key, or `9d 1a` and, for any other method, the text after
-/// `did:`. The text is checked by the syntax of W3C's *Decentralized Identifiers (DIDs) v1.0*,
-/// section 3.1, so a DID is always a single segment of a key: `did:web:../../x` is none. Cloning is
-/// cheap.
+/// `did:`. Text is read by one parser, which [`FromStr`] and serde share: at most
+/// [`Did::MAX_TEXT`] bytes, checked before anything is decoded.
+///
+/// The method is made of `a-z` and `0-9`. The identifier is made of what may stand in a segment of
+/// a URL's path (RFC 3986, section 3.3) but `;`: letters, digits, `-._~!$&'()*+,=:@` and `%hh`.
+/// That is more than W3C's *Decentralized Identifiers (DIDs) v1.0*, section 3.1, allows, because
+/// methods are used that escape less: `did:mailto:example.com:o'brien`. A DID is always a single
+/// segment of a key: `did:web:../../x` is none. Cloning is cheap.
 ///
 /// ```
 /// use storehouse_formats::Did;
@@ -40,7 +46,9 @@ impl Did {
     /// The most bytes (inclusive). The key of an RSA-4096 is 526; in base58 with the longest digest
     /// before it, it is still a key.
     pub const MAX_BYTES: usize = 576;
-    const MAX_TEXT: usize = 800;
+
+    /// The longest text that is read, in bytes (inclusive): what the longest DID takes in base58.
+    pub const MAX_TEXT: usize = 800;
 
     /// The DID with these bytes.
     ///
@@ -144,12 +152,12 @@ fn flaw_in_text(text: &[u8]) -> Option<&'static str> {
     let mut rest = id;
     while let Some((byte, after)) = rest.split_first() {
         rest = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' => after,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' => after,
+            b'-' | b'.' | b'_' | b'~' | b'@' => after,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' => after,
             b'%' if after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit) => &after[2..],
             _ => {
-                return Some(
-                    "an identifier is made of letters, digits, '.', '-', '_', ':' and %hh",
-                );
+                return Some("an identifier is made of letters, digits, -._~!$&'()*+,=:@ and %hh");
             }
         };
     }
@@ -160,21 +168,19 @@ impl FromStr for Did {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = |reason| Error::InvalidDid {
-            did: text.chars().take(64).collect(),
-            reason,
-        };
+        let invalid = |reason| Error::did(text, reason);
+        // Before decoding, which takes time quadratic in the length.
         if text.len() > Self::MAX_TEXT {
-            return Err(invalid("it is too long"));
+            return Err(invalid("the text is longer than 800 bytes"));
         }
         let rest = text
             .strip_prefix("did:")
             .ok_or_else(|| invalid("it does not start with \"did:\""))?;
         let bytes = match rest.strip_prefix("key:") {
-            Some(key) => match multibase::decode(key) {
-                Ok((Base::Base58Btc, bytes)) => bytes,
-                _ => return Err(invalid("a did:key is 'z' and base58btc")),
-            },
+            Some(key) => key
+                .strip_prefix('z')
+                .and_then(|digits| Base::Base58Btc.decode(digits).ok())
+                .ok_or_else(|| invalid("a did:key is 'z' and base58btc"))?,
             None => [&OTHER[..], rest.as_bytes()].concat(),
         };
         if let Some(reason) = flaw(&bytes) {
@@ -220,8 +226,20 @@ impl Serialize for Did {
 
 impl<'de> Deserialize<'de> for Did {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        deserializer.deserialize_str(DidVisitor)
+    }
+}
+
+struct DidVisitor;
+
+impl Visitor<'_> for DidVisitor {
+    type Value = Did;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a DID")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Did, E> {
+        text.parse().map_err(E::custom)
     }
 }

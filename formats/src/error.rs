@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The text or the bytes are no CID.
+    #[error("invalid CID {cid:?}: {reason}")]
+    InvalidCid {
+        /// The CID as it was given, cut after 64 characters.
+        cid: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The text is not of the format.
     #[error("invalid {what}: {reason}")]
     Text {
@@ -53,4 +61,28 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+}
+
+impl Error {
+    pub(crate) fn cid(cid: &str, reason: &'static str) -> Self {
+        Self::InvalidCid {
+            cid: cut(cid),
+            reason,
+        }
+    }
+
+    pub(crate) fn did(did: &str, reason: &'static str) -> Self {
+        Self::InvalidDid {
+            did: cut(did),
+            reason,
+        }
+    }
+}
+
+/// As much of a text as an error shows.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(64) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+    }
 }

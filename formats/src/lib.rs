@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`car`] | CAR version 1, read with limits and every block hashed |
 //! | [`dag_cbor`] | dag-cbor, for records whose bytes must be exact |
+//! | [`dag_json`] | dag-json, written as a stream from dag-cbor |
+//! | [`Cid`] | content identifiers, of any length |
 //! | [`did`] | decentralised identifiers, as text and as bytes |
 //! | [`ucan`] | UCAN 0.9.1: delegations, invocations and receipts, in their archives |
 //! | `leveldb` (feature `leveldb`) | LevelDB databases, read without changing a byte of them |
@@ -24,18 +26,23 @@
 //! Architecture invariants: nothing here knows of a store; a signature is checked only where a
 //! caller asks for it.
 
+mod cid;
 mod error;
+mod varint;
 
 pub mod base58;
 pub mod car;
 pub mod dag_cbor;
+pub mod dag_json;
 pub mod did;
 #[cfg(feature = "leveldb")]
 pub mod leveldb;
+pub mod multibase;
 pub mod ucan;
 
+pub use cid::Cid;
 pub use did::Did;
 pub use error::{Error, Result};
 
-/// Content identifiers, and the values that dag-cbor can say.
-pub use ipld_core::{cid::Cid, ipld::Ipld};
+/// The values that dag-cbor can say.
+pub use ipld_core::ipld::Ipld;

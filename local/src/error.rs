@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ipld_core::cid::Cid;
 use storehouse_engine::Unanswered;
+use storehouse_formats::Cid;
 use storehouse_formats::car::CarError;
 
 /// The result of an operation of this crate.

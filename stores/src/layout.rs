@@ -1,7 +1,7 @@
 //! Where records lie, and under which keys.
 
 use bytes::Bytes;
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_genericstore::Namespace;
 use storehouse_genericstore::index::{Pointer, TextPointer};
 
@@ -87,23 +87,17 @@ impl Pointer for RanForm {
     fn encode(&self, key: &str) -> Option<Bytes> {
         match self {
             Self::Text => TextPointer.encode(key),
-            Self::Binary => Some(key.parse::<Cid>().ok()?.to_bytes().into()),
+            Self::Binary => Some(Bytes::copy_from_slice(key.parse::<Cid>().ok()?.as_bytes())),
         }
     }
 
     fn decode(&self, entry: &[u8]) -> Option<String> {
         let cid = match self {
-            Self::Text => std::str::from_utf8(entry).ok()?.parse().ok()?,
-            Self::Binary => whole_cid(entry)?,
+            Self::Text => std::str::from_utf8(entry).ok()?.parse::<Cid>().ok()?,
+            Self::Binary => Cid::from_bytes(entry).ok()?,
         };
         Some(cid.to_string())
     }
-}
-
-/// The CID that these bytes are, and nothing more.
-pub(crate) fn whole_cid(mut bytes: &[u8]) -> Option<Cid> {
-    let cid = Cid::read_bytes(&mut bytes).ok()?;
-    bytes.is_empty().then_some(cid)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ proptest! {
         prop_assert_eq!(&serde_json::from_str::<Allocation>(&text).unwrap(), &allocation);
         let Allocation { space, mut blob, cause, .. } = allocation;
         blob.size %= Acceptance::MAX;
-        let mut acceptance = Acceptance::new(space, blob, cause, executed_at).unwrap();
+        let mut acceptance = Acceptance::new(space, blob, cause.clone(), executed_at).unwrap();
         if let Some(selector) = promise {
             acceptance = acceptance.with_pdp_accept(Promise { selector, link: cause });
         }

@@ -152,20 +152,13 @@ fn small_values() -> Vec<Vec<u8>> {
 
 /// The smallest CIDs that there are, with their blocks, which are empty.
 fn tiny_blocks() -> Vec<u8> {
-    let header = Archive::build(
-        vec![storehouse_formats::car::dag_cbor_cid_of(b"")],
-        Vec::new(),
-    );
-    [
-        header.as_bytes(),
-        &[4, 1, 0x71, 0, 0][..].repeat(10_000)[..],
-    ]
-    .concat()
+    let header = Archive::build(&[storehouse_formats::car::dag_cbor_cid_of(b"")], &[]);
+    [&header[..], &[4, 1, 0x71, 0, 0][..].repeat(10_000)[..]].concat()
 }
 
 fn tiny_links(writer: &mut Writer) {
     writer.list(10_000);
-    let cid = Cid::try_from(&[1, 0x71, 0, 0][..]).unwrap();
+    let cid = Cid::from_bytes(&[1, 0x71, 0, 0]).unwrap();
     (0..10_000).for_each(|_| writer.link(&cid));
 }
 

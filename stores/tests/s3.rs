@@ -46,6 +46,12 @@ fn other_space() -> Did {
 }
 
 #[tokio::test]
+async fn spaces_of_methods_that_escape_less() {
+    let server = Server::start().await;
+    common::spaces_round_trip(Arc::new(server.store().await), &Layout::s3()).await;
+}
+
+#[tokio::test]
 async fn allocations() {
     let server = Server::start().await;
     let bucket = Arc::new(server.store().await);
@@ -310,7 +316,10 @@ async fn consolidations() {
             "half of one"
         );
         bucket
-            .put(&halves[1], consolidation.consolidate_invocation.to_bytes())
+            .put(
+                &halves[1],
+                consolidation.consolidate_invocation.as_bytes().to_vec(),
+            )
             .await
             .unwrap();
         assert!(store.exists(&old).await.unwrap());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use storehouse::formats::ucan::{
-    Capability, DelegationBuilder, Outcome, ReceiptBuilder, ReceiptForm, Signer,
+    Capability, DelegationBuilder, ReceiptBuilder, ReceiptForm, Signer,
 };
 use storehouse::records::{Acceptance, Allocation, Blob, Delegation, Did, Ipld, Promise, Receipt};
 
@@ -23,11 +23,7 @@ fn invocation(nonce: &str) -> Delegation {
         ("bytes".to_owned(), Ipld::Bytes(vec![1, 2, 3])),
         ("none".to_owned(), Ipld::Null),
     ]);
-    let capability = Capability {
-        can: "blob/accept".into(),
-        with: "did:web:example.com".into(),
-        nb: Some(Ipld::Map(nb)),
-    };
+    let capability = Capability::new("blob/accept", "did:web:example.com").nb(Ipld::Map(nb));
     DelegationBuilder::new(signer().did().clone(), vec![capability])
         .nonce(nonce)
         .attach(vec![0xa0].into())
@@ -150,7 +146,7 @@ fn archives_byte_for_byte() {
         (Some(CAR), &claim.as_bytes()[..])
     );
 
-    let receipt = ReceiptBuilder::for_invocation(&claim, Outcome::Ok(Ipld::Link(claim.cid())))
+    let receipt = ReceiptBuilder::for_invocation(&claim, Ok::<_, Ipld>(&claim.cid()))
         .meta("n", Ipld::Integer(-7))
         .sign(&signer())
         .unwrap();
@@ -180,7 +176,7 @@ fn archives_byte_for_byte() {
 fn archives_shown_as_json_and_put_back() {
     let node = Node::start(&[]);
     let claim = invocation("claim");
-    let receipt = ReceiptBuilder::for_invocation(&claim, Outcome::Error(Ipld::String("no".into())))
+    let receipt = ReceiptBuilder::for_invocation(&claim, Err::<Ipld, _>(Ipld::String("no".into())))
         .sign(&signer())
         .unwrap();
     for (path, archive) in [

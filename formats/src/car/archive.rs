@@ -1,16 +1,39 @@
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 
 use super::reader::{leading_cid, parse_header, read_size};
 use super::{CarError, CarLimits, CarProblem, check_hash, write_block, write_header};
+use crate::Cid;
 
-/// A whole container in memory: its bytes as they came, and its blocks as slices of them, every one
-/// checked against its CID.
+/// A whole container in memory: its bytes as they came, and where its blocks lie in them.
+///
+/// Every block whose hash function is known was checked against its CID; the others are kept, and
+/// marked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
     bytes: Bytes,
     roots: Vec<Cid>,
-    blocks: Vec<(Cid, Bytes)>,
+    blocks: Vec<BlockAt>,
+}
+
+/// A block of an [`Archive`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its CID.
+    pub cid: Cid,
+    /// Its bytes, a slice of the archive's.
+    pub data: Bytes,
+    /// Whether they were verified to be what the CID names: `false` if its hash function is not
+    /// known.
+    pub verified: bool,
+}
+
+/// Where a block lies. Kept small, because a container may be made of blocks of no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlockAt {
+    cid: u32,
+    data: u32,
+    end: u32,
+    verified: bool,
 }
 
 impl Archive {
@@ -19,15 +42,18 @@ impl Archive {
     /// # Errors
     /// [`CarError`].
     pub fn parse(bytes: Bytes, limits: CarLimits) -> Result<Self, CarError> {
+        let at_start = |problem| CarError { offset: 0, problem };
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(at_start(CarProblem::Size {
+                size: bytes.len() as u64,
+                limit: u32::MAX as usize,
+            }));
+        }
         let mut at = 0;
-        let size = section(&bytes, &mut at, limits.header)?.ok_or(CarError {
-            offset: 0,
-            problem: CarProblem::Truncated,
-        })?;
-        let roots = parse_header(&bytes[size.clone()])
-            .map_err(|problem| CarError { offset: 0, problem })?;
-        // Room for exactly as many as there are: where blocks are tiny, a vector that grows would
-        // take twice as much.
+        let size =
+            section(&bytes, &mut at, limits.header)?.ok_or(at_start(CarProblem::Truncated))?;
+        let roots = parse_header(&bytes[size.clone()]).map_err(at_start)?;
+        // Room for exactly as many as there are: a vector that grows would take twice as much.
         let mut blocks = Vec::with_capacity(sections(&bytes, at, limits));
         loop {
             let offset = at as u64;
@@ -41,9 +67,15 @@ impl Archive {
                 }));
             }
             let (cid, cid_len) = leading_cid(&bytes[section.clone()]).map_err(wrong)?;
-            let data = bytes.slice(section.start + cid_len..section.end);
-            check_hash(&cid, &data).map_err(wrong)?;
-            blocks.push((cid, data));
+            let data = section.start + cid_len;
+            let verified = check_hash(&cid, &bytes[data..section.end]).map_err(wrong)?;
+            // The container has fewer bytes than these can say.
+            blocks.push(BlockAt {
+                cid: section.start as u32,
+                data: data as u32,
+                end: section.end as u32,
+                verified,
+            });
         }
         Ok(Self {
             bytes,
@@ -52,24 +84,27 @@ impl Archive {
         })
     }
 
-    /// A container with these roots and blocks, in this order. The CIDs are taken at their word.
+    /// The bytes of a container with these roots and blocks, in this order. The CIDs are taken at
+    /// their word.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use storehouse_formats::car::{Archive, CarLimits, dag_cbor_cid_of};
+    ///
+    /// let block = Bytes::from_static(b"\xa0");
+    /// let cid = dag_cbor_cid_of(&block);
+    /// let bytes = Archive::build(&[cid.clone()], &[(cid, block.clone())]);
+    /// assert_eq!(Archive::parse(bytes, CarLimits::default())?.root_block()?.data, block);
+    /// # Ok::<(), storehouse_formats::car::CarError>(())
+    /// ```
     #[must_use]
-    pub fn build(roots: Vec<Cid>, blocks: Vec<(Cid, Bytes)>) -> Self {
-        let mut bytes = Vec::with_capacity(
-            64 + blocks
-                .iter()
-                .map(|(_, data)| data.len() + 48)
-                .sum::<usize>(),
-        );
-        write_header(&mut bytes, &roots);
-        for (cid, data) in &blocks {
+    pub fn build(roots: &[Cid], blocks: &[(Cid, Bytes)]) -> Bytes {
+        let mut bytes = Vec::new();
+        write_header(&mut bytes, roots);
+        for (cid, data) in blocks {
             write_block(&mut bytes, cid, data);
         }
-        Self {
-            bytes: bytes.into(),
-            roots,
-            blocks,
-        }
+        bytes.into()
     }
 
     /// The container, byte for byte as it came.
@@ -88,44 +123,68 @@ impl Archive {
     ///
     /// # Errors
     /// [`CarProblem::Root`].
-    pub fn root(&self) -> Result<Cid, CarError> {
+    pub fn root(&self) -> Result<&Cid, CarError> {
         let reason = match self.roots.as_slice() {
-            [root] => return Ok(*root),
+            [root] => return Ok(root),
             [] => "the container has no root",
             _ => "the container has more than one root",
         };
-        Err(CarError {
-            offset: 0,
-            problem: CarProblem::Root(reason),
-        })
+        Err(root_error(reason))
     }
 
-    /// The bytes of the one root's block.
+    /// The one root's block.
     ///
     /// # Errors
-    /// [`CarProblem::Root`] if there is not exactly one root, or its block is not here.
-    pub fn root_block(&self) -> Result<(Cid, &Bytes), CarError> {
-        let root = self.root()?;
-        let block = self.block(&root).ok_or(CarError {
-            offset: 0,
-            problem: CarProblem::Root("the root's block is not in the container"),
-        })?;
-        Ok((root, block))
+    /// [`CarProblem::Root`] if there is not exactly one root, or its block is not here;
+    /// [`CarProblem::Unverified`].
+    pub fn root_block(&self) -> Result<Block, CarError> {
+        self.block(self.root()?)?
+            .ok_or_else(|| root_error("the root's block is not in the container"))
     }
 
     /// The blocks, in their order.
-    #[must_use]
-    pub fn blocks(&self) -> &[(Cid, Bytes)] {
-        &self.blocks
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block> + '_ {
+        self.blocks.iter().map(|at| self.at(*at))
     }
 
-    /// The bytes of a block. Of duplicates the first, though they are the same.
-    #[must_use]
-    pub fn block(&self, cid: &Cid) -> Option<&Bytes> {
-        self.blocks
+    /// A block that was verified. Of duplicates the first, though they are the same.
+    ///
+    /// # Errors
+    /// [`CarProblem::Unverified`] if it is here, but its hash function is not known.
+    pub fn block(&self, cid: &Cid) -> Result<Option<Block>, CarError> {
+        let found = self
+            .blocks
             .iter()
-            .find(|(known, _)| known == cid)
-            .map(|(_, data)| data)
+            .find(|at| self.bytes[at.cid as usize..at.data as usize] == *cid.as_bytes());
+        match found {
+            None => Ok(None),
+            Some(at) if at.verified => Ok(Some(self.at(*at))),
+            Some(at) => Err(CarError {
+                offset: at.cid.into(),
+                problem: CarProblem::Unverified {
+                    cid: Box::new(cid.clone()),
+                    code: cid.hash_code(),
+                },
+            }),
+        }
+    }
+
+    fn at(&self, at: BlockAt) -> Block {
+        let section = self.bytes.slice(at.cid as usize..at.end as usize);
+        // It was read when the container was.
+        let cid = leading_cid(&section).map_or_else(|_| Cid::v1(0, 0, &[]), |(cid, _)| cid);
+        Block {
+            cid,
+            data: section.slice((at.data - at.cid) as usize..),
+            verified: at.verified,
+        }
+    }
+}
+
+fn root_error(reason: &'static str) -> CarError {
+    CarError {
+        offset: 0,
+        problem: CarProblem::Root(reason),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use ipld_core::cid::Cid;
+use crate::Cid;
 
 /// What is wrong with a container, and where.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -44,10 +44,12 @@ pub enum CarProblem {
     /// A block does not begin with a CID.
     #[error("the block does not begin with a CID")]
     Cid,
-    /// A block's hash is of a kind that cannot be checked.
-    #[error("hash function {code:#x} is not known")]
-    HashFunction {
-        /// The multihash code.
+    /// A block that the record depends on has a hash that cannot be verified.
+    #[error("block {cid} cannot be verified: hash function {code:#x} is not known")]
+    Unverified {
+        /// The CID.
+        cid: Box<Cid>,
+        /// The code of the hash function.
         code: u64,
     },
     /// A block is not the one that its CID names.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`CarReader`] streams, [`Archive`] has all blocks at hand. Both are strict: minimal varints, a
-//! canonical header, bounded sizes, every block hashed. They tell a container that ends too early
+//! canonical header, bounded sizes, every block hashed whose hash function is known. They tell a container that ends too early
 //! ([`CarProblem::Truncated`]) from one that is wrong, because an append-only file may well end in
 //! the middle of a block. [`write_header`] and [`write_block`] write.
 //!
@@ -16,11 +16,13 @@
 mod archive;
 mod error;
 mod hash;
+mod limits;
 mod reader;
 mod writer;
 
-pub use archive::Archive;
+pub use archive::{Archive, Block};
 pub use error::{CarError, CarProblem};
 pub use hash::{CAR_CODEC, DAG_CBOR, SHA2_256, car_cid, check_hash, dag_cbor_cid, dag_cbor_cid_of};
-pub use reader::{Block, CarLimits, CarReader};
+pub use limits::CarLimits;
+pub use reader::{CarReader, StreamedBlock};
 pub use writer::{write_block, write_header, write_varint};

@@ -1,40 +1,20 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use ipld_core::cid::Cid;
-
-use super::{CarError, CarProblem, check_hash, write_header};
+use super::{CarError, CarLimits, CarProblem, check_hash, write_header};
+use crate::Cid;
 use crate::dag_cbor::{Problem, Reader};
 
-/// How large a container's parts may be.
-#[derive(Clone, Copy, Debug)]
-pub struct CarLimits {
-    /// The header, in bytes (inclusive). Default: 64 KiB, some 1,500 roots.
-    pub header: usize,
-    /// A block with its CID, in bytes (inclusive). Default: 32 MiB, which is also what Go's reader
-    /// takes.
-    pub section: usize,
-    /// The number of blocks (inclusive). Default: 1,048,576.
-    pub blocks: usize,
-}
-
-impl Default for CarLimits {
-    fn default() -> Self {
-        Self {
-            header: 64 << 10,
-            section: 32 << 20,
-            blocks: 1 << 20,
-        }
-    }
-}
-
-/// A block of a container, checked against its CID.
+/// A block that was read from a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct StreamedBlock {
     /// Its CID.
     pub cid: Cid,
     /// Its bytes.
     pub data: Vec<u8>,
+    /// Whether they were verified to be what the CID names: `false` if its hash function is not
+    /// known. Bytes that are something else are an error.
+    pub verified: bool,
     /// Where its section (varint, CID, data) begins, in bytes from the container's start.
     pub offset: u64,
     /// The size of the whole section, in bytes.
@@ -93,10 +73,9 @@ impl<R: Read> CarReader<R> {
     /// The next block, or `None` at the end.
     ///
     /// # Errors
-    /// [`CarError`]. After [`CarProblem::Hash`] and [`CarProblem::HashFunction`] reading can go on
-    /// with the next block; after any other error there is no telling where a next block would
-    /// begin.
-    pub fn next_block(&mut self) -> Result<Option<Block>, CarError> {
+    /// [`CarError`]. After [`CarProblem::Hash`] reading can go on with the next block; after any
+    /// other error there is no telling where a next block would begin.
+    pub fn next_block(&mut self) -> Result<Option<StreamedBlock>, CarError> {
         let offset = self.offset;
         let at = |problem| CarError { offset, problem };
         let Some((size, width)) = read_size(&mut self.reader, self.limits.section).map_err(at)?
@@ -114,10 +93,11 @@ impl<R: Read> CarReader<R> {
         self.blocks += 1;
         let (cid, cid_len) = leading_cid(&data).map_err(at)?;
         data.drain(..cid_len);
-        check_hash(&cid, &data).map_err(at)?;
-        Ok(Some(Block {
+        let verified = check_hash(&cid, &data).map_err(at)?;
+        Ok(Some(StreamedBlock {
             cid,
             data,
+            verified,
             offset,
             section,
         }))
@@ -126,8 +106,7 @@ impl<R: Read> CarReader<R> {
 
 /// The CID that a section starts with, and its length in bytes.
 pub(super) fn leading_cid(section: &[u8]) -> Result<(Cid, usize), CarProblem> {
-    let mut rest = section;
-    let cid = Cid::read_bytes(&mut rest).map_err(|_| CarProblem::Cid)?;
+    let (cid, rest) = Cid::split(section).map_err(|_| CarProblem::Cid)?;
     Ok((cid, section.len() - rest.len()))
 }
 

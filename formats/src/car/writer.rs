@@ -1,6 +1,5 @@
-use ipld_core::cid::Cid;
-
 use crate::dag_cbor::Writer;
+use crate::{Cid, varint};
 
 /// Appends the header of a container with these roots to `out`.
 pub fn write_header(out: &mut Vec<u8>, roots: &[Cid]) {
@@ -20,17 +19,18 @@ pub fn write_header(out: &mut Vec<u8>, roots: &[Cid]) {
 
 /// Appends a block to `out`. The CID is taken at its word.
 pub fn write_block(out: &mut Vec<u8>, cid: &Cid, data: &[u8]) {
-    write_varint(out, (cid.encoded_len() + data.len()) as u64);
-    // A vector takes all that it is given.
-    let _ = cid.write_bytes(&mut *out);
+    write_varint(out, (cid.as_bytes().len() + data.len()) as u64);
+    out.extend_from_slice(cid.as_bytes());
     out.extend_from_slice(data);
 }
 
 /// Appends an unsigned varint to `out`.
-pub fn write_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+///
+/// ```
+/// let mut out = Vec::new();
+/// storehouse_formats::car::write_varint(&mut out, 300);
+/// assert_eq!(out, [0xac, 0x02]);
+/// ```
+pub fn write_varint(out: &mut Vec<u8>, value: u64) {
+    varint::write(out, value);
 }

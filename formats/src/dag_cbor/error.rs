@@ -57,6 +57,12 @@ pub enum Problem {
         /// Why not.
         reason: String,
     },
+    /// A value that in memory takes more room than is allowed.
+    #[error("in memory the value takes far more room than its bytes")]
+    Expands,
+    /// A link with a hash that is too long for a value in memory.
+    #[error("a link's hash is longer than 64 bytes, which a value in memory cannot have")]
+    LinkLength,
     /// Too many maps and lists in each other.
     #[error(
         "maps and lists are nested more than {} deep",

@@ -8,14 +8,19 @@
 //! nesting goes [`MAX_DEPTH`] deep.
 
 mod error;
+mod ipld;
 mod kind;
 mod limits;
+mod raw_value;
 mod reader;
+mod scalar;
 mod walk;
 mod writer;
 
 pub use error::{DecodeError, Problem};
 pub use kind::Kind;
-pub use limits::MAX_DEPTH;
+pub use limits::{MAX_DEPTH, MAX_IPLD_MULTIPLE, MAX_IPLD_SMALL};
+pub use raw_value::RawValue;
 pub use reader::Reader;
+pub use scalar::Scalar;
 pub use writer::Writer;

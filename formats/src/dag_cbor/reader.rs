@@ -1,9 +1,5 @@
-use std::collections::BTreeMap;
-
-use ipld_core::cid::Cid;
-use ipld_core::ipld::Ipld;
-
-use super::{DecodeError, Kind, MAX_DEPTH, Problem};
+use super::{DecodeError, Kind, MAX_DEPTH, Problem, Scalar};
+use crate::Cid;
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -127,17 +123,12 @@ impl<'a> Reader<'a> {
             return Err(Self::error_at(start, Problem::Form("a tag other than 42")));
         }
         let bad = || Self::error_at(start, Problem::Link);
-        let mut cid = self
+        let cid = self
             .bytes()
             .map_err(|_| bad())?
             .strip_prefix(&[0])
             .ok_or_else(bad)?;
-        let parsed = Cid::read_bytes(&mut cid).map_err(|_| bad())?;
-        if cid.is_empty() {
-            Ok(parsed)
-        } else {
-            Err(bad())
-        }
+        Cid::from_bytes(cid).map_err(|_| bad())
     }
 
     /// A map as fields: `field` is called with each key, to read its value from the reader; it
@@ -174,47 +165,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next value, whatever it is.
+    /// The next value, if it is neither a list nor a map.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is not dag-cbor.
-    pub fn ipld(&mut self) -> Result<Ipld> {
-        let start = self.at;
+    /// [`DecodeError`] if it is, or is not dag-cbor.
+    pub fn scalar(&mut self) -> Result<Scalar<'a>> {
         Ok(match self.kind()? {
-            Kind::Unsigned => Ipld::Integer(self.uint()?.into()),
-            Kind::Negative => Ipld::Integer(-1 - i128::from(self.head(1, "a negative integer")?)),
-            Kind::Bytes => Ipld::Bytes(self.bytes()?.to_vec()),
-            Kind::Text => Ipld::String(self.text()?.to_owned()),
-            Kind::Tag => Ipld::Link(self.link()?),
+            Kind::Unsigned => Scalar::Integer(self.uint()?.into()),
+            Kind::Negative => Scalar::Integer(-1 - i128::from(self.head(1, "a negative integer")?)),
+            Kind::Bytes => Scalar::Bytes(self.bytes()?),
+            Kind::Text => Scalar::Text(self.text()?),
+            Kind::Tag => Scalar::Link(self.link()?),
             Kind::Simple => self.simple()?,
-            Kind::List => {
-                let len = self.list()?;
-                self.deeper(start)?;
-                // Without capacity: an item is larger in memory than in bytes.
-                let mut list = Vec::new();
-                for _ in 0..len {
-                    list.push(self.ipld()?);
-                }
-                self.depth -= 1;
-                Ipld::List(list)
-            }
-            Kind::Map => {
-                let len = self.map()?;
-                self.deeper(start)?;
-                let mut map = BTreeMap::new();
-                for _ in 0..len {
-                    let at = self.at;
-                    let key = self.text()?.to_owned();
-                    let value = self.ipld()?;
-                    if map.contains_key(&key) {
-                        return Err(Self::error_at(at, Problem::Duplicate(key)));
-                    }
-                    map.insert(key, value);
-                }
-                self.depth -= 1;
-                Ipld::Map(map)
+            found @ (Kind::List | Kind::Map) => {
+                let wanted = "neither a list nor a map";
+                return Err(Self::error_at(self.at, Problem::Kind { found, wanted }));
             }
         })
+    }
+
+    /// Goes on at `offset`, which is where a value begins or the last one ends.
+    pub(crate) fn seek(&mut self, offset: usize) {
+        self.at = offset.min(self.all.len());
     }
 
     pub(super) fn deeper(&mut self, start: usize) -> Result<()> {
@@ -226,13 +198,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn simple(&mut self) -> Result<Ipld> {
+    pub(super) fn simple(&mut self) -> Result<Scalar<'a>> {
         let start = self.at;
         self.at += 1;
         Ok(match self.all[start] {
-            0xf4 => Ipld::Bool(false),
-            0xf5 => Ipld::Bool(true),
-            0xf6 => Ipld::Null,
+            0xf4 => Scalar::Bool(false),
+            0xf5 => Scalar::Bool(true),
+            0xf6 => Scalar::Null,
             0xfb => {
                 let bytes: [u8; 8] = self
                     .take(start, 8)?
@@ -245,7 +217,7 @@ impl<'a> Reader<'a> {
                         Problem::Form("a float that is no number"),
                     ));
                 }
-                Ipld::Float(float)
+                Scalar::Float(float)
             }
             0xf9 | 0xfa => {
                 return Err(Self::error_at(
@@ -321,75 +293,5 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|len| *len <= most)
             .ok_or(Self::error_at(start, Problem::Truncated))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ipld(bytes: &[u8]) -> std::result::Result<Ipld, Problem> {
-        let mut reader = Reader::new(bytes);
-        let value = reader.ipld().map_err(|e| e.problem)?;
-        reader.finish().map_err(|e| e.problem)?;
-        Ok(value)
-    }
-
-    #[test]
-    fn what_is_not_dag_cbor() {
-        for (bytes, problem) in [
-            (&b""[..], Problem::Truncated),
-            (&[0x18], Problem::Truncated),
-            (&[0x18, 23], Problem::NotMinimal),
-            (&[0x19, 0, 255], Problem::NotMinimal),
-            (&[0x1a, 0, 0, 255, 255], Problem::NotMinimal),
-            (&[0x1b, 0, 0, 0, 0, 255, 255, 255, 255], Problem::NotMinimal),
-            (&[0x58, 1, 0], Problem::NotMinimal),
-            (&[0x9f, 0xff], Problem::Form("an indefinite length")),
-            (&[0x5f, 0xff], Problem::Form("an indefinite length")),
-            (&[0x1c], Problem::Form("a reserved length")),
-            (&[0xf9, 0, 0], Problem::Form("a float of less than 64 bits")),
-            (
-                &[0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],
-                Problem::Form("a float that is no number"),
-            ),
-            (
-                &[0xf7],
-                Problem::Form("a simple value other than true, false and null"),
-            ),
-            (&[0xc1, 0], Problem::Form("a tag other than 42")),
-            (&[0xd8, 42, 0x41, 0], Problem::Link),
-            (&[0xd8, 42, 0x42, 1, 1], Problem::Link),
-            (&[0x61, 0xff], Problem::Utf8),
-            (
-                &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
-                Problem::Truncated,
-            ),
-            (
-                &[0xa2, 0x61, b'a', 0, 0x61, b'a', 0],
-                Problem::Duplicate("a".into()),
-            ),
-            (
-                &[0xa1, 0, 0],
-                Problem::Kind {
-                    found: Kind::Unsigned,
-                    wanted: "text",
-                },
-            ),
-            (&[0, 0], Problem::Trailing(1)),
-        ] {
-            assert_eq!(ipld(bytes), Err(problem), "{bytes:02x?}");
-        }
-        let deep = [vec![0x81; MAX_DEPTH], vec![0x80]].concat();
-        assert_eq!(ipld(&deep), Err(Problem::Depth));
-        assert!(ipld(&deep[1..]).is_ok());
-    }
-
-    #[test]
-    fn keys_in_any_order() {
-        assert_eq!(
-            ipld(&[0xa2, 0x61, b'b', 1, 0x61, b'a', 2]),
-            ipld(&[0xa2, 0x61, b'a', 2, 0x61, b'b', 1])
-        );
     }
 }

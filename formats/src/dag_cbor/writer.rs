@@ -1,5 +1,6 @@
-use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
+
+use crate::Cid;
 
 /// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts
 /// right.
@@ -54,10 +55,9 @@ impl Writer {
     /// A link.
     pub fn link(&mut self, cid: &Cid) {
         self.0.extend_from_slice(&[0xd8, 0x2a]);
-        self.head(2, 1 + cid.encoded_len() as u64);
+        self.head(2, 1 + cid.as_bytes().len() as u64);
         self.0.push(0);
-        // A vector takes all that it is given.
-        let _ = cid.write_bytes(&mut self.0);
+        self.0.extend_from_slice(cid.as_bytes());
     }
 
     /// A value that is dag-cbor already.
@@ -66,7 +66,7 @@ impl Writer {
     }
 
     /// Any value, its maps put in order. Integers that CBOR cannot say, and no reader gives, become
-    /// the nearest that it can.
+    /// the nearest that it can; floats that are no number, `null`.
     pub fn ipld(&mut self, value: &Ipld) {
         match value {
             Ipld::Null => self.null(),
@@ -78,13 +78,14 @@ impl Writer {
                 }
                 Err(_) => self.uint(u64::MAX),
             },
+            Ipld::Float(value) if !value.is_finite() => self.null(),
             Ipld::Float(value) => {
                 self.0.push(0xfb);
                 self.0.extend_from_slice(&value.to_be_bytes());
             }
             Ipld::String(text) => self.text(text),
             Ipld::Bytes(bytes) => self.bytes(bytes),
-            Ipld::Link(cid) => self.link(cid),
+            Ipld::Link(cid) => self.link(&cid.into()),
             Ipld::List(items) => {
                 self.list(items.len());
                 items.iter().for_each(|item| self.ipld(item));

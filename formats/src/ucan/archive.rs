@@ -1,11 +1,10 @@
 //! Archives: CARs whose root names the block that matters.
 
-use crate::car::{Archive, CarLimits, dag_cbor_cid_of};
-use crate::dag_cbor::{Reader, Writer};
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 
-use crate::{Error, Result};
+use crate::car::{Archive, Block, CarLimits, dag_cbor_cid_of};
+use crate::dag_cbor::{Reader, Writer};
+use crate::{Cid, Error, Result};
 
 /// What the root of a delegation's archive names its UCAN block by.
 pub(super) const DELEGATION_TAG: &str = "ucan@0.9.1";
@@ -17,11 +16,22 @@ pub(super) fn parse(what: &'static str, bytes: Bytes) -> Result<Archive> {
     Archive::parse(bytes, CarLimits::default()).map_err(|source| Error::Car { what, source })
 }
 
-/// The root and its block.
-pub(super) fn root<'a>(what: &'static str, archive: &'a Archive) -> Result<(Cid, &'a Bytes)> {
+/// The root's block.
+pub(super) fn root(what: &'static str, archive: &Archive) -> Result<Block> {
     archive
         .root_block()
         .map_err(|source| Error::Car { what, source })
+}
+
+/// The block that matters, which must be there and verified.
+pub(super) fn needed(what: &'static str, archive: &Archive, cid: &Cid) -> Result<Block> {
+    archive
+        .block(cid)
+        .map_err(|source| Error::Car { what, source })?
+        .ok_or(Error::Archive {
+            what,
+            reason: "the block that its root links to is not in it",
+        })
 }
 
 /// The link of a variant block, `{tag: link}`, if the block is one.

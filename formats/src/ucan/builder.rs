@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::car::{Archive, dag_cbor_cid_of};
-use crate::dag_cbor::Writer;
 use bytes::Bytes;
 use ed25519_dalek::{Signer as _, SigningKey};
-use ipld_core::cid::Cid;
 use ipld_core::ipld::Ipld;
 
 use super::archive::{DELEGATION_TAG, variant_block};
-use super::payload::{Claims, Payload};
-use super::{Capability, Delegation, Effects, Outcome, Receipt, ReceiptForm, Signature};
-use crate::{Did, Result};
+use super::payload::Payload;
+use super::{Capability, Delegation, Effects, Receipt, ReceiptForm, Signature};
+use crate::car::{Archive, Block, dag_cbor_cid_of};
+use crate::dag_cbor::{RawValue, Writer};
+use crate::dag_json::JsonLimits;
+use crate::{Cid, Did, Error, Result};
 
 /// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from
 /// memory when dropped, and never printed.
@@ -69,7 +69,7 @@ impl fmt::Debug for Signer {
 #[derive(Clone, Debug)]
 pub struct DelegationBuilder {
     payload: Payload,
-    claims: Claims,
+    facts: Vec<RawValue>,
     blocks: Vec<(Cid, Bytes)>,
 }
 
@@ -81,17 +81,16 @@ impl DelegationBuilder {
             // The signer's, when it is signed.
             issuer: audience.clone(),
             audience,
+            capabilities: list(&capabilities, Capability::write),
             expiration: None,
+            facts: None,
             not_before: None,
             nonce: None,
             proofs: Vec::new(),
         };
         Self {
             payload,
-            claims: Claims {
-                capabilities,
-                facts: None,
-            },
+            facts: Vec::new(),
             blocks: Vec::new(),
         }
     }
@@ -120,10 +119,7 @@ impl DelegationBuilder {
     /// With a fact more.
     #[must_use]
     pub fn fact(mut self, fact: BTreeMap<String, Ipld>) -> Self {
-        self.claims
-            .facts
-            .get_or_insert_default()
-            .push(Ipld::Map(fact));
+        self.facts.push(Ipld::Map(fact).into());
         self
     }
 
@@ -138,18 +134,14 @@ impl DelegationBuilder {
     #[must_use]
     pub fn proof(mut self, proof: &Delegation) -> Self {
         self.payload.proofs.push(proof.cid());
-        let (variant, _) = variant_block(DELEGATION_TAG, &proof.cid());
-        add_blocks(
-            &mut self.blocks,
-            proof.blocks().iter().filter(|(cid, _)| *cid != variant),
-        );
+        add_blocks(&mut self.blocks, without_variant(proof));
         self
     }
 
     /// With a dag-cbor block attached.
     #[must_use]
     pub fn attach(mut self, block: Bytes) -> Self {
-        add_blocks(&mut self.blocks, [&(dag_cbor_cid_of(&block), block)]);
+        add_blocks(&mut self.blocks, [(dag_cbor_cid_of(&block), block)]);
         self
     }
 
@@ -159,15 +151,23 @@ impl DelegationBuilder {
     /// As [`Delegation::decode`], for values that the format cannot say.
     pub fn sign(mut self, signer: &Signer) -> Result<Delegation> {
         self.payload.issuer = signer.did.clone();
-        let block = self.payload.write(
-            &self.claims,
-            &signer.sign(self.payload.signed(&self.claims).as_bytes()),
-        );
+        if !self.facts.is_empty() {
+            let write = |fact: &RawValue, writer: &mut Writer| writer.raw(fact.as_bytes());
+            self.payload.facts = Some(list(&self.facts, write));
+        }
+        let mut message = Vec::new();
+        self.payload
+            .write_signed(&mut message, JsonLimits::default())
+            .map_err(|_| Error::Text {
+                what: "delegation",
+                reason: "as JSON it is too large to be signed",
+            })?;
+        let block = self.payload.write(&signer.sign(&message));
         let cid = dag_cbor_cid_of(&block);
         let variant = variant_block(DELEGATION_TAG, &cid);
-        let root = variant.0;
+        let root = variant.0.clone();
         self.blocks.extend([(cid, block), variant]);
-        Delegation::decode(Archive::build(vec![root], self.blocks).as_bytes().clone())
+        Delegation::decode(Archive::build(&[root], &self.blocks))
     }
 }
 
@@ -175,7 +175,7 @@ impl DelegationBuilder {
 #[derive(Clone, Debug)]
 pub struct ReceiptBuilder {
     ran: Cid,
-    outcome: Outcome,
+    out: Result<RawValue, RawValue>,
     effects: Effects,
     meta: BTreeMap<String, Ipld>,
     proofs: Vec<Cid>,
@@ -185,10 +185,10 @@ pub struct ReceiptBuilder {
 impl ReceiptBuilder {
     /// A receipt for an invocation that is not in the archive.
     #[must_use]
-    pub fn new(ran: Cid, outcome: Outcome) -> Self {
+    pub fn new<T: Into<RawValue>, E: Into<RawValue>>(ran: Cid, out: Result<T, E>) -> Self {
         Self {
             ran,
-            outcome,
+            out: out.map(Into::into).map_err(Into::into),
             effects: Effects::default(),
             meta: BTreeMap::new(),
             proofs: Vec::new(),
@@ -198,16 +198,12 @@ impl ReceiptBuilder {
 
     /// A receipt for an invocation, with that in the archive.
     #[must_use]
-    pub fn for_invocation(invocation: &Delegation, outcome: Outcome) -> Self {
-        let mut builder = Self::new(invocation.cid(), outcome);
-        let (variant, _) = variant_block(DELEGATION_TAG, &invocation.cid());
-        add_blocks(
-            &mut builder.blocks,
-            invocation
-                .blocks()
-                .iter()
-                .filter(|(cid, _)| *cid != variant),
-        );
+    pub fn for_invocation<T: Into<RawValue>, E: Into<RawValue>>(
+        invocation: &Delegation,
+        out: Result<T, E>,
+    ) -> Self {
+        let mut builder = Self::new(invocation.cid(), out);
+        add_blocks(&mut builder.blocks, without_variant(invocation));
         builder
     }
 
@@ -247,8 +243,8 @@ impl ReceiptBuilder {
         writer.bytes(signature.as_bytes());
         let block = Bytes::from(writer.into_bytes());
         let cid = dag_cbor_cid_of(&block);
-        self.blocks.push((cid, block));
-        Receipt::decode(ReceiptForm::Store.archive(&cid, &self.blocks))
+        self.blocks.push((cid.clone(), block));
+        Receipt::decode(ReceiptForm::Store.archive(&cid, self.blocks))
     }
 
     fn ocm(&self, signer: &Signer) -> Vec<u8> {
@@ -268,12 +264,12 @@ impl ReceiptBuilder {
         writer.text(&signer.did.to_string());
         writer.text("out");
         writer.map(1);
-        let (name, value) = match &self.outcome {
-            Outcome::Ok(value) => ("ok", value),
-            Outcome::Error(value) => ("error", value),
+        let (name, value) = match &self.out {
+            Ok(value) => ("ok", value),
+            Err(value) => ("error", value),
         };
         writer.text(name);
-        writer.ipld(value);
+        writer.raw(value.as_bytes());
         writer.text("prf");
         writer.list(self.proofs.len());
         self.proofs.iter().for_each(|link| writer.link(link));
@@ -286,13 +282,26 @@ impl ReceiptBuilder {
 }
 
 /// Adds blocks that are not there yet: of duplicates, the first.
-fn add_blocks<'a>(
-    blocks: &mut Vec<(Cid, Bytes)>,
-    more: impl IntoIterator<Item = &'a (Cid, Bytes)>,
-) {
+fn add_blocks(blocks: &mut Vec<(Cid, Bytes)>, more: impl IntoIterator<Item = (Cid, Bytes)>) {
     for block in more {
         if !blocks.iter().any(|(cid, _)| *cid == block.0) {
-            blocks.push(block.clone());
+            blocks.push(block);
         }
     }
+}
+
+/// All blocks of a delegation's archive but its root.
+fn without_variant(delegation: &Delegation) -> impl Iterator<Item = (Cid, Bytes)> {
+    let (variant, _) = variant_block(DELEGATION_TAG, &delegation.cid());
+    delegation
+        .blocks()
+        .map(|Block { cid, data, .. }| (cid, data))
+        .filter(move |(cid, _)| *cid != variant)
+}
+
+fn list<T>(items: &[T], mut write: impl FnMut(&T, &mut Writer)) -> RawValue {
+    let mut writer = Writer::default();
+    writer.list(items.len());
+    items.iter().for_each(|item| write(item, &mut writer));
+    RawValue::checked(writer.into_bytes().into())
 }

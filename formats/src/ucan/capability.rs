@@ -1,22 +1,62 @@
-use crate::dag_cbor::{DecodeError, Problem, Reader};
-use ipld_core::ipld::Ipld;
+use crate::dag_cbor::{DecodeError, Problem, RawValue, Reader, Writer};
 
 /// What may be done with what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Capability {
     /// The ability: `blob/accept`, `test/*`.
     pub can: String,
     /// The resource, often a DID.
     pub with: String,
     /// Caveats, or the arguments of an invocation.
-    pub nb: Option<Ipld>,
+    pub nb: Option<RawValue>,
+}
+
+impl Capability {
+    /// The ability `can` on the resource `with`.
+    ///
+    /// ```
+    /// use storehouse_formats::Ipld;
+    /// use storehouse_formats::ucan::Capability;
+    ///
+    /// let capability = Capability::new("blob/accept", "did:web:example.com").nb(Ipld::Null);
+    /// assert_eq!(capability.nb.unwrap().to_ipld()?, Ipld::Null);
+    /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+    /// ```
+    #[must_use]
+    pub fn new(can: impl Into<String>, with: impl Into<String>) -> Self {
+        Self {
+            can: can.into(),
+            with: with.into(),
+            nb: None,
+        }
+    }
+
+    /// With these caveats or arguments.
+    #[must_use]
+    pub fn nb(mut self, nb: impl Into<RawValue>) -> Self {
+        self.nb = Some(nb.into());
+        self
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.map(2 + usize::from(self.nb.is_some()));
+        if let Some(nb) = &self.nb {
+            writer.text("nb");
+            writer.raw(nb.as_bytes());
+        }
+        writer.text("can");
+        writer.text(&self.can);
+        writer.text("with");
+        writer.text(&self.with);
+    }
 }
 
 /// A capability as it lies in its block.
 pub(super) struct RawCapability<'a> {
-    can: &'a str,
-    with: &'a str,
-    nb: Option<&'a [u8]>,
+    pub(super) can: &'a str,
+    pub(super) with: &'a str,
+    pub(super) nb: Option<&'a [u8]>,
 }
 
 impl<'a> RawCapability<'a> {
@@ -46,33 +86,5 @@ impl<'a> RawCapability<'a> {
             with: with.ok_or_else(|| missing("with"))?,
             nb,
         })
-    }
-}
-
-impl From<RawCapability<'_>> for Capability {
-    fn from(raw: RawCapability<'_>) -> Self {
-        let nb = raw.nb.and_then(|nb| Reader::new(nb).ipld().ok());
-        Self {
-            can: raw.can.to_owned(),
-            with: raw.with.to_owned(),
-            nb,
-        }
-    }
-}
-
-impl Capability {
-    /// As a map of what is there.
-    pub(super) fn to_ipld(&self) -> Ipld {
-        let fields = [
-            ("can", Some(Ipld::String(self.can.clone()))),
-            ("nb", self.nb.clone()),
-            ("with", Some(Ipld::String(self.with.clone()))),
-        ];
-        Ipld::Map(
-            fields
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect(),
-        )
     }
 }

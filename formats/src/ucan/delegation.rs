@@ -2,19 +2,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::car::{Archive, CAR_CODEC, write_varint};
 use bytes::Bytes;
-use ipld_core::cid::Cid;
-use ipld_core::ipld::Ipld;
 use multibase::Base;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::archive::{DELEGATION_TAG, parse, root, variant};
-use super::lazy::Lazy;
-use super::payload::{Claims, Payload};
-use super::signature::varint;
+use super::archive::{DELEGATION_TAG, needed, parse, root, variant};
+use super::capability::RawCapability;
+use super::payload::Payload;
 use super::{Capability, Signature, SignatureError};
-use crate::{Did, Error, Result};
+use crate::car::{Archive, Block, CAR_CODEC};
+use crate::dag_cbor::{RawValue, Reader};
+use crate::dag_json::JsonLimits;
+use crate::{Cid, Did, Error, Result, multibase as bounded, varint};
 
 const WHAT: &str = "delegation";
 
@@ -31,7 +30,6 @@ struct Parts {
     archive: Archive,
     cid: Cid,
     payload: Payload,
-    claims: Lazy<Claims>,
     signature: Signature,
 }
 
@@ -43,8 +41,8 @@ impl Delegation {
     /// [`Error::Archive`], [`Error::DagCbor`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
-        let (_, block) = root(WHAT, &archive)?;
-        let cid = variant(block, DELEGATION_TAG).ok_or(Error::Archive {
+        let root = root(WHAT, &archive)?;
+        let cid = variant(&root.data, DELEGATION_TAG).ok_or(Error::Archive {
             what: WHAT,
             reason: "its root is not {\"ucan@0.9.1\": link}",
         })?;
@@ -53,22 +51,15 @@ impl Delegation {
 
     /// The delegation that is the block `cid` of `archive`.
     pub(super) fn at(archive: Archive, cid: Cid) -> Result<Self> {
-        let block = archive.block(&cid).ok_or(Error::Archive {
-            what: WHAT,
-            reason: "the block that its root links to is not in it",
-        })?;
-        let (payload, signature) = Payload::read(block).map_err(|source| Error::DagCbor {
+        let block = needed(WHAT, &archive, &cid)?;
+        let (payload, signature) = Payload::read(&block.data).map_err(|source| Error::DagCbor {
             what: "a UCAN",
             source,
         })?;
-        let claims = Lazy::new(block.clone(), |block| {
-            Claims::read(block).unwrap_or_default()
-        });
         Ok(Self(Arc::new(Parts {
             archive,
             cid,
             payload,
-            claims,
             signature,
         })))
     }
@@ -82,12 +73,12 @@ impl Delegation {
     /// The CID of its UCAN block, by which it is linked to and found.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        self.0.cid
+        self.0.cid.clone()
     }
 
     /// All blocks of the archive, in their order.
     #[must_use]
-    pub fn blocks(&self) -> &[(Cid, Bytes)] {
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block> + '_ {
         self.0.archive.blocks()
     }
 
@@ -103,11 +94,17 @@ impl Delegation {
         &self.0.payload.audience
     }
 
-    /// What it allows, or invokes. Decoded when first asked for, as facts are: values may take some
-    /// 200 times the room of their bytes.
-    #[must_use]
-    pub fn capabilities(&self) -> &[Capability] {
-        &self.0.claims.get().capabilities
+    /// What it allows, or invokes. Decoded one by one.
+    pub fn capabilities(&self) -> impl Iterator<Item = Capability> + '_ {
+        let list = self.0.payload.capabilities.as_bytes();
+        items(list, |reader| {
+            let raw = RawCapability::read(reader).ok()?;
+            Some(Capability {
+                can: raw.can.to_owned(),
+                with: raw.with.to_owned(),
+                nb: raw.nb.map(|nb| RawValue::checked(list.slice_ref(nb))),
+            })
+        })
     }
 
     /// When it expires, in seconds since the start of 1970, UTC; `None` if it never does.
@@ -129,9 +126,13 @@ impl Delegation {
     }
 
     /// Facts, each a map.
-    #[must_use]
-    pub fn facts(&self) -> &[Ipld] {
-        self.0.claims.get().facts.as_deref().unwrap_or_default()
+    pub fn facts(&self) -> impl Iterator<Item = RawValue> + '_ {
+        self.0.payload.facts.iter().flat_map(|facts| {
+            let list = facts.as_bytes();
+            items(list, |reader| {
+                Some(RawValue::checked(list.slice_ref(reader.raw().ok()?)))
+            })
+        })
     }
 
     /// The delegations that it rests on, whether or not they are in the archive.
@@ -144,11 +145,16 @@ impl Delegation {
     /// if it is not there.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// As [`decode`](Self::decode); [`Error::Car`] if its block cannot be verified.
     pub fn embedded(&self, cid: &Cid) -> Result<Option<Self>> {
-        match self.0.archive.block(cid) {
-            Some(_) => Self::at(self.0.archive.clone(), *cid).map(Some),
-            None => Ok(None),
+        Self::within(&self.0.archive, cid)
+    }
+
+    /// The delegation that is the block `cid` of `archive`, if it is there.
+    pub(super) fn within(archive: &Archive, cid: &Cid) -> Result<Option<Self>> {
+        match archive.block(cid) {
+            Ok(None) => Ok(None),
+            _ => Self::at(archive.clone(), cid.clone()).map(Some),
         }
     }
 
@@ -164,11 +170,12 @@ impl Delegation {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
-        self.0.signature.verify(
-            Some(self.issuer()),
-            key,
-            self.0.payload.signed(self.0.claims.get()).as_bytes(),
-        )
+        let limits = JsonLimits::for_record(self.as_bytes().len());
+        self.0
+            .signature
+            .verify(Some(self.issuer()), key, |message| {
+                self.0.payload.write_signed(message, limits)
+            })
     }
 
     /// The text form: `m` and the base64 of a CIDv1 with the codec of CAR and an identity
@@ -178,12 +185,22 @@ impl Delegation {
         let archive = self.as_bytes();
         let mut bytes = Vec::with_capacity(archive.len() + 16);
         bytes.push(1);
-        write_varint(&mut bytes, CAR_CODEC);
+        varint::write(&mut bytes, CAR_CODEC);
         bytes.push(0);
-        write_varint(&mut bytes, archive.len() as u64);
+        varint::write(&mut bytes, archive.len() as u64);
         bytes.extend_from_slice(archive);
         multibase::encode(Base::Base64, bytes)
     }
+}
+
+/// The items of a list that was checked.
+fn items<'a, T>(
+    list: &'a Bytes,
+    mut item: impl FnMut(&mut Reader<'a>) -> Option<T>,
+) -> impl Iterator<Item = T> {
+    let mut reader = Reader::new(list);
+    let len = reader.list().unwrap_or(0);
+    (0..len).map_while(move |_| item(&mut reader))
 }
 
 impl FromStr for Delegation {
@@ -199,13 +216,12 @@ impl FromStr for Delegation {
         if !text.starts_with(['m', 'M', 'u', 'U', 'b', 'B', 'c', 'C', 'f', 'F']) {
             return Err(invalid("it is not of base16, base32 or base64"));
         }
-        let (_, bytes) = multibase::decode(text)
-            .map_err(|_| invalid("it is not of the base that its first character says"))?;
+        let bytes = bounded::decode(text).map_err(invalid)?;
         let parse = || {
-            let (version, rest) = varint(&bytes)?;
-            let (codec, rest) = varint(rest)?;
-            let (hash, rest) = varint(rest)?;
-            let (len, rest) = varint(rest)?;
+            let (version, rest) = varint::read(&bytes)?;
+            let (codec, rest) = varint::read(rest)?;
+            let (hash, rest) = varint::read(rest)?;
+            let (len, rest) = varint::read(rest)?;
             ((version, codec, hash) == (1, CAR_CODEC, 0) && len == rest.len() as u64)
                 .then_some(bytes.len() - rest.len())
         };
@@ -222,16 +238,10 @@ impl fmt::Display for Delegation {
 
 impl fmt::Debug for Delegation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts {
-            cid,
-            payload,
-            claims,
-            ..
-        } = &*self.0;
+        let Parts { cid, payload, .. } = &*self.0;
         f.debug_struct("Delegation")
-            .field("cid", &cid.to_string())
+            .field("cid", cid)
             .field("payload", payload)
-            .field("claims", claims)
             .finish_non_exhaustive()
     }
 }

@@ -2,19 +2,19 @@
 //! their archives.
 
 mod archive;
+mod base64_url;
 mod builder;
 mod capability;
-mod dag_json;
 mod delegation;
-mod lazy;
 mod payload;
 mod receipt;
 mod receipt_form;
 mod signature;
+mod view;
 
 pub use builder::{DelegationBuilder, ReceiptBuilder, Signer};
 pub use capability::Capability;
 pub use delegation::Delegation;
-pub use receipt::{Effects, Outcome, Receipt};
+pub use receipt::{Effects, Receipt};
 pub use receipt_form::ReceiptForm;
 pub use signature::{Signature, SignatureError};

@@ -1,38 +1,34 @@
 //! The block of a UCAN: what a delegation says, and what of it is signed.
 
-use std::collections::BTreeMap;
+use std::io::Write;
 
-use crate::dag_cbor::{DecodeError, Kind, Problem, Reader, Writer};
 use bytes::Bytes;
-use ipld_core::cid::Cid;
-use ipld_core::ipld::Ipld;
 use multibase::Base;
 
+use super::Signature;
+use super::base64_url::Base64Url;
 use super::capability::RawCapability;
-use super::{Capability, Signature, dag_json};
-use crate::Did;
+use crate::dag_cbor::{DecodeError, Kind, Problem, RawValue, Reader, Writer};
+use crate::dag_json::{JsonError, JsonLimits, JsonWriter};
+use crate::{Cid, Did};
 
 /// The version that is written, and the only one that is read.
 pub(super) const VERSION: &str = "0.9.1";
 
-/// What a delegation says, without its signature and its claims.
+/// What a delegation says, without its signature.
 #[derive(Clone, Debug)]
 pub(super) struct Payload {
     pub(super) issuer: Did,
     pub(super) audience: Did,
+    /// A list of capabilities.
+    pub(super) capabilities: RawValue,
     pub(super) expiration: Option<u64>,
+    /// A list of maps. `None` where the field is absent, which is not the same bytes as an empty
+    /// list.
+    pub(super) facts: Option<RawValue>,
     pub(super) not_before: Option<u64>,
     pub(super) nonce: Option<String>,
     pub(super) proofs: Vec<Cid>,
-}
-
-/// The part of it that is made of any values, and in memory may take many times the room of its
-/// bytes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Claims {
-    pub(super) capabilities: Vec<Capability>,
-    /// `None` where the field is absent, which is not the same bytes as an empty list.
-    pub(super) facts: Option<Vec<Ipld>>,
 }
 
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
@@ -48,17 +44,6 @@ fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> Deco
 fn did(reader: &mut Reader<'_>, field: &'static str) -> Result<Did, DecodeError> {
     let start = reader.offset();
     Did::from_bytes(reader.bytes()?).map_err(|e| invalid(start, field, e.to_string()))
-}
-
-fn list<'a, T>(
-    reader: &mut Reader<'a>,
-    mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
-) -> Result<Vec<T>, DecodeError> {
-    let mut items = Vec::new();
-    for _ in 0..reader.list()? {
-        items.push(item(reader)?);
-    }
-    Ok(items)
 }
 
 impl Payload {
@@ -97,7 +82,8 @@ impl Payload {
                     for _ in 0..reader.list()? {
                         RawCapability::read(reader)?;
                     }
-                    reader.set("att", &mut capabilities, ())?;
+                    let value = block.slice(start..reader.offset());
+                    reader.set("att", &mut capabilities, RawValue::checked(value))?;
                 }
                 b"aud" => {
                     let value = did(reader, "aud")?;
@@ -130,10 +116,11 @@ impl Payload {
                         }
                         reader.raw()?;
                     }
-                    reader.set("fct", &mut facts, ())?;
+                    let value = block.slice(start..reader.offset());
+                    reader.set("fct", &mut facts, RawValue::checked(value))?;
                 }
                 b"prf" => {
-                    let items = list(reader, Reader::link)?;
+                    let items = links(reader)?;
                     reader.set("prf", &mut proofs, items)?;
                 }
                 _ => return Ok(false),
@@ -143,11 +130,12 @@ impl Payload {
         reader.finish()?;
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
         version.ok_or_else(|| missing("v"))?;
-        capabilities.ok_or_else(|| missing("att"))?;
         let payload = Self {
             issuer: issuer.ok_or_else(|| missing("iss"))?,
             audience: audience.ok_or_else(|| missing("aud"))?,
+            capabilities: capabilities.ok_or_else(|| missing("att"))?,
             expiration: expiration.ok_or_else(|| missing("exp"))?,
+            facts,
             not_before,
             nonce,
             proofs: proofs.unwrap_or_default(),
@@ -155,10 +143,10 @@ impl Payload {
         Ok((payload, signature.ok_or_else(|| missing("s"))?))
     }
 
-    /// The block, with these claims and this signature.
-    pub(super) fn write(&self, claims: &Claims, signature: &Signature) -> Bytes {
+    /// The block, with this signature.
+    pub(super) fn write(&self, signature: &Signature) -> Bytes {
         let optional = [
-            claims.facts.is_some(),
+            self.facts.is_some(),
             self.not_before.is_some(),
             self.nonce.is_some(),
         ];
@@ -169,10 +157,7 @@ impl Payload {
         writer.text("v");
         writer.text(VERSION);
         writer.text("att");
-        writer.list(claims.capabilities.len());
-        for capability in &claims.capabilities {
-            writer.ipld(&capability.to_ipld());
-        }
+        writer.raw(self.capabilities.as_bytes());
         writer.text("aud");
         writer.bytes(self.audience.as_bytes());
         writer.text("exp");
@@ -180,12 +165,9 @@ impl Payload {
             Some(seconds) => writer.uint(seconds),
             None => writer.null(),
         }
-        if let Some(facts) = &claims.facts {
+        if let Some(facts) = &self.facts {
             writer.text("fct");
-            writer.list(facts.len());
-            for fact in facts {
-                writer.ipld(fact);
-            }
+            writer.raw(facts.as_bytes());
         }
         writer.text("iss");
         writer.bytes(self.issuer.as_bytes());
@@ -205,66 +187,63 @@ impl Payload {
         writer.into_bytes().into()
     }
 
-    /// What is signed: base64url of the header, a point, base64url of the payload, both as
+    /// Writes what is signed: base64url of the header, a point, base64url of the payload, both as
     /// dag-json.
-    pub(super) fn signed(&self, claims: &Claims) -> String {
-        let text = |text: &dyn ToString| Ipld::String(text.to_string());
-        let number = |number: u64| Ipld::Integer(number.into());
-        let fields = [
-            (
-                "att",
-                Some(Ipld::List(
-                    claims
-                        .capabilities
-                        .iter()
-                        .map(Capability::to_ipld)
-                        .collect(),
-                )),
-            ),
-            ("aud", Some(text(&self.audience))),
-            ("exp", Some(self.expiration.map_or(Ipld::Null, number))),
-            ("fct", claims.facts.clone().map(Ipld::List)),
-            ("iss", Some(text(&self.issuer))),
-            ("nbf", self.not_before.map(number)),
-            ("nnc", self.nonce.clone().map(Ipld::String)),
-            (
-                "prf",
-                Some(Ipld::List(
-                    self.proofs.iter().map(|cid| text(cid)).collect(),
-                )),
-            ),
-        ];
-        let fields: BTreeMap<_, _> = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-            .collect();
-        let mut payload = String::new();
-        dag_json::write(&mut payload, &Ipld::Map(fields));
+    pub(super) fn write_signed(
+        &self,
+        mut out: impl Write,
+        limits: JsonLimits,
+    ) -> Result<(), JsonError> {
         let header = format!(r#"{{"alg":"EdDSA","typ":"JWT","ucv":"{VERSION}"}}"#);
-        format!(
-            "{}.{}",
-            Base::Base64Url.encode(header),
-            Base::Base64Url.encode(payload)
-        )
+        write!(out, "{}.", Base::Base64Url.encode(header))?;
+        let mut text = Base64Url::new(out);
+        self.write_json(&mut JsonWriter::new(&mut text, limits))?;
+        Ok(text.finish()?)
+    }
+
+    /// The payload, its fields in byte order.
+    fn write_json<W: Write>(&self, json: &mut JsonWriter<W>) -> Result<(), JsonError> {
+        json.begin_object()?;
+        json.key("att")?;
+        json.value_of(&self.capabilities)?;
+        json.key("aud")?;
+        json.display(&self.audience)?;
+        json.key("exp")?;
+        match self.expiration {
+            Some(seconds) => json.number(seconds)?,
+            None => json.null()?,
+        }
+        if let Some(facts) = &self.facts {
+            json.key("fct")?;
+            json.value_of(facts)?;
+        }
+        json.key("iss")?;
+        json.display(&self.issuer)?;
+        if let Some(seconds) = self.not_before {
+            json.key("nbf")?;
+            json.number(seconds)?;
+        }
+        if let Some(nonce) = &self.nonce {
+            json.key("nnc")?;
+            json.string(nonce)?;
+        }
+        json.key("prf")?;
+        json.begin_array()?;
+        for proof in &self.proofs {
+            json.display(proof)?;
+        }
+        json.end_array()?;
+        json.end_object()
     }
 }
 
-impl Claims {
-    /// Those of a block that [`Payload::read`] has taken.
-    pub(super) fn read(block: &[u8]) -> Result<Self, DecodeError> {
-        let mut claims = Self::default();
-        Reader::new(block).fields(|reader, key| {
-            match key {
-                b"att" => {
-                    claims.capabilities = list(reader, |reader| {
-                        RawCapability::read(reader).map(Capability::from)
-                    })?
-                }
-                b"fct" => claims.facts = Some(list(reader, Reader::ipld)?),
-                _ => drop(reader.raw()?),
-            }
-            Ok(true)
-        })?;
-        Ok(claims)
+/// A list of links.
+pub(super) fn links(reader: &mut Reader<'_>) -> Result<Vec<Cid>, DecodeError> {
+    let len = reader.list()?;
+    let mut links = Vec::new();
+    for _ in 0..len {
+        links.push(reader.link()?);
     }
+    links.shrink_to_fit();
+    Ok(links)
 }

@@ -1,17 +1,15 @@
-use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 
-use crate::car::Archive;
-use crate::dag_cbor::{DecodeError, Kind, Problem, Reader};
 use bytes::Bytes;
-use ipld_core::cid::Cid;
-use ipld_core::ipld::Ipld;
 
-use super::archive::{RECEIPT_TAG, parse, root, variant};
-use super::lazy::Lazy;
+use super::archive::{RECEIPT_TAG, needed, parse, root, variant};
+use super::payload::links;
 use super::{Delegation, ReceiptForm, Signature, SignatureError};
-use crate::{Did, Error, Result};
+use crate::car::{Archive, Block};
+use crate::dag_cbor::{DecodeError, Kind, Problem, RawValue, Reader};
+use crate::{Cid, Did, Error, Result};
 
 const WHAT: &str = "receipt";
 
@@ -31,24 +29,6 @@ struct Parts {
     body: Body,
 }
 
-/// How an invocation went.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Well, with this result.
-    Ok(Ipld),
-    /// Badly, with this error.
-    Error(Ipld),
-}
-
-impl Outcome {
-    /// Whether it went well.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        matches!(self, Self::Ok(_))
-    }
-}
-
 /// What is to be done as a consequence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -63,12 +43,11 @@ struct Body {
     signature: Signature,
     signed: Bytes,
     ran: Cid,
-    ok: bool,
-    outcome: Lazy<Outcome>,
+    out: Result<RawValue, RawValue>,
     effects: Effects,
     issuer: Option<Did>,
     proofs: Vec<Cid>,
-    meta: Lazy<BTreeMap<String, Ipld>>,
+    meta: RawValue,
 }
 
 impl Receipt {
@@ -80,16 +59,13 @@ impl Receipt {
     /// [`Error::Archive`], [`Error::DagCbor`].
     pub fn decode(bytes: Bytes) -> Result<Self> {
         let archive = parse(WHAT, bytes)?;
-        let (root, block) = root(WHAT, &archive)?;
-        let (form, cid) = match variant(block, RECEIPT_TAG) {
+        let root = root(WHAT, &archive)?;
+        let (form, cid) = match variant(&root.data, RECEIPT_TAG) {
             Some(cid) => (ReceiptForm::Archive, cid),
-            None => (ReceiptForm::Store, root),
+            None => (ReceiptForm::Store, root.cid),
         };
-        let block = archive.block(&cid).ok_or(Error::Archive {
-            what: WHAT,
-            reason: "the block that its root links to is not in it",
-        })?;
-        let body = Body::read(block).map_err(|source| Error::DagCbor {
+        let block = needed(WHAT, &archive, &cid)?;
+        let body = Body::read(&block.data).map_err(|source| Error::DagCbor {
             what: "a receipt",
             source,
         })?;
@@ -125,50 +101,49 @@ impl Receipt {
         if self.0.form == form {
             self.as_bytes().clone()
         } else {
-            form.archive(&self.0.cid, self.blocks())
+            let blocks = self.blocks().map(|Block { cid, data, .. }| (cid, data));
+            form.archive(&self.0.cid, blocks)
         }
     }
 
     /// The CID of its block, by which it is found.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        self.0.cid
+        self.0.cid.clone()
     }
 
     /// All blocks of the archive, in their order.
     #[must_use]
-    pub fn blocks(&self) -> &[(Cid, Bytes)] {
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block> + '_ {
         self.0.archive.blocks()
     }
 
     /// The invocation that ran.
     #[must_use]
     pub fn ran(&self) -> Cid {
-        self.0.body.ran
+        self.0.body.ran.clone()
     }
 
     /// The invocation that ran, if it is in the archive.
     ///
     /// # Errors
-    /// [`Error::DagCbor`] if what is there is none.
+    /// [`Error::DagCbor`] if what is there is none; [`Error::Car`] if its block cannot be verified.
     pub fn invocation(&self) -> Result<Option<Delegation>> {
-        match self.0.archive.block(&self.0.body.ran) {
-            Some(_) => Delegation::at(self.0.archive.clone(), self.0.body.ran).map(Some),
-            None => Ok(None),
-        }
+        Delegation::within(&self.0.archive, &self.0.body.ran)
     }
 
     /// Whether it went well.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.0.body.ok
+        self.0.body.out.is_ok()
     }
 
-    /// How it went. Decoded when first asked for: the value may take some 200 times the room of its
-    /// bytes.
-    #[must_use]
-    pub fn outcome(&self) -> &Outcome {
-        self.0.body.outcome.get()
+    /// How it went: the result of the invocation, or its error.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub fn out(&self) -> Result<&RawValue, &RawValue> {
+        self.0.body.out.as_ref()
     }
 
     /// What is to be done as a consequence.
@@ -189,10 +164,10 @@ impl Receipt {
         &self.0.body.proofs
     }
 
-    /// What else it says. Decoded when first asked for, as the outcome is.
+    /// What else it says: a map.
     #[must_use]
-    pub fn meta(&self) -> &BTreeMap<String, Ipld> {
-        self.0.body.meta.get()
+    pub fn meta(&self) -> &RawValue {
+        &self.0.body.meta
     }
 
     /// The signature.
@@ -207,10 +182,9 @@ impl Receipt {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify_signature(&self, key: Option<&Did>) -> Result<(), SignatureError> {
-        self.0
-            .body
-            .signature
-            .verify(self.issuer(), key, &self.0.body.signed)
+        self.0.body.signature.verify(self.issuer(), key, |message| {
+            Ok(message.write_all(&self.0.body.signed)?)
+        })
     }
 }
 
@@ -272,13 +246,11 @@ impl Body {
                             ));
                         }
                     };
-                    let value = signed.slice_ref(reader.raw()?);
-                    reader.set("out", &mut out, (ok, value))?;
+                    let value = RawValue::checked(signed.slice_ref(reader.raw()?));
+                    reader.set("out", &mut out, if ok { Ok(value) } else { Err(value) })?;
                 }
                 b"prf" => {
-                    let items = (0..reader.list()?)
-                        .map(|_| reader.link())
-                        .collect::<Result<_, _>>()?;
+                    let items = links(reader)?;
                     reader.set("prf", &mut proofs, items)?;
                 }
                 b"ran" => {
@@ -289,7 +261,7 @@ impl Body {
                     if reader.kind()? != Kind::Map {
                         return Err(invalid(start, "meta", "not a map"));
                     }
-                    let value = signed.slice_ref(reader.raw()?);
+                    let value = RawValue::checked(signed.slice_ref(reader.raw()?));
                     reader.set("meta", &mut meta, value)?;
                 }
                 _ => return Ok(false),
@@ -298,27 +270,13 @@ impl Body {
         })?;
         reader.finish()?;
         let missing = |name| Reader::error_at(0, Problem::MissingField(name));
-        let (ok, out) = out.ok_or_else(|| missing("out"))?;
         Ok(Self {
             ran: ran.ok_or_else(|| missing("ran"))?,
-            ok,
-            outcome: Lazy::new(
-                out,
-                if ok {
-                    |value| Outcome::Ok(any(value))
-                } else {
-                    |value| Outcome::Error(any(value))
-                },
-            ),
+            out: out.ok_or_else(|| missing("out"))?,
             effects: effects.ok_or_else(|| missing("fx"))?,
             issuer,
             proofs: proofs.ok_or_else(|| missing("prf"))?,
-            meta: Lazy::new(meta.ok_or_else(|| missing("meta"))?, |value| {
-                match any(value) {
-                    Ipld::Map(map) => map,
-                    _ => BTreeMap::new(),
-                }
-            }),
+            meta: meta.ok_or_else(|| missing("meta"))?,
             signature,
             signed,
         })
@@ -332,10 +290,8 @@ impl Effects {
         reader.fields(|reader, key| {
             match key {
                 b"fork" => {
-                    let links = (0..reader.list()?)
-                        .map(|_| reader.link())
-                        .collect::<Result<_, _>>()?;
-                    reader.set("fork", &mut fork, links)?;
+                    let items = links(reader)?;
+                    reader.set("fork", &mut fork, items)?;
                 }
                 b"join" => {
                     let link = reader.link()?;
@@ -350,11 +306,6 @@ impl Effects {
             join,
         })
     }
-}
-
-/// A value that was checked, of any kind.
-fn any(value: &[u8]) -> Ipld {
-    Reader::new(value).ipld().unwrap_or(Ipld::Null)
 }
 
 fn invalid(start: usize, field: &'static str, reason: impl Into<String>) -> DecodeError {
@@ -382,7 +333,7 @@ impl fmt::Display for Receipt {
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
-            .field("cid", &self.0.cid.to_string())
+            .field("cid", &self.0.cid)
             .field("form", &self.0.form)
             .field("body", &self.0.body)
             .finish()

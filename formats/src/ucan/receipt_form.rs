@@ -1,8 +1,8 @@
-use crate::car::Archive;
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 
 use super::archive::{RECEIPT_TAG, variant, variant_block};
+use crate::Cid;
+use crate::car::Archive;
 
 /// How a receipt's archive names its receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,20 +17,23 @@ pub enum ReceiptForm {
 impl ReceiptForm {
     /// An archive of this form with these blocks, in their order; blocks of the other form's are
     /// left out.
-    pub(super) fn archive(self, receipt: &Cid, blocks: &[(Cid, Bytes)]) -> Bytes {
+    pub(super) fn archive(
+        self,
+        receipt: &Cid,
+        blocks: impl IntoIterator<Item = (Cid, Bytes)>,
+    ) -> Bytes {
         let mut blocks: Vec<_> = blocks
-            .iter()
-            .filter(|(_, block)| variant(block, RECEIPT_TAG) != Some(*receipt))
-            .cloned()
+            .into_iter()
+            .filter(|(_, block)| variant(block, RECEIPT_TAG).as_ref() != Some(receipt))
             .collect();
         let root = match self {
-            Self::Store => *receipt,
+            Self::Store => receipt.clone(),
             Self::Archive => {
                 let variant = variant_block(RECEIPT_TAG, receipt);
                 blocks.push(variant.clone());
                 variant.0
             }
         };
-        Archive::build(vec![root], blocks).as_bytes().clone()
+        Archive::build(&[root], &blocks)
     }
 }

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::io::{self, Write};
 
 use bytes::Bytes;
-use ed25519_dalek::{Verifier, VerifyingKey};
+use ed25519_dalek::{StreamVerifier, VerifyingKey};
 
-use crate::Did;
+use crate::dag_json::JsonError;
+use crate::{Did, varint};
 
 /// A signature as UCANs carry it: the varint code of its algorithm, the varint of its length, and
 /// its bytes.
@@ -42,6 +44,9 @@ pub enum SignatureError {
     /// Who issued it is not said, and no key was given.
     #[error("it does not say who issued it: give the key that it was signed with")]
     NoIssuer,
+    /// What is signed takes too much more room than its record: a delegation is signed as JSON.
+    #[error("what is signed takes too much more room than its record")]
+    TooLarge,
     /// An algorithm or a key of a kind that cannot be checked here.
     #[error("only ed25519 can be checked, not {0}")]
     Algorithm(String),
@@ -50,8 +55,8 @@ pub enum SignatureError {
 impl Signature {
     /// The signature in these bytes; `None` if they are none.
     pub(super) fn parse(bytes: Bytes) -> Option<Self> {
-        let (code, rest) = varint(&bytes)?;
-        let (len, raw) = varint(rest)?;
+        let (code, rest) = varint::read(&bytes)?;
+        let (len, raw) = varint::read(rest)?;
         let (code, raw) =
             (usize::try_from(len).ok()? == raw.len()).then_some((code, bytes.len() - raw.len()))?;
         Some(Self { bytes, code, raw })
@@ -84,12 +89,12 @@ impl Signature {
         &self.bytes[self.raw..]
     }
 
-    /// Whether it is `issuer`'s over `message`.
+    /// Whether it is `issuer`'s over what `write` writes.
     pub(super) fn verify(
         &self,
         issuer: Option<&Did>,
         given: Option<&Did>,
-        message: &[u8],
+        write: impl FnOnce(&mut Message) -> Result<(), JsonError>,
     ) -> Result<(), SignatureError> {
         let key = match (issuer, given) {
             (Some(issuer), Some(given)) if issuer.method() == "key" && issuer != given => {
@@ -118,9 +123,26 @@ impl Signature {
         let wrong = || SignatureError::Wrong { key: key.clone() };
         let signature = self.raw().try_into().map_err(|_| wrong())?;
         let verifying = VerifyingKey::from_bytes(bytes).map_err(|_| wrong())?;
-        verifying
-            .verify(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .map_err(|_| wrong())
+        let mut message = verifying
+            .verify_stream(&ed25519_dalek::Signature::from_bytes(signature))
+            .map(Message)
+            .map_err(|_| wrong())?;
+        write(&mut message).map_err(|_| SignatureError::TooLarge)?;
+        message.0.finalize_and_verify().map_err(|_| wrong())
+    }
+}
+
+/// A message that is verified while it is written, so that none of it is kept.
+pub(super) struct Message(StreamVerifier);
+
+impl Write for Message {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -128,16 +150,4 @@ impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({:#x}, {} bytes)", self.code, self.raw().len())
     }
-}
-
-/// A varint in at most 9 bytes, and what follows it.
-pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().enumerate().take(9) {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return (index == 0 || *byte != 0).then_some((value, &bytes[index + 1..]));
-        }
-    }
-    None
 }

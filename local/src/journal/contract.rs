@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 

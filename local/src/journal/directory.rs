@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 
 use super::names;
 use super::open_batch::{OpenBatch, write_small};
@@ -191,14 +191,14 @@ impl Directory {
             if metadata.is_file() {
                 let rotated = metadata.modified().context("read", &entry.path())?;
                 batches.push(BatchInfo {
-                    cid,
+                    cid: cid.clone(),
                     size: metadata.len(),
                     rotated,
                     acknowledged: self.acknowledgement(&cid)?,
                 });
             }
         }
-        batches.sort_by_key(|batch| (batch.rotated, batch.cid));
+        batches.sort_by_key(|batch| (batch.rotated, batch.cid.clone()));
         Ok(batches)
     }
 
@@ -206,7 +206,7 @@ impl Directory {
         self.sync_names()?;
         let batch = self.batch_path(cid);
         if !names::is_car(cid) || !batch.is_file() {
-            return Err(Error::BatchNotFound { cid: *cid });
+            return Err(Error::BatchNotFound { cid: cid.clone() });
         }
         if self.acknowledgement(cid)?.is_none() {
             let now = SystemTime::now()

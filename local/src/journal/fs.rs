@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use ipld_core::cid::Cid;
 use storehouse_engine::blocking;
+use storehouse_formats::Cid;
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 
@@ -177,16 +177,16 @@ impl Journal for FsJournal {
     }
 
     fn get_batch<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Body>> {
-        Box::pin(self.body(*cid))
+        Box::pin(self.body(cid.clone()))
     }
 
     fn acknowledge<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
-        let cid = *cid;
+        let cid = cid.clone();
         Box::pin(self.queue.run(move |directory| directory.acknowledge(&cid)))
     }
 
     fn remove<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<()>> {
-        let cid = *cid;
+        let cid = cid.clone();
         Box::pin(self.queue.run(move |directory| directory.remove(&cid)))
     }
 

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
+use storehouse_formats::Cid;
 use storehouse_objectstore::Body;
 use tokio::sync::watch;
 
@@ -112,7 +112,7 @@ impl MemoryJournal {
         state.batches.retain(|(batch, _)| batch.cid != cid);
         state.batches.push((
             BatchInfo {
-                cid,
+                cid: cid.clone(),
                 size: bytes.len() as u64,
                 rotated: state.since,
                 acknowledged: None,
@@ -162,7 +162,7 @@ impl Journal for MemoryJournal {
             let batch = state.batches.iter().find(|(batch, _)| batch.cid == *cid);
             batch
                 .map(|(_, bytes)| bytes.clone().into())
-                .ok_or(Error::BatchNotFound { cid: *cid })
+                .ok_or(Error::BatchNotFound { cid: cid.clone() })
         })
     }
 
@@ -173,7 +173,7 @@ impl Journal for MemoryJournal {
                 .batches
                 .iter_mut()
                 .find(|(batch, _)| batch.cid == *cid);
-            let (batch, _) = batch.ok_or(Error::BatchNotFound { cid: *cid })?;
+            let (batch, _) = batch.ok_or(Error::BatchNotFound { cid: cid.clone() })?;
             batch.acknowledged.get_or_insert_with(SystemTime::now);
             Ok(())
         })

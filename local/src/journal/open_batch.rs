@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
+use storehouse_formats::Cid;
 
 use super::names::{self, HEADER};
 use super::recovery::{Recovery, SetAside};

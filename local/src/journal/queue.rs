@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
 use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions, Reply, blocking};
+use storehouse_formats::Cid;
 use tokio::sync::watch;
 
 use super::directory::Directory;

@@ -4,8 +4,8 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
+use storehouse_formats::Cid;
 use storehouse_formats::car::{CarError, CarLimits, CarProblem, CarReader};
 use storehouse_formats::ucan::Receipt;
 
@@ -101,7 +101,7 @@ impl<R: Read> BatchReader<R> {
     /// ```
     #[must_use]
     pub fn cid(&self) -> Option<Cid> {
-        self.cid
+        self.cid.clone()
     }
 }
 
@@ -132,10 +132,7 @@ impl<R: Read> Iterator for BatchReader<R> {
                 None
             }
             Err(e) => {
-                if !matches!(
-                    e.problem,
-                    CarProblem::Hash { .. } | CarProblem::HashFunction { .. }
-                ) {
+                if !matches!(e.problem, CarProblem::Hash { .. }) {
                     self.frames = None;
                 }
                 Some(Err(broken("a frame", e)))
@@ -161,7 +158,7 @@ impl Frame {
     /// ```
     pub fn receipt(&self) -> Result<Receipt> {
         Receipt::decode(self.archive.clone()).map_err(|source| Error::Receipt {
-            cid: self.cid,
+            cid: self.cid.clone(),
             source: Arc::new(source),
         })
     }

@@ -188,7 +188,7 @@ struct Work<J, B, E> {
     on_error: E,
     stopped: watch::Receiver<bool>,
     /// Handed over and put off.
-    later: Vec<ipld_core::cid::Cid>,
+    later: Vec<storehouse_formats::Cid>,
 }
 
 impl<J, B, E> Work<J, B, E>
@@ -246,7 +246,7 @@ where
             if self.later.contains(&batch.cid) {
                 continue;
             }
-            let cid = batch.cid;
+            let cid = batch.cid.clone();
             match (self.on_batch)(batch).await {
                 Handled::Acknowledge => {
                     if let Err(error) = self.journal.acknowledge(&cid).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 
 use super::recovery::Recovery;
 use crate::error::Error;

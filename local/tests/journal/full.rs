@@ -131,7 +131,7 @@ async fn while_rotating() {
             .await
             .unwrap()
             .iter()
-            .map(|batch| batch.cid)
+            .map(|batch| batch.cid.clone())
             .collect::<Vec<_>>(),
         [second]
     );

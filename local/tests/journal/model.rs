@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_local::journal::{FsJournal, Journal, MemoryJournal, Retention, SyncPolicy};
 
 use crate::support::{Random, batch_frames, rotating_at, tempdir};
@@ -44,7 +44,7 @@ impl Model {
         let expected: Vec<_> = self
             .batches
             .iter()
-            .map(|(cid, _, acknowledged)| (*cid, *acknowledged))
+            .map(|(cid, _, acknowledged)| (cid.clone(), *acknowledged))
             .collect();
         assert_eq!(listed, expected);
         let pending: Vec<_> = journal
@@ -59,7 +59,7 @@ impl Model {
             expected
                 .iter()
                 .filter(|(_, acknowledged)| !acknowledged)
-                .map(|(cid, _)| *cid)
+                .map(|(cid, _)| cid.clone())
                 .collect::<Vec<_>>()
         );
         let status = journal.status().await.unwrap();

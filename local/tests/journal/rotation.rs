@@ -71,9 +71,9 @@ async fn a_crash_at_any_step_of_a_rotation() {
                 .await
                 .unwrap()
                 .iter()
-                .map(|batch| batch.cid)
+                .map(|batch| batch.cid.clone())
                 .collect::<Vec<_>>(),
-            [cid],
+            [cid.clone()],
             "{header:?}"
         );
         journal.append(archive(3).into()).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_crash_at_any_step_of_a_rotation() {
     fs::write(dir.path().join(OPEN), &batch).unwrap();
     let journal = open(dir.path()).await;
     assert!(journal.pending().await.unwrap().is_empty());
-    assert_eq!(journal.force_rotate().await.unwrap(), Some(cid));
+    assert_eq!(journal.force_rotate().await.unwrap(), Some(cid.clone()));
     drop(journal);
 
     // Acknowledged half way: the temporary file of the acknowledgement does not count.
@@ -111,7 +111,7 @@ async fn a_crash_at_any_step_of_a_rotation() {
             .count(),
         0
     );
-    assert_eq!(journal.force_rotate().await.unwrap(), Some(cid));
+    assert_eq!(journal.force_rotate().await.unwrap(), Some(cid.clone()));
     assert_eq!(journal.pending().await.unwrap().len(), 1);
 }
 
@@ -214,7 +214,10 @@ async fn only_what_is_acknowledged_is_collected() {
         journal.acknowledge(&batches[acknowledged]).await.unwrap();
     }
     let listed = |batches: &[storehouse_local::journal::BatchInfo]| {
-        batches.iter().map(|batch| batch.cid).collect::<Vec<_>>()
+        batches
+            .iter()
+            .map(|batch| batch.cid.clone())
+            .collect::<Vec<_>>()
     };
     let size = journal.list().await.unwrap()[0].size;
 
@@ -226,7 +229,7 @@ async fn only_what_is_acknowledged_is_collected() {
         .gc(Retention::default().total_above(5 * size))
         .await
         .unwrap();
-    assert_eq!(listed(&removed), [batches[1]]);
+    assert_eq!(listed(&removed), [batches[1].clone()]);
     // No room at all: everything acknowledged goes, and nothing else.
     let removed = journal
         .gc(Retention::default()
@@ -234,10 +237,10 @@ async fn only_what_is_acknowledged_is_collected() {
             .total_above(0))
         .await
         .unwrap();
-    assert_eq!(listed(&removed), [batches[3], batches[4]]);
+    assert_eq!(listed(&removed), [batches[3].clone(), batches[4].clone()]);
     assert_eq!(
         listed(&journal.pending().await.unwrap()),
-        [batches[0], batches[2], batches[5]]
+        [0, 2, 5].map(|at| batches[at].clone())
     );
 
     journal.remove(&batches[0]).await.unwrap();

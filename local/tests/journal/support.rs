@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ipld_core::cid::Cid;
 use sha2::{Digest, Sha256};
+use storehouse_formats::Cid;
 use storehouse_formats::car::{CarLimits, CarReader, car_cid};
 use storehouse_local::journal::{FsJournal, Journal, JournalOptions, SyncPolicy};
 use tempfile::TempDir;

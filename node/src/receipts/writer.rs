@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt, stream};
 use storehouse::formats::ucan::{
-    Capability, DelegationBuilder, Outcome, ReceiptBuilder, ReceiptForm, Signer,
+    Capability, DelegationBuilder, ReceiptBuilder, ReceiptForm, Signer,
 };
 use storehouse::local::journal::{Handled, Journal, Rotator};
 use storehouse::local::keystore::{Ed25519Key, KeyName, KeyStore, PutKey};
@@ -256,11 +256,8 @@ fn sign(
         ("blob".to_owned(), blob),
         ("range".to_owned(), Ipld::List(ends)),
     ]);
-    let capability = Capability {
-        can: ABILITY.to_owned(),
-        with: signer.did().to_string(),
-        nb: Some(Ipld::Map(arguments)),
-    };
+    let capability =
+        Capability::new(ABILITY.to_owned(), signer.did().to_string()).nb(Ipld::Map(arguments));
     let invocation = DelegationBuilder::new(signer.did().clone(), vec![capability])
         .nonce(nonce)
         .sign(signer)?;
@@ -269,7 +266,7 @@ fn sign(
         Ipld::Integer((range.end - range.start).into()),
     )]);
     let now = i128::from(now());
-    ReceiptBuilder::for_invocation(&invocation, Outcome::Ok(Ipld::Map(bytes)))
+    ReceiptBuilder::for_invocation(&invocation, Ok::<_, Ipld>(Ipld::Map(bytes)))
         .meta("time", Ipld::Integer(now))
         .sign(signer)
 }

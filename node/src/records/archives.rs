@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
+use storehouse::formats::dag_json::JsonError;
 use storehouse::records::{Cid, Delegation, Receipt};
 
 use super::placed::from_json;
@@ -58,7 +59,7 @@ pub(crate) async fn get_claim(
         .delegations
         .get(&parse::cid_segment(cid)?)
         .await?;
-    Ok(give(kind, claim.as_bytes().clone(), || view::claim(&claim)))
+    give(kind, claim.as_bytes().clone(), || view::claim(&claim))
 }
 
 pub(crate) async fn put_receipt(
@@ -84,7 +85,7 @@ pub(crate) async fn get_receipt(
         .receipts
         .get(&parse::cid_segment(cid)?)
         .await?;
-    Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
+    give(kind, receipt.store_form(), || view::receipt(&receipt))
 }
 
 /// The receipt of the invocation that ran.
@@ -108,7 +109,7 @@ pub(crate) async fn find_receipt(
             "there is no receipt of that invocation",
         )
     })?;
-    Ok(give(kind, receipt.store_form(), || view::receipt(&receipt)))
+    give(kind, receipt.store_form(), || view::receipt(&receipt))
 }
 
 /// JSON in place of an archive: what [`view`] makes, of which only this counts.
@@ -168,16 +169,21 @@ fn stored(there: bool, path: &str, cid: &Cid) -> Response<Body> {
 fn give(
     kind: &'static str,
     archive: Bytes,
-    view: impl FnOnce() -> serde_json::Value,
-) -> Response<Body> {
+    view: impl FnOnce() -> Result<Vec<u8>, JsonError>,
+) -> Answer {
     let body = if kind == CAR {
         Body::from(archive)
     } else {
-        Body::from(format!("{}\n", view()))
+        view()
+            .map_err(|e| {
+                let message = format!("{e}: ask for {CAR}");
+                ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+            })?
+            .into()
     };
     let mut response = Response::new(body);
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
+    Ok(response)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_genericstore::Codec;
 use storehouse_objectstore::ObjectStore;
 

@@ -1,13 +1,12 @@
 //! Receipts, and what their index says.
 
 use futures_util::{StreamExt, TryStreamExt};
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_objectstore::ObjectStore;
 
 use super::database::{Found, Source};
 use super::report::Outcome;
 use super::{AT_ONCE, DatabaseReport, ImportOptions, Problem, record};
-use crate::layout::whole_cid;
 use crate::{ReceiptStore, Result};
 
 const RECEIPTS: &str = "receipts/";
@@ -70,7 +69,7 @@ async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<
     let Some(ran) = found.name().and_then(|name| name.strip_prefix(RAN)) else {
         return Ok(None);
     };
-    let (Ok(ran), Some(cid)) = (ran.parse::<Cid>(), whole_cid(&found.value)) else {
+    let (Ok(ran), Some(cid)) = (ran.parse::<Cid>(), Cid::from_bytes(&found.value).ok()) else {
         return Ok(Some(Problem::because(
             &found.key,
             "an entry of the index that is not from one CID to another",

@@ -1,11 +1,10 @@
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
+use storehouse_formats::Cid;
 use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader, Writer};
 
 use super::Blob;
 use super::fields::{not, read_did, required};
-use super::serde_text;
 use crate::{Did, Error, Result};
 
 /// A blob that was taken into a space.
@@ -25,7 +24,6 @@ struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdp_accept: Option<Promise>,
     executed_at: u64,
-    #[serde(with = "serde_text")]
     cause: Cid,
 }
 
@@ -36,7 +34,6 @@ pub struct Promise {
     /// What of the result: `.out.ok`.
     pub selector: String,
     /// The task.
-    #[serde(with = "serde_text")]
     pub link: Cid,
 }
 

@@ -1,11 +1,10 @@
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
+use storehouse_formats::Cid;
 use storehouse_formats::dag_cbor::{DecodeError, Reader, Writer};
 
 use super::Blob;
 use super::fields::{not, read_did, required};
-use super::serde_text;
 use crate::{Did, Result};
 
 /// Room that was promised for a blob in a space, until it expires.
@@ -23,7 +22,6 @@ pub struct Allocation {
     /// When it becomes invalid, in seconds since the start of 1970, UTC.
     pub expires: u64,
     /// The invocation that asked for it.
-    #[serde(with = "serde_text")]
     pub cause: Cid,
 }
 

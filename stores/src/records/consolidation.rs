@@ -1,10 +1,9 @@
 use bytes::Bytes;
-use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
+use storehouse_formats::Cid;
 use storehouse_formats::dag_cbor::{DecodeError, Reader, Writer};
 
 use super::fields::{not, required};
-use super::serde_text;
 use crate::{Delegation, Result};
 
 /// A batch of retrieval receipts that was handed in: the invocation that tracked it, and the one
@@ -19,7 +18,6 @@ pub struct Consolidation {
     /// The invocation of `space/egress/track` that was sent.
     pub track_invocation: Delegation,
     /// The invocation of `space/egress/consolidate` that came back.
-    #[serde(with = "serde_text")]
     pub consolidate_invocation: Cid,
 }
 

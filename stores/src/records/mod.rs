@@ -6,7 +6,6 @@ mod blob;
 mod codec;
 mod consolidation;
 mod fields;
-mod serde_text;
 
 pub use acceptance::{Acceptance, Promise};
 pub use allocation::Allocation;

@@ -1,13 +1,12 @@
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_genericstore::{
     Codec, CodecError, Error as RecordError, GenericStore, Raw, ScanOptions,
 };
 use storehouse_objectstore::ObjectStore;
 
-use crate::layout::whole_cid;
 use crate::{Consolidation, Delegation, Error, Layout, RecordCodec, Result};
 
 /// [`Consolidation`]s, by the CID of their batch.
@@ -177,7 +176,7 @@ impl<S: ObjectStore> ConsolidationStore<S> {
 /// The two halves of the old form.
 fn joined(track_invocation: Delegation, consolidate: &[u8]) -> Result<Consolidation, CodecError> {
     let consolidate_invocation =
-        whole_cid(consolidate).ok_or_else(|| CodecError::new("a CID", "the bytes are none"))?;
+        Cid::from_bytes(consolidate).map_err(|e| CodecError::new("a CID", e))?;
     Ok(Consolidation {
         track_invocation,
         consolidate_invocation,

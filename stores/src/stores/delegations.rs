@@ -1,5 +1,5 @@
 use futures_core::stream::BoxStream;
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_genericstore::{GenericStore, ScanOptions};
 use storehouse_objectstore::ObjectStore;
 

@@ -1,5 +1,5 @@
 use futures_core::stream::BoxStream;
-use ipld_core::cid::Cid;
+use storehouse_formats::Cid;
 use storehouse_genericstore::index::RepairReport;
 use storehouse_genericstore::{GenericStore, ScanOptions, UniqueIndex};
 use storehouse_objectstore::ObjectStore;

@@ -66,6 +66,11 @@ fn dag_cbor(data: &[u8]) {
     let (mut reader, mut passed) = (Reader::new(data), Reader::new(data));
     let value = match (reader.ipld(), passed.raw()) {
         (Ok(value), Ok(_)) => value,
+        // Of which there is no value in memory.
+        (Err(e), Ok(_)) if matches!(e.problem, Problem::Expands | Problem::LinkLength) => return,
+        (Err(one), Err(_)) if matches!(one.problem, Problem::Expands | Problem::LinkLength) => {
+            return;
+        }
         (Err(one), Err(other)) => {
             // A key that comes twice is noticed by one before what follows it is read, and by the
             // other after.
@@ -147,9 +152,7 @@ pub(crate) fn ucan_archive(data: &[u8]) -> Bytes {
     writer.link(&block.0);
     let variant = Bytes::from(writer.into_bytes());
     let root = dag_cbor_cid_of(&variant);
-    Archive::build(vec![root], vec![block, (root, variant)])
-        .as_bytes()
-        .clone()
+    Archive::build(&[root.clone()], &[block, (root, variant)])
 }
 
 /// The same for a receipt's block.
@@ -160,9 +163,7 @@ fn receipt_block(data: &[u8]) {
 /// An archive of a receipt with this block.
 pub(crate) fn receipt_archive(data: &[u8]) -> Bytes {
     let cid = dag_cbor_cid_of(data);
-    Archive::build(vec![cid], vec![(cid, Bytes::copy_from_slice(data))])
-        .as_bytes()
-        .clone()
+    Archive::build(&[cid.clone()], &[(cid, Bytes::copy_from_slice(data))])
 }
 
 fn delegation_text(data: &[u8]) {
@@ -205,17 +206,22 @@ fn car(data: &[u8]) {
         let roots = reader.roots().to_vec();
         let mut blocks = Vec::new();
         while let Some(block) = reader.next_block()? {
-            blocks.push((block.cid, Bytes::from(block.data)));
+            blocks.push((block.cid, Bytes::from(block.data), block.verified));
         }
         Ok((roots, blocks))
     });
     match (whole, streamed) {
         (Ok(archive), Ok((roots, blocks))) => {
-            assert_eq!(
-                (archive.roots(), archive.blocks()),
-                (&roots[..], &blocks[..])
-            );
-            assert_eq!(Archive::build(roots, blocks).as_bytes(), data);
+            let all: Vec<_> = archive
+                .blocks()
+                .map(|block| (block.cid, block.data, block.verified))
+                .collect();
+            assert_eq!((archive.roots(), &all), (&roots[..], &blocks));
+            let blocks: Vec<_> = blocks
+                .into_iter()
+                .map(|(cid, data, _)| (cid, data))
+                .collect();
+            assert_eq!(Archive::build(&roots, &blocks), data);
         }
         (Err(a), Err(b)) => assert_eq!(
             (a.offset, a.problem.to_string()),

@@ -80,8 +80,7 @@ fn blocks(archives: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         .flat_map(|archive| {
             archive
                 .blocks()
-                .iter()
-                .map(|(_, block)| block.to_vec())
+                .map(|block| block.data.to_vec())
                 .collect::<Vec<_>>()
         })
         .collect()

@@ -50,7 +50,7 @@ impl JournalStore {
         *self
             .removable
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(oldest.to_bytes());
+            .unwrap_or_else(PoisonError::into_inner) = Some(oldest.as_bytes().to_vec());
         Some(frames.into_iter().map(|(key, _)| key).collect())
     }
 
