@@ -201,7 +201,7 @@ impl<W: Write> JsonWriter<W> {
         impl<W: Write> std::fmt::Write for Pieces<'_, W> {
             fn write_str(&mut self, piece: &str) -> std::fmt::Result {
                 self.1 = self.0.put(piece.as_bytes());
-                self.1.as_ref().map(|()| ()).map_err(|_| std::fmt::Error)
+                self.1.as_ref().copied().map_err(|_| std::fmt::Error)
             }
         }
         let mut pieces = Pieces(self, Ok(()));
