@@ -40,13 +40,16 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     let stores = Stores::open(&args.config).await?;
     let backend = stores.backend().to_string();
     let server = Server::bind(&args.listen, args.server.clone()).await?;
-    let node = Node::builder(stores)
+    let mut node = Node::builder(stores)
         .limits(args.limits)
         .require_allocation(args.require_allocation)
         .receipts(args.receipts)
-        .metrics(metrics)
-        .build()
-        .await?;
+        .accept_unsigned(args.accept_unsigned)
+        .metrics(metrics);
+    for (issuer, key) in args.signer_keys {
+        node = node.signer_key(issuer, key);
+    }
+    let node = node.build().await?;
     let stop = stop_signal()?;
 
     // The first line is for programs, and stays as it is.
@@ -55,7 +58,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("blobs are in: {backend}");
     println!("try: curl -T README.md \"{url}/blobs/sha2-256:$(sha256sum README.md | cut -c1-64)\"");
 
-    server.serve(routes::all(&node), stop).await;
+    server
+        .serve(args.access.protect(routes::all(&node)), stop)
+        .await;
     node.shutdown(args.server.shutdown_timeout).await;
     Ok(())
 }

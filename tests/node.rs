@@ -3,8 +3,14 @@
 //! `cargo test` builds the example first; `cargo test --test node` alone does not, and needs `cargo
 //! build --example node` before it.
 
+#[path = "node/access.rs"]
+mod access;
 #[path = "node/blobs.rs"]
 mod blobs;
+#[path = "node/fairness.rs"]
+mod fairness;
+#[path = "node/hostile.rs"]
+mod hostile;
 #[path = "node/limits.rs"]
 mod limits;
 #[path = "node/receipts.rs"]

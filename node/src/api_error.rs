@@ -2,6 +2,7 @@
 //! codes are listed in `docs/node.md`.
 
 use std::error::Error;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -11,7 +12,11 @@ use storehouse::objectstore::ErrorClass;
 use storehouse::{blobstore, objectstore, records};
 
 use crate::error_chain::chain;
+use crate::log_limit::LogLimit;
 use crate::request_body::Stalled;
+
+/// Puts that a full disk refused are logged once a second.
+static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
 
 /// A request that was refused, or failed.
 #[derive(Debug)]
@@ -63,7 +68,12 @@ impl ApiError {
                 "a store failed; the node's log says how",
             ),
         };
-        tracing::error!(code = answer.code, "{causes}");
+        if !full {
+            tracing::error!(code = answer.code, "{causes}");
+        } else if let Some(more) = FULL.pass(Instant::now()) {
+            // A full disk refuses every put.
+            tracing::error!(code = answer.code, more, "{causes}");
+        }
         answer
     }
 }

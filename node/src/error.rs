@@ -22,6 +22,12 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// An origin that is none.
+    #[error("{origin:?} is no origin: scheme://host or scheme://host:port is needed")]
+    Origin {
+        /// As it was given.
+        origin: String,
+    },
     /// The system has no threads or files left for the server.
     #[error("cannot start the server's threads")]
     Workers(#[source] io::Error),

@@ -4,13 +4,14 @@
 //! - [`Node`] holds the stores, and what is in use of the [`Limits`].
 //! - [`routes`] has a router for blobs, for records, and for health and metrics. Each can be mounted
 //!   into an axum application; [`routes::all`] is all of them.
+//! - [`AccessRules`] lets in requests to this host, and no writes from pages of other sites.
 //! - [`Server`] accepts connections and serves a router, with limits on what a connection may hold.
 //!   [`axum::serve`] does as well, without these limits.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
 //! use storehouse::{Config, Stores};
-//! use storehouse_node::{Node, Server, ServerOptions, routes};
+//! use storehouse_node::{AccessRules, Node, Server, ServerOptions, routes};
 //!
 //! let stores = Stores::open(&Config::default()).await?; // nothing configured: memory
 //! let node = Node::builder(stores).build().await?;
@@ -18,7 +19,8 @@
 //! println!("listening on http://{}", server.local_addr());
 //!
 //! let stop = std::future::ready(()); // stop_signal()? in a program
-//! server.serve(routes::all(&node), stop).await;
+//! let router = AccessRules::default().protect(routes::all(&node));
+//! server.serve(router, stop).await;
 //! node.shutdown(std::time::Duration::from_secs(30)).await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
@@ -29,17 +31,22 @@
 //! Architecture invariants: nothing here names a backend; nothing here reads the environment or the
 //! command line.
 
+mod access;
 mod answer;
 mod api_error;
 mod app_state;
 mod blobs;
+mod blocking;
 mod clock;
 mod content_negotiation;
+mod disks;
 mod error;
 mod error_chain;
+mod fair_share;
 mod health;
 mod json;
 mod limits;
+mod log_limit;
 mod metrics;
 mod node;
 mod parse;
@@ -48,7 +55,9 @@ mod records;
 mod request_body;
 pub mod routes;
 mod server;
+mod signers;
 
+pub use access::{AccessRules, LocalAddress};
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -1,15 +1,18 @@
 //! The node: what routers are made of.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use storehouse::Stores;
+use storehouse::records::Did;
 
 use crate::app_state::AppState;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::receipts::writer::Receipts;
+use crate::signers::Signers;
 
 /// Stores, limits, and what is in use of them. Clones share them. [`routes`](crate::routes) makes
 /// routers of it.
@@ -44,6 +47,9 @@ impl Node {
             require_allocation: false,
             receipts: false,
             metrics: None,
+            min_free: None,
+            keys: BTreeMap::new(),
+            accept_unsigned: false,
         }
     }
 
@@ -85,6 +91,9 @@ pub struct NodeBuilder {
     require_allocation: bool,
     receipts: bool,
     metrics: Option<Metrics>,
+    min_free: Option<u64>,
+    keys: BTreeMap<Did, Did>,
+    accept_unsigned: bool,
 }
 
 impl NodeBuilder {
@@ -113,6 +122,42 @@ impl NodeBuilder {
         self
     }
 
+    /// The `did:key` that an issuer signs with whose DID is none itself, a `did:web` for example.
+    /// Claims and receipts of issuers whose key is not known are refused.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    /// # use storehouse::{Config, Stores};
+    /// # let stores = Stores::open(&Config::default()).await?;
+    /// let node = storehouse_node::Node::builder(stores)
+    ///     .signer_key(
+    ///         "did:web:up.example.com".parse()?,
+    ///         "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp".parse()?,
+    ///     )
+    ///     .build()
+    ///     .await?;
+    /// # drop(node);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn signer_key(mut self, issuer: Did, key: Did) -> Self {
+        self.keys.insert(issuer, key);
+        self
+    }
+
+    /// Takes claims and receipts without checking their signatures.
+    pub fn accept_unsigned(mut self, accept: bool) -> Self {
+        self.accept_unsigned = accept;
+        self
+    }
+
+    /// Says `degraded` in `/health` while a disk that a store lies on has fewer bytes free. By default
+    /// the smaller of 1 GiB and a hundredth of the disk.
+    pub fn min_free(mut self, bytes: u64) -> Self {
+        self.min_free = Some(bytes);
+        self
+    }
+
     /// Makes the node, and starts its tasks on the current tokio runtime.
     ///
     /// # Errors
@@ -123,8 +168,17 @@ impl NodeBuilder {
             self.stores,
             self.limits,
             self.require_allocation,
+            Signers::new(self.keys, self.accept_unsigned),
             self.metrics,
+            self.min_free,
         )?);
+        let recovery = state.journal_recovery();
+        if !recovery.is_clean() {
+            tracing::warn!("the journal: {recovery}");
+        }
+        for key in state.unsealed_keys() {
+            tracing::warn!("the key {key} is stored unsealed although a passphrase is set");
+        }
         let receipts = if self.receipts {
             let receipts = Receipts::start(&state).await?;
             state.retrievals.get_or_init(|| receipts.retrievals());

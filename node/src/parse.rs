@@ -10,8 +10,9 @@ use crate::api_error::ApiError;
 /// A segment of the path, its percent signs resolved.
 pub(crate) type Segment = Result<Path<String>, PathRejection>;
 
-/// The longest text of a CID that is looked at, in bytes: some bases take time quadratic in it.
-const LONGEST_CID: usize = 512;
+/// The longest text of a digest, a CID or a DID that is looked at, in bytes: some bases take time
+/// quadratic in it.
+const LONGEST: usize = 1024;
 
 /// A digest from the path: a multihash in any multibase, or `{function}:{hash}` in hexadecimal, as
 /// `sha256sum` and its like print it.
@@ -64,7 +65,7 @@ pub(crate) fn cid_segment(cid: Segment) -> Result<Cid, ApiError> {
 
 /// A CID in any multibase.
 pub(crate) fn cid(text: &str) -> Result<Cid, ApiError> {
-    let parsed = if text.len() > LONGEST_CID {
+    let parsed = if text.len() > LONGEST {
         None
     } else {
         text.parse().ok()

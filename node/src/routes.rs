@@ -17,16 +17,24 @@
 //! # }).unwrap();
 //! ```
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use crate::api_error::ApiError;
+use crate::app_state::AppState;
 use crate::blobs::{listing, transfer};
-use crate::health;
+use crate::fair_share::Client;
+use crate::health::endpoint::health;
 use crate::metrics::endpoint::metrics;
 use crate::node::Node;
 use crate::records::{archives, placed};
+use crate::request_body::busy;
 
 /// `/blobs`: blobs in and out, and their list.
 pub fn blobs(node: &Node) -> Router {
@@ -57,13 +65,14 @@ pub fn records(node: &Node) -> Router {
             "/receipts/{cid}",
             get(archives::get_receipt).put(archives::put_receipt),
         )
+        .route_layer(from_fn_with_state(node.state(), in_turn))
         .with_state(node.state())
 }
 
 /// `/health` and `/metrics`.
 pub fn admin(node: &Node) -> Router {
     Router::new()
-        .route("/health", get(health::health))
+        .route("/health", get(health))
         .route("/metrics", get(metrics))
         .with_state(node.state())
 }
@@ -75,6 +84,20 @@ pub fn all(node: &Node) -> Router {
         .merge(admin(node))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+}
+
+/// Holds a request up while too many others are under way, of all clients or of its own.
+async fn in_turn(
+    State(node): State<Arc<AppState>>,
+    Client(client): Client,
+    request: Request,
+    next: Next,
+) -> Response {
+    let turn = node.record_requests.acquire(client, 1);
+    match tokio::time::timeout(node.limits.queue_timeout, turn).await {
+        Ok(_turn) => next.run(request).await,
+        Err(_) => busy().into_response(),
+    }
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

@@ -245,6 +245,29 @@ fn the_body_is_asked_for_only_if_it_is_wanted() {
 }
 
 #[test]
+fn other_bytes_under_a_digest_that_is_there() {
+    let node = Node::start(&[]);
+    let bytes = noise(500_000, 1);
+    let (digest, path) = (sha(&bytes), format!("/blobs/{}", sha(&bytes)));
+    assert_eq!(node.put(&path, &bytes).status, 201);
+    for size in [500_000, 499_999, 500_001, 1, 0] {
+        assert_error(&node.put(&path, &noise(size, 2)), 422, "hash_mismatch");
+    }
+    let mut last = bytes.clone();
+    last[499_999] ^= 1;
+    assert_error(&node.put(&path, &last), 422, "hash_mismatch");
+    assert_eq!(node.put(&path, &bytes).status, 200);
+    assert_eq!(node.get(&path).body, bytes);
+    // The connection goes on behind a body that was verified.
+    let mut stream = node.connect();
+    for _ in 0..2 {
+        let head = format!("PUT /blobs/{digest} HTTP/1.1\r\nContent-Length: 500000");
+        send(&mut stream, &head, &bytes);
+        assert_eq!(Answer::read(&mut stream, false).status, 200);
+    }
+}
+
+#[test]
 fn its_health_and_its_greeting() {
     let node = Node::start(&[]);
     let health = node.get("/health");

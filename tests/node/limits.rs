@@ -86,7 +86,14 @@ fn a_slow_reader_gets_its_bytes_and_one_that_stops_is_cut_off() {
 
 #[test]
 fn no_more_connections_than_allowed_at_once() {
-    let node = Node::start(&["--max-connections", "2", "--header-timeout", "2"]);
+    let node = Node::start(&[
+        "--max-connections",
+        "2",
+        "--max-connections-per-client",
+        "2",
+        "--header-timeout",
+        "2",
+    ]);
     let (first, second) = (node.connect(), node.connect());
     // The third waits until one of the two is cut off for saying nothing.
     assert_eq!(node.get("/health").status, 200);

@@ -281,7 +281,7 @@ fn records_that_are_none() {
     }
     assert_error(
         &node.send(
-            "POST /allocations HTTP/1.1\r\nTransfer-Encoding: chunked",
+            "POST /allocations HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked",
             b"0\r\n\r\n",
         ),
         411,

@@ -52,16 +52,28 @@ impl Node {
         Self::start_in(dir, Command::new(program()), options)
     }
 
-    /// One that can write no file longer than so many KiB.
-    pub(crate) fn start_with_small_files(kib: u32, options: &[&str]) -> Self {
+    /// One that, once it has started, can write no file longer than so many KiB.
+    pub(crate) fn start_with_small_files(kib: u64, options: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         // Ignoring the signal turns it into an error of the write.
         shell
-            .args([
-                "-c",
-                &format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kib * 2),
-                "sh",
-            ])
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .arg(program());
+        let node = Self::start_in(Arc::new(tempfile::tempdir().unwrap()), shell, options);
+        let pid = rustix::process::Pid::from_child(&node.child);
+        let limit = rustix::process::Rlimit {
+            current: Some(kib * 1024),
+            maximum: Some(kib * 1024),
+        };
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, limit).unwrap();
+        node
+    }
+
+    /// One that can have so many files open.
+    pub(crate) fn start_with_few_files(files: u32, options: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"])
             .arg(program());
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), shell, options)
     }
@@ -138,6 +150,22 @@ impl Node {
         while !self.log().contains(text) {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    /// A connection from this address of the loopback network.
+    pub(crate) fn connect_from(&self, ip: [u8; 4]) -> TcpStream {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((ip, 0).into()).unwrap();
+            let stream = socket.connect(self.address).await.unwrap();
+            stream.into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        stream
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -236,8 +264,14 @@ impl Drop for Node {
 /// Sends a request. The node may have closed the connection before all of the body is gone: its
 /// answer counts.
 pub(crate) fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
+    let host = stream.peer_addr().unwrap();
+    let host = if head.contains("\r\nHost:") {
+        String::new()
+    } else {
+        format!("Host: {host}\r\n")
+    };
     stream
-        .write_all(format!("{head}\r\nHost: node\r\n\r\n").as_bytes())
+        .write_all(format!("{head}\r\n{host}\r\n").as_bytes())
         .unwrap();
     let _ = stream.write_all(body);
 }

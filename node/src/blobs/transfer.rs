@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONNECTION, LOCATION};
+use axum::http::header::{CONNECTION, EXPECT, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use storehouse::blobstore::http::respond;
 use storehouse::blobstore::{Digest, PutBlob, PutOutcome};
@@ -13,6 +13,7 @@ use crate::answer::{Answer, json};
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
 use crate::clock::now;
+use crate::fair_share::Client;
 use crate::parse::{self, Segment};
 use crate::receipts::retrieval;
 use crate::request_body::{self, Upload};
@@ -35,6 +36,7 @@ pub(crate) async fn get(
 /// `PUT`: everything that can be refused is refused before a byte of the body is asked for.
 pub(crate) async fn put(
     State(node): State<Arc<AppState>>,
+    Client(client): Client,
     digest: Segment,
     headers: HeaderMap,
     body: Body,
@@ -49,18 +51,25 @@ pub(crate) async fn put(
         Ok((digest, size))
     };
     let (digest, size) = checked.await.map_err(ApiError::closing)?;
-    let Ok(Ok(_turn)) =
-        tokio::time::timeout(node.limits.queue_timeout, node.uploads.acquire()).await
-    else {
+    let turn = node.uploads.acquire(client, 1);
+    let Ok(_turn) = tokio::time::timeout(node.limits.queue_timeout, turn).await else {
         return Err(request_body::busy());
     };
-    let body = Upload::new(body, size, node.limits.body_timeout);
-    let unread = body.unread();
-    let outcome = node
+    let upload = Upload::new(body, size, node.limits.pace());
+    let mut outcome = node
         .blobs()
-        .put_opts(&digest, body.into_body(), PutBlob::default().size(size))
-        .await;
-    let unread = unread.is_unread();
+        .put_opts(&digest, upload.body(), PutBlob::default().size(size))
+        .await
+        .map_err(ApiError::from);
+    if let Ok(PutOutcome::AlreadyExists) = outcome
+        && !headers.contains_key(EXPECT)
+    {
+        // The client sends its body in any case, and takes the answer for a judgement of it.
+        outcome = verify(&digest, &upload)
+            .await
+            .map(|()| PutOutcome::AlreadyExists);
+    }
+    let unread = upload.unread() > 0;
     match outcome {
         Ok(outcome) => {
             let status = if outcome == PutOutcome::Stored {
@@ -82,9 +91,34 @@ pub(crate) async fn put(
             }
             Ok(response)
         }
-        Err(error) if unread => Err(ApiError::from(error).closing()),
-        Err(error) => Err(error.into()),
+        Err(error) if unread => Err(error.closing()),
+        Err(error) => Err(error),
     }
+}
+
+/// Whether an upload is the blob, which is there already.
+async fn verify(digest: &Digest, upload: &Upload) -> Result<(), ApiError> {
+    if upload.unread() == upload.size() {
+        let actual = Digest::of_body(digest.function()?, upload.body()).await?;
+        return if actual == *digest {
+            Ok(())
+        } else {
+            Err(ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "hash_mismatch",
+                format!("the bytes have the digest {actual}"),
+            ))
+        };
+    }
+    // A store that read all of it has had it verified.
+    if upload.unread() == 0 {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "the blob was stored by another request meanwhile; try again",
+    ))
 }
 
 /// `DELETE`: a missing blob is gone already.

@@ -53,6 +53,10 @@ impl Metrics {
             "node_receipt_failures_total",
             "Times that a receipt could not be written, and is to be tried again."
         );
+        metrics::describe_gauge!(
+            "node_free_bytes",
+            "Bytes free on the disk that a store lies on."
+        );
         let sorting = handle.clone();
         tokio::spawn(async move {
             // Until then measurements lie unsorted in memory.

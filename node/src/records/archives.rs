@@ -9,14 +9,15 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
-use storehouse::formats::dag_json::JsonError;
-use storehouse::records::{Cid, Delegation, Receipt};
+use storehouse::records::{Cid, Error};
 
-use super::placed::from_json;
+use super::archived::{Archived, Claims, Receipts, put_if_absent, stored_bytes};
+use super::from_json::from_json;
 use crate::answer::{Answer, json};
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
 use crate::content_negotiation::{self, CAR, JSON};
+use crate::fair_share::Client;
 use crate::json as view;
 use crate::parse::{self, Segment};
 use crate::request_body::collect;
@@ -30,22 +31,22 @@ pub(crate) struct Ran {
 
 pub(crate) async fn put_claim(
     State(node): State<Arc<AppState>>,
+    client: Client,
     cid: Segment,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let (cid, claim) = take(
-        &node,
-        cid,
-        &headers,
-        body,
-        Delegation::decode,
-        Delegation::cid,
-    )
-    .await?;
-    let there = node.records().delegations.exists(&cid).await?;
-    node.records().delegations.put(&claim).await?;
-    Ok(stored(there, "/claims", &cid))
+    put::<Claims>(&node, client, cid, &headers, body).await
+}
+
+pub(crate) async fn put_receipt(
+    State(node): State<Arc<AppState>>,
+    client: Client,
+    cid: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    put::<Receipts>(&node, client, cid, &headers, body).await
 }
 
 pub(crate) async fn get_claim(
@@ -53,25 +54,7 @@ pub(crate) async fn get_claim(
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
-    let claim = node
-        .records()
-        .delegations
-        .get(&parse::cid_segment(cid)?)
-        .await?;
-    give(kind, claim.as_bytes().clone(), || view::claim(&claim))
-}
-
-pub(crate) async fn put_receipt(
-    State(node): State<Arc<AppState>>,
-    cid: Segment,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let (cid, receipt) = take(&node, cid, &headers, body, Receipt::decode, Receipt::cid).await?;
-    let there = node.records().receipts.exists(&cid).await?;
-    node.records().receipts.put(&receipt).await?;
-    Ok(stored(there, "/receipts", &cid))
+    get::<Claims>(&node, cid, &headers).await
 }
 
 pub(crate) async fn get_receipt(
@@ -79,16 +62,10 @@ pub(crate) async fn get_receipt(
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
-    let receipt = node
-        .records()
-        .receipts
-        .get(&parse::cid_segment(cid)?)
-        .await?;
-    give(kind, receipt.store_form(), || view::receipt(&receipt))
+    get::<Receipts>(&node, cid, &headers).await
 }
 
-/// The receipt of the invocation that ran.
+/// The receipt of the invocation that ran: the first of them whose signature holds.
 pub(crate) async fn find_receipt(
     State(node): State<Arc<AppState>>,
     query: Result<Query<Ran>, QueryRejection>,
@@ -97,89 +74,110 @@ pub(crate) async fn find_receipt(
     let Query(Ran { ran }) =
         query.map_err(|e| ApiError::bad_request("invalid_query", e.body_text()))?;
     let kind = content_negotiation::wanted(&headers, &[CAR, JSON])?;
+    let ran = parse::cid(&ran)?;
+    let receipts = node.records().receipts.clone();
+    // It decodes what it finds, of whatever size.
     let found = node
-        .records()
-        .receipts
-        .get_by_ran(&parse::cid(&ran)?)
-        .await?;
-    let receipt = found.ok_or_else(|| {
+        .blocking
+        .wait_for(async move { receipts.get_by_ran(&ran).await });
+    let receipt = found.await??.ok_or_else(|| {
         ApiError::new(
             StatusCode::NOT_FOUND,
             "not_found",
             "there is no receipt of that invocation",
         )
     })?;
-    give(kind, receipt.store_form(), || view::receipt(&receipt))
+    let archive = receipt.store_form();
+    let view = move || view_as::<Receipts>(kind, &receipt, archive);
+    node.blocking.run(usize::MAX, view).await
 }
 
-/// JSON in place of an archive: what [`view`] makes, of which only this counts.
+async fn get<A: Archived>(node: &AppState, cid: Segment, headers: &HeaderMap) -> Answer {
+    let kind = content_negotiation::wanted(headers, &[CAR, JSON])?;
+    let cid = parse::cid_segment(cid)?;
+    let archive = stored_bytes::<A>(node, &cid).await?;
+    let len = archive.len();
+    let view = move || {
+        let record = A::decode(archive.clone()).map_err(Error::from)?;
+        view_as::<A>(kind, &record, archive)
+    };
+    node.blocking.run(len, view).await
+}
+
+/// JSON in place of an archive: what [`view`] writes, of which only this counts.
 #[derive(Debug, Deserialize)]
 struct InJson {
     archive: String,
 }
 
-/// An archive from a request's body, if it is of what the path says.
-async fn take<T>(
+/// Stores an archive, if it is of what the path says, and none of that CID is there. An archive is
+/// not changed by one that came later: that may have fewer proofs.
+async fn put<A: Archived>(
     node: &AppState,
+    client: Client,
     cid: Segment,
     headers: &HeaderMap,
     body: Body,
-    decode: impl FnOnce(Bytes) -> Result<T, storehouse::formats::Error>,
-    cid_of: impl FnOnce(&T) -> Cid,
-) -> Result<(Cid, T), ApiError> {
+) -> Answer {
     let cid = parse::cid_segment(cid).map_err(ApiError::closing)?;
     let kind = content_negotiation::sent(headers, &[CAR, JSON]).map_err(ApiError::closing)?;
-    let (mut bytes, _room) = collect(node, headers, body).await?;
-    if kind == JSON {
-        let archive = from_json::<InJson>(&bytes)?.archive;
-        bytes = view::from_text(&archive)
-            .ok_or_else(|| {
-                ApiError::bad_request("invalid_record", "`archive` is not 'm' and base64")
-            })?
-            .into();
-    }
-    let record = decode(bytes).map_err(storehouse::records::Error::from)?;
-    let actual = cid_of(&record);
-    if actual != cid {
-        let message = format!("the archive is of {actual}");
-        return Err(ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "cid_mismatch",
-            message,
-        ));
-    }
-    Ok((cid, record))
+    let (bytes, _room) = collect(node, client, headers, body).await?;
+    let len = bytes.len();
+    let (wanted, signers) = (cid.clone(), Arc::clone(&node.signers));
+    let check = move || {
+        let archive = if kind == JSON {
+            archive_of(&bytes)?
+        } else {
+            bytes
+        };
+        let record = A::decode(archive).map_err(Error::from)?;
+        let actual = A::cid(&record);
+        if actual != wanted {
+            return Err(ApiError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "cid_mismatch",
+                format!("the archive is of {actual}"),
+            ));
+        }
+        A::check_signature(&record, &signers)?;
+        Ok(record)
+    };
+    let record = node.blocking.run(len, check).await?;
+    let is_new = put_if_absent::<A>(node, &record).await?;
+    Ok(stored(is_new, A::PATH, &cid))
 }
 
-fn stored(there: bool, path: &str, cid: &Cid) -> Response<Body> {
-    let mut response = json(
-        if there {
-            StatusCode::OK
-        } else {
-            StatusCode::CREATED
-        },
-        format!("{{\"cid\":\"{cid}\"}}\n"),
-    );
+/// The archive in a view.
+fn archive_of(json: &[u8]) -> Result<Bytes, ApiError> {
+    let archive = from_json::<InJson>(json)?.archive;
+    let archive = view::from_text(&archive).ok_or_else(|| {
+        ApiError::bad_request("invalid_record", "`archive` is not 'm' and base64")
+    })?;
+    Ok(archive.into())
+}
+
+fn stored(is_new: bool, path: &str, cid: &Cid) -> Response<Body> {
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = json(status, format!("{{\"cid\":\"{cid}\"}}\n"));
     if let Ok(location) = HeaderValue::from_str(&format!("{path}/{cid}")) {
         response.headers_mut().insert(LOCATION, location);
     }
     response
 }
 
-fn give(
-    kind: &'static str,
-    archive: Bytes,
-    view: impl FnOnce() -> Result<Vec<u8>, JsonError>,
-) -> Answer {
+fn view_as<A: Archived>(kind: &'static str, record: &A::Record, archive: Bytes) -> Answer {
     let body = if kind == CAR {
         Body::from(archive)
     } else {
-        view()
-            .map_err(|e| {
-                let message = format!("{e}: ask for {CAR}");
-                ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
-            })?
-            .into()
+        // A view may be longer than is worth its making; the archive as it is never is.
+        Body::from(A::to_json(record).map_err(|e| {
+            let message = format!("{e}: ask for {CAR}");
+            ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+        })?)
     };
     let mut response = Response::new(body);
     response

@@ -2,5 +2,7 @@
 //!
 //! [`placed`] are records of a blob in a space; [`archives`] are kept byte for byte.
 
+mod archived;
 pub(crate) mod archives;
+mod from_json;
 pub(crate) mod placed;

@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storehouse::records::{Acceptance, Allocation, Blob, Did, Error};
 
+use super::from_json::from_json_of_short_texts;
 use crate::answer::{Answer, json};
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
 use crate::clock::now;
 use crate::content_negotiation::{self, CBOR, JSON};
+use crate::fair_share::Client;
 use crate::parse::{self, Segment};
 use crate::request_body::collect;
 
@@ -30,7 +32,7 @@ pub(crate) struct InSpace {
 type SpaceQuery = Result<Query<InSpace>, QueryRejection>;
 
 /// What the two kinds of record have in common.
-trait Record: Serialize + DeserializeOwned {
+trait Record: Serialize + DeserializeOwned + Send + 'static {
     const PATH: &'static str;
     fn encode(&self) -> Bytes;
     fn decode(bytes: &[u8]) -> Result<Self, Error>;
@@ -72,20 +74,22 @@ impl Record for Acceptance {
 
 pub(crate) async fn post_allocation(
     State(node): State<Arc<AppState>>,
+    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let allocation: Allocation = take(&node, &headers, body).await?;
+    let allocation: Allocation = take(&node, client, &headers, body).await?;
     node.records().allocations.put(&allocation).await?;
     created(&allocation)
 }
 
 pub(crate) async fn post_acceptance(
     State(node): State<Arc<AppState>>,
+    client: Client,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let acceptance: Acceptance = take(&node, &headers, body).await?;
+    let acceptance: Acceptance = take(&node, client, &headers, body).await?;
     node.records().acceptances.put(&acceptance).await?;
     created(&acceptance)
 }
@@ -136,26 +140,23 @@ fn space(query: SpaceQuery) -> Result<Option<Did>, ApiError> {
 }
 
 /// A record from a request's body.
-async fn take<R: Record>(node: &AppState, headers: &HeaderMap, body: Body) -> Result<R, ApiError> {
+async fn take<R: Record>(
+    node: &AppState,
+    client: Client,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<R, ApiError> {
     let kind = content_negotiation::sent(headers, &[JSON, CBOR]).map_err(ApiError::closing)?;
-    let (bytes, _room) = collect(node, headers, body).await?;
-    if kind == CBOR {
-        Ok(R::decode(&bytes)?)
-    } else {
-        from_json(&bytes)
-    }
-}
-
-/// What JSON from a client says.
-pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        let code = if e.is_data() {
-            "invalid_record"
+    let (bytes, _room) = collect(node, client, headers, body).await?;
+    let len = bytes.len();
+    let decode = move || {
+        if kind == CBOR {
+            Ok(R::decode(&bytes)?)
         } else {
-            "invalid_json"
-        };
-        ApiError::bad_request(code, e.to_string())
-    })
+            from_json_of_short_texts(&bytes)
+        }
+    };
+    node.blocking.run(len, decode).await
 }
 
 fn created<R: Record>(record: &R) -> Answer {

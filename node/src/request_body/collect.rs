@@ -3,31 +3,27 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use tokio::sync::SemaphorePermit;
 
 use super::length::declared;
 use super::upload::Upload;
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
+use crate::fair_share::{Client, SharePermit};
 
 /// A body that is to be held in memory, and the room in memory that it has until both are dropped.
-pub(crate) async fn collect<'n>(
-    node: &'n AppState,
+pub(crate) async fn collect(
+    node: &AppState,
+    Client(client): Client,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(Bytes, SemaphorePermit<'n>), ApiError> {
+) -> Result<(Bytes, SharePermit), ApiError> {
     let size = declared(headers, node.limits.record_size).map_err(ApiError::closing)?;
     let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
-    let Ok(Ok(room)) = tokio::time::timeout(
-        node.limits.queue_timeout,
-        node.record_memory.acquire_many(kib),
-    )
-    .await
-    else {
-        return Err(busy());
-    };
-    let bytes = Upload::new(body, size, node.limits.body_timeout)
-        .into_body()
+    let room = node.record_memory.acquire(client, kib);
+    let room = tokio::time::timeout(node.limits.queue_timeout, room).await;
+    let room = room.map_err(|_| busy())?;
+    let bytes = Upload::new(body, size, node.limits.pace())
+        .body()
         .collect(size)
         .await;
     match bytes {
@@ -46,7 +42,7 @@ pub(crate) fn busy() -> ApiError {
     ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "busy",
-        "too many uploads are under way; try again later",
+        "too many requests are under way; try again later",
     )
     .closing()
 }

@@ -7,5 +7,5 @@ mod upload;
 
 pub(crate) use collect::{busy, collect};
 pub(crate) use length::declared;
-pub(crate) use stalled::Stalled;
+pub(crate) use stalled::{Pace, Stalled};
 pub(crate) use upload::Upload;

@@ -1,8 +1,8 @@
 //! The body of a request on its way to a store.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,55 +12,50 @@ use futures_util::{Stream, StreamExt};
 use storehouse::objectstore::{self, BoxError};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::stalled::{FLOW, Stalled};
+use super::stalled::{FLOW, Pace, Stalled};
 
-/// The body of a request of known length, which fails if it stops coming.
+/// The body of a request of known length, which fails if it comes too slowly. What one reader leaves
+/// unread, the next one goes on with.
+#[derive(Clone)]
 pub(crate) struct Upload {
-    pieces: BodyDataStream,
-    timeout: Duration,
-    /// Set while a piece is waited for.
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// How long pieces were waited for since the last [`FLOW`] bytes: the time that the store takes
-    /// is not the client's.
-    waited: Duration,
-    /// Bytes since then.
-    came: u64,
-    left: Unread,
+    pieces: Arc<Mutex<Pieces>>,
+    left: Arc<AtomicU64>,
     size: u64,
 }
 
-/// How much of a body has not been read.
-#[derive(Clone)]
-pub(crate) struct Unread(Arc<AtomicU64>);
-
-impl Unread {
-    pub(crate) fn is_unread(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
-}
-
 impl Upload {
-    pub(crate) fn new(body: Body, size: u64, timeout: Duration) -> Self {
-        let left = Unread(Arc::new(AtomicU64::new(size)));
-        Self {
+    pub(crate) fn new(body: Body, size: u64, pace: Pace) -> Self {
+        let left = Arc::new(AtomicU64::new(size));
+        let pieces = Pieces {
             pieces: body.into_data_stream(),
-            timeout,
+            pace,
             waiting: None,
             waited: Duration::ZERO,
+            waited_in_all: Duration::ZERO,
             came: 0,
+            size,
+            left: Arc::clone(&left),
+        };
+        Self {
+            pieces: Arc::new(Mutex::new(pieces)),
             left,
             size,
         }
     }
 
-    pub(crate) fn unread(&self) -> Unread {
-        self.left.clone()
+    /// The bytes that have not been read.
+    pub(crate) fn unread(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
     }
 
-    /// As what a store takes.
-    pub(crate) fn into_body(self) -> objectstore::Body {
-        let size = self.size;
-        objectstore::Body::from_stream(self).with_size(size)
+    /// What is unread of it, as what a store takes.
+    pub(crate) fn body(&self) -> objectstore::Body {
+        objectstore::Body::from_stream(self.clone()).with_size(self.unread())
+    }
+
+    /// The bytes that were declared.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 }
 
@@ -68,27 +63,82 @@ impl Stream for Upload {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.poll_next_unpin(cx)
+    }
+}
+
+struct Pieces {
+    pieces: BodyDataStream,
+    pace: Pace,
+    /// Set while a piece is waited for.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// How long pieces were waited for since the last [`FLOW`] bytes. The time that the store takes
+    /// is not the client's.
+    waited: Duration,
+    /// The same since the start.
+    waited_in_all: Duration,
+    /// Bytes since the last [`FLOW`] bytes.
+    came: u64,
+    size: u64,
+    left: Arc<AtomicU64>,
+}
+
+impl Pieces {
+    fn came_in_all(&self) -> u64 {
+        self.size.saturating_sub(self.left.load(Ordering::Relaxed))
+    }
+
+    /// How long the next piece may take.
+    fn patience(&self) -> Duration {
+        let flow = self.pace.timeout.saturating_sub(self.waited);
+        let whole = self.pace.allowance(self.came_in_all());
+        flow.min(whole.saturating_sub(self.waited_in_all))
+    }
+
+    fn stalled(&self) -> Stalled {
+        if self.pace.allowance(self.came_in_all()) <= self.waited_in_all {
+            Stalled::Slow(self.pace.rate)
+        } else {
+            Stalled::Stopped(self.pace.timeout)
+        }
+    }
+
+    /// Ends waiting for a piece.
+    fn stop_waiting(&mut self) {
+        if let Some((since, _)) = self.waiting.take() {
+            self.waited += since.elapsed();
+            self.waited_in_all += since.elapsed();
+        }
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
         if let Poll::Ready(piece) = this.pieces.poll_next_unpin(cx) {
-            if let Some((since, _)) = this.waiting.take() {
-                this.waited += since.elapsed();
-            }
+            this.stop_waiting();
             if let Some(Ok(piece)) = &piece {
-                this.left.0.fetch_sub(piece.len() as u64, Ordering::Relaxed);
-                this.came += piece.len() as u64;
+                let len = piece.len() as u64;
+                let left = this.left.load(Ordering::Relaxed);
+                this.left.store(left.saturating_sub(len), Ordering::Relaxed);
+                this.came += len;
                 if this.came >= FLOW {
                     (this.came, this.waited) = (0, Duration::ZERO);
                 }
             }
             return Poll::Ready(piece.map(|piece| piece.map_err(Into::into)));
         }
-        let left = this.timeout.saturating_sub(this.waited);
+        let patience = this.patience();
         let (_, timer) = this
             .waiting
-            .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Some(Err(Stalled(this.timeout).into())))
+            .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.stop_waiting();
+        Poll::Ready(Some(Err(this.stalled().into())))
     }
 }

@@ -1,10 +1,12 @@
 //! One connection.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::options::ServerOptions;
+use crate::access::LocalAddress;
 use crate::error_chain::chain;
 use crate::metrics::Requests;
 
@@ -28,9 +31,17 @@ const BUFFER: usize = 64 * 1024;
 /// How long a closing connection is listened to, and how long at once.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
-/// Serves one connection to its end.
+/// Both ends of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
+}
+
+/// Serves one connection to its end. Requests have its [`Addresses`] as extensions.
 pub(super) async fn serve(
     stream: TcpStream,
+    addresses: Addresses,
     service: Router,
     options: &ServerOptions,
     requests: &Requests,
@@ -47,7 +58,10 @@ pub(super) async fn serve(
             .header_read_timeout(options.header_timeout)
             .max_buf_size(BUFFER);
         let service = TowerToHyperService::new(service);
-        let counted = service_fn(|request: Request<Incoming>| {
+        let counted = service_fn(|mut request: Request<Incoming>| {
+            let extensions = request.extensions_mut();
+            extensions.insert(ConnectInfo(addresses.peer));
+            extensions.insert(LocalAddress(addresses.local));
             let method = Requests::method(request.method());
             let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
             let answering = service.call(request);

@@ -18,3 +18,19 @@ pub fn raise_file_limit() {
         tracing::warn!("the limit of open files stays at {current:?}");
     }
 }
+
+/// The connections that the limit of open files has room for, where each may be a socket and a file,
+/// and `reserved` files stay for the stores.
+pub(super) fn connections_within_limit(wanted: usize, reserved: usize) -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let Some(files) = files.and_then(|files| usize::try_from(files).ok()) else {
+        return wanted; // no limit
+    };
+    let room = (files.saturating_sub(reserved) / 2).max(1);
+    if room < wanted {
+        tracing::warn!(
+            "{room} connections at once instead of {wanted}: the limit of open files is {files}"
+        );
+    }
+    wanted.min(room)
+}

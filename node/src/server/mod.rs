@@ -2,9 +2,11 @@
 
 mod connection;
 mod files;
+mod listen;
 mod options;
 mod serve;
 mod signals;
+mod turn_away;
 mod workers;
 
 pub use files::raise_file_limit;

@@ -11,10 +11,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::connection::{self, Addresses};
+use super::files::connections_within_limit;
+use super::listen::listen;
 use super::options::ServerOptions;
+use super::turn_away::{self, TurnAway};
 use super::workers::Workers;
 use crate::error::{Error, Result};
+use crate::fair_share::PerClient;
 use crate::metrics::Requests;
 
 /// The pause after accepting failed, for want of file descriptors for example.
@@ -46,13 +50,13 @@ impl Server {
     /// # Errors
     /// [`Error::Listen`]; [`Error::Workers`] if the system has no threads left.
     pub async fn bind(address: &str, options: ServerOptions) -> Result<Self> {
-        let listen = |source| Error::Listen {
+        let failed = |source| Error::Listen {
             address: address.to_owned(),
             source,
         };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let listener = listen(address, options.backlog).await.map_err(failed)?;
         Ok(Self {
-            address: listener.local_addr().map_err(listen)?,
+            address: listener.local_addr().map_err(failed)?,
             listener,
             workers: Workers::start().map_err(Error::Workers)?,
             options,
@@ -96,28 +100,54 @@ impl Server {
         stopping: &CancellationToken,
         cut: &CancellationToken,
     ) {
-        let room = Arc::new(Semaphore::new(self.options.connections));
+        let options = &self.options;
+        let most = connections_within_limit(options.connections, options.reserved_files);
+        let room = Arc::new(Semaphore::new(most));
+        let shares = PerClient::new(options.connections_per_client.unwrap_or(most / 8));
+        let turned_away = TurnAway::new();
         let requests = Arc::new(Requests::new());
+        let listened_on = self.address;
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
             // From here to its worker the socket belongs to no runtime.
             let accepted = self.listener.accept().await;
-            let stream = match accepted.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => stream,
-                Err(e) => {
-                    tracing::warn!("a connection cannot be accepted: {e}");
-                    tokio::time::sleep(REST).await;
-                    continue;
+            let (stream, peer) =
+                match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+                    Ok(accepted) => accepted,
+                    Err(e) => {
+                        tracing::warn!("a connection cannot be accepted: {e}");
+                        tokio::time::sleep(REST).await;
+                        continue;
+                    }
+                };
+            let Some(share) = shares.try_acquire(peer.ip().into()) else {
+                drop(place);
+                if let Some(telling) = turned_away.try_start() {
+                    connections.spawn_on(
+                        async move {
+                            if let Ok(stream) = TcpStream::from_std(stream) {
+                                turn_away::answer(stream).await;
+                            }
+                            drop(telling);
+                        },
+                        self.workers.next(),
+                    );
                 }
+                continue;
             };
             let (router, options) = (router.clone(), self.options.clone());
             let (requests, stopping, cut) = (Arc::clone(&requests), stopping.clone(), cut.clone());
             let connection = async move {
                 match TcpStream::from_std(stream) {
                     Ok(stream) => {
-                        connection::serve(stream, router, &options, &requests, stopping).await;
+                        let addresses = Addresses {
+                            local: stream.local_addr().unwrap_or(listened_on),
+                            peer,
+                        };
+                        connection::serve(stream, addresses, router, &options, &requests, stopping)
+                            .await;
                     }
                     Err(e) => tracing::warn!("a connection cannot be served: {e}"),
                 }
@@ -127,6 +157,8 @@ impl Server {
                     () = connection => {}
                     () = cut.cancelled() => {}
                 }
+                // In this order: the next connection is accepted with the place, and needs a share.
+                drop(share);
                 drop(place);
             };
             connections.spawn_on(connection, self.workers.next());

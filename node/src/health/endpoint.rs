@@ -1,4 +1,4 @@
-//! `GET /health`: how each store is.
+//! `GET /health`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::json;
-use storehouse::local::journal::Recovery;
 use storehouse::objectstore::ObjectStore;
 
-use crate::answer::{Answer, json as response};
+use super::report::Report;
+use crate::answer::{Answer, json};
+use crate::api_error::ApiError;
 use crate::app_state::AppState;
 use crate::error_chain::chain;
 
@@ -45,7 +45,7 @@ pub(crate) async fn health(State(node): State<Arc<AppState>>) -> Answer {
         well("journal", node.journal().status()),
     );
     let recovery = journal.as_ref().map(|status| Arc::clone(&status.recovery));
-    let all = [
+    let stores = [
         ("blobs", blobs.is_some()),
         ("allocations", allocations.is_some()),
         ("acceptances", acceptances.is_some()),
@@ -55,39 +55,15 @@ pub(crate) async fn health(State(node): State<Arc<AppState>>) -> Answer {
         ("keystore", keys.is_some()),
         ("journal", journal.is_some()),
     ];
-    let well = all.iter().all(|(_, well)| *well);
-    let state = |well: bool| if well { "ok" } else { "down" };
-    let stores: serde_json::Map<_, _> = all
-        .iter()
-        .map(|(name, well)| ((*name).to_owned(), json!(state(*well))))
-        .collect();
-    let status = if well {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
+    let disks = node.look_at_disks().await;
+    let report = Report::new(stores, &disks, &recovery.unwrap_or_default());
+    let status = match report.status {
+        "down" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
     };
-    let mut health = json!({ "status": state(well), "stores": stores });
-    if let Some(recovery) = recovery.filter(|recovery| !recovery.is_clean()) {
-        health["journal_recovery"] = recovered(&recovery);
-    }
-    Ok(response(status, format!("{health}\n")))
-}
-
-/// What opening did about a journal that was not whole. No paths: a file's name says enough.
-fn recovered(recovery: &Recovery) -> serde_json::Value {
-    let mut shown = json!({ "torn_bytes": recovery.torn });
-    if let Some(aside) = &recovery.set_aside {
-        let file = aside.path.file_name().map(|name| name.to_string_lossy());
-        shown["set_aside"] = json!({
-            "file": file,
-            "kept_frames": aside.frames,
-            "lost_bytes": aside.lost,
-            "offset": aside.offset,
-            "reason": aside.reason,
-            "complete": aside.complete,
-        });
-    }
-    shown
+    let text = serde_json::to_string(&report)
+        .map_err(|e| ApiError::internal(&e, storehouse::objectstore::ErrorClass::Fatal, false))?;
+    Ok(json(status, text + "\n"))
 }
 
 async fn well<T, E: std::error::Error + 'static>(

@@ -1,0 +1,4 @@
+//! How the node is: its stores, the room on their disks, and what opening recovered.
+
+pub(crate) mod endpoint;
+mod report;

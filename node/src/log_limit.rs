@@ -1,0 +1,49 @@
+//! Messages of which there may be very many.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lets a message through at most once in a period, and counts those between.
+#[derive(Debug)]
+pub(crate) struct LogLimit {
+    period: Duration,
+    state: Mutex<(Option<Instant>, u64)>,
+}
+
+impl LogLimit {
+    pub(crate) const fn new(period: Duration) -> Self {
+        Self {
+            period,
+            state: Mutex::new((None, 0)),
+        }
+    }
+
+    /// Whether to log now, and how many were not logged since the last time; `None` if not.
+    pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, skipped) = &mut *state;
+        if last.is_some_and(|last| now.saturating_duration_since(last) < self.period) {
+            *skipped += 1;
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_in_a_period() {
+        let limit = LogLimit::new(Duration::from_secs(1));
+        let start = Instant::now();
+        let at = |millis| limit.pass(start + Duration::from_millis(millis));
+        let passed = [0, 1, 999, 1000, 1500, 2000, 5000].map(at);
+        assert_eq!(
+            passed,
+            [Some(0), None, None, Some(2), None, Some(1), Some(0)]
+        );
+    }
+}
