@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use storehouse::formats::ucan::{Capability, DelegationBuilder, Outcome, ReceiptBuilder, Signer};
+use storehouse::formats::ucan::{Capability, DelegationBuilder, ReceiptBuilder, Signer};
 use storehouse::records::{Delegation, Ipld};
 
 use crate::support::{Answer, Node, assert_error, sha};
@@ -130,12 +130,9 @@ fn signer() -> Signer {
     Signer::from_seed(&[7; 32])
 }
 
-/// A claim of about so many bytes, of values of one byte each: the most work for its size.
+/// A claim of about `bytes` bytes, all of them values of one byte: the most work for its size.
 fn heavy_claim(bytes: usize, nonce: &str) -> Delegation {
-    let capability = Capability {
-        nb: Some(Ipld::List(vec![Ipld::Integer(1); bytes])),
-        ..small_capability()
-    };
+    let capability = small_capability().nb(Ipld::List(vec![Ipld::Integer(1); bytes]));
     DelegationBuilder::new(signer().did().clone(), vec![capability])
         .nonce(nonce)
         .sign(&signer())
@@ -146,7 +143,7 @@ fn heavy_claim(bytes: usize, nonce: &str) -> Delegation {
 fn health_answers_while_large_records_come_and_go() {
     let node = Node::start(&[]);
     let claims: Vec<_> = (0..4)
-        .map(|n| heavy_claim(1_000_000, &n.to_string()))
+        .map(|n| heavy_claim(900_000, &n.to_string()))
         .collect();
     let done = AtomicBool::new(false);
     let slowest = std::thread::scope(|scope| {
@@ -208,11 +205,7 @@ fn an_archive_is_not_replaced_by_a_poorer_one() {
 }
 
 fn small_capability() -> Capability {
-    Capability {
-        can: "blob/accept".into(),
-        with: "did:web:example.com".into(),
-        nb: None,
-    }
+    Capability::new("blob/accept", "did:web:example.com")
 }
 
 fn signed_by(signer: &Signer, nonce: &str) -> Delegation {
@@ -246,7 +239,7 @@ fn signatures_are_checked() {
         let node = Node::start(&options);
         for (signer, valid) in [&honest, &forger, &service].into_iter().zip(valid) {
             let claim = signed_by(signer, "claim");
-            let receipt = ReceiptBuilder::for_invocation(&claim, Outcome::Ok(Ipld::Null))
+            let receipt = ReceiptBuilder::for_invocation(&claim, Ok::<_, Ipld>(Ipld::Null))
                 .sign(signer)
                 .unwrap();
             for (path, archive) in [
