@@ -6,10 +6,10 @@ use std::str::FromStr;
 use cid::CidGeneric;
 use multibase::Base;
 use multihash::Multihash;
-use storehouse_objectstore::{Body, SmallBytes};
+use storehouse_objectstore::SmallBytes;
 
-use crate::pipeline::Pipeline;
-use crate::{Error, HashFunction, Operation, Result};
+use crate::error::{Error, Result};
+use crate::function::HashFunction;
 
 /// The name of a blob: a multihash, which is the code of a hash function, the length of the hash,
 /// and the hash.
@@ -82,27 +82,6 @@ impl Digest {
             ));
         }
         Ok(Self::wrap(function, hash))
-    }
-
-    /// The digest of `bytes`. Hashes on this thread.
-    #[must_use]
-    pub fn of(function: HashFunction, bytes: &[u8]) -> Self {
-        let mut hasher = function.hasher();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-
-    /// The digest of all that `body` gives: of a file, with [`Body::from_path`]. Streams, and
-    /// hashes off the async threads.
-    ///
-    /// # Errors
-    /// [`Error::Store`] with what the body failed with.
-    pub async fn of_body(function: HashFunction, body: impl Into<Body>) -> Result<Self> {
-        Pipeline::new(function)
-            .drain(body.into())
-            .await
-            .map_err(|e| Error::store(Operation::Hash, None, e))
-            .map(|(digest, _)| digest)
     }
 
     /// Puts code and length before a hash that has the function's length.

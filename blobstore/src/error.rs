@@ -12,11 +12,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What was being done when an error happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Operation {
+pub enum BlobOperation {
     /// Hashing a body, with no store.
     Hash,
     /// Making a blob's key.
     Key,
+    /// [`BlobStore::add_opts`](crate::BlobStore::add_opts), until the digest is known.
+    Add,
     /// [`BlobStore::put_opts`](crate::BlobStore::put_opts).
     Put,
     /// [`BlobStore::get_opts`](crate::BlobStore::get_opts).
@@ -32,11 +34,12 @@ pub enum Operation {
     Verify,
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for BlobOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Hash => "hash",
             Self::Key => "key",
+            Self::Add => "add",
             Self::Put => "put",
             Self::Get => "get",
             Self::Head => "head",
@@ -86,7 +89,7 @@ pub enum Error {
     #[error("{operation} {digest}: not found")]
     NotFound {
         /// What was being done.
-        operation: Operation,
+        operation: BlobOperation,
         /// The blob.
         digest: Digest,
     },
@@ -114,12 +117,25 @@ pub enum Error {
     #[error("{operation} {digest}: the data does not match its digest{}", ButHas(.actual.as_ref()))]
     DataInconsistent {
         /// What was being done.
-        operation: Operation,
+        operation: BlobOperation,
         /// The blob.
         digest: Digest,
-        /// The digest that the bytes do have, by the same function. `None` if it was the server
-        /// that refused them.
+        /// The digest that the bytes do have, by the same function. `None` if the server refused
+        /// them, or if their declared size alone rules the digest out.
         actual: Option<Digest>,
+    },
+    /// An object lies under the blob's key that cannot be the blob, by its size alone: it is empty,
+    /// or it is not where only the empty blob may be. A put of the blob replaces it.
+    #[error("{operation} {digest}: the object {key:?} is damaged: {size} bytes are not this blob")]
+    Damaged {
+        /// What was being done.
+        operation: BlobOperation,
+        /// The blob.
+        digest: Digest,
+        /// The object.
+        key: Key,
+        /// The object's size, in bytes.
+        size: u64,
     },
     /// The range is empty, starts at or past the blob's end, or reaches past it.
     #[error("get {digest}: range {range} cannot be satisfied, the blob has {size} bytes")]
@@ -144,7 +160,7 @@ pub enum Error {
     #[error("{operation}{}: {}", Of(.digest.as_ref()), if matches!(source, objectstore::Error::Body { .. }) { "the body failed" } else { "the object store failed" })]
     Store {
         /// What was being done.
-        operation: Operation,
+        operation: BlobOperation,
         /// The blob, if the operation was about one.
         digest: Option<Digest>,
         /// What it failed with.
@@ -163,7 +179,7 @@ impl Error {
 
     /// The object store's error in terms of blobs.
     pub(crate) fn store(
-        operation: Operation,
+        operation: BlobOperation,
         digest: Option<&Digest>,
         source: objectstore::Error,
     ) -> Self {
@@ -211,9 +227,10 @@ impl Error {
         match self {
             // The caller's bytes were wrong, but stored ones that are wrong need somebody to look.
             Self::DataInconsistent {
-                operation: Operation::Verify,
+                operation: BlobOperation::Verify,
                 ..
             }
+            | Self::Damaged { .. }
             | Self::Unverified { .. } => ErrorClass::Fatal,
             Self::InvalidDigest { .. }
             | Self::UnknownHash { .. }
@@ -237,6 +254,12 @@ impl Error {
     #[must_use]
     pub fn is_data_inconsistent(&self) -> bool {
         matches!(self, Self::DataInconsistent { .. })
+    }
+
+    /// Whether what lies under the blob's key cannot be the blob: see [`Error::Damaged`].
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
     }
 
     /// Whether the range asked for is not one of the blob's.

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use sha2::{Digest as _, Sha256, Sha512};
-
-use crate::Digest;
+use storehouse_objectstore::SmallBytes;
 
 /// A hash function that blobs can be put and verified with. Its code is the one in the table of
 /// multicodecs.
@@ -52,11 +51,11 @@ impl HashFunction {
         }
     }
 
-    pub(crate) fn hasher(self) -> Hasher {
+    pub(crate) fn hasher(self) -> HashState {
         match self {
-            Self::Sha2_256 => Hasher::Sha2_256(Box::default()),
-            Self::Sha2_512 => Hasher::Sha2_512(Box::default()),
-            Self::Blake3 => Hasher::Blake3(Box::default()),
+            Self::Sha2_256 => HashState::Sha2_256(Box::default()),
+            Self::Sha2_512 => HashState::Sha2_512(Box::default()),
+            Self::Blake3 => HashState::Blake3(Box::default()),
         }
     }
 }
@@ -74,13 +73,13 @@ impl fmt::Display for HashFunction {
 
 /// A hash being computed. Its state, of up to two kilobytes, stays in place when it moves between
 /// threads.
-pub(crate) enum Hasher {
+pub(crate) enum HashState {
     Sha2_256(Box<Sha256>),
     Sha2_512(Box<Sha512>),
     Blake3(Box<blake3::Hasher>),
 }
 
-impl Hasher {
+impl HashState {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha2_256(state) => state.update(bytes),
@@ -97,11 +96,12 @@ impl Hasher {
         }
     }
 
-    pub(crate) fn finish(self) -> Digest {
+    /// The function and the hash.
+    pub(crate) fn finish(self) -> (HashFunction, SmallBytes) {
         match self {
-            Self::Sha2_256(state) => Digest::wrap(HashFunction::Sha2_256, &state.finalize()),
-            Self::Sha2_512(state) => Digest::wrap(HashFunction::Sha2_512, &state.finalize()),
-            Self::Blake3(state) => Digest::wrap(HashFunction::Blake3, state.finalize().as_bytes()),
+            Self::Sha2_256(state) => (HashFunction::Sha2_256, (*state.finalize())[..].into()),
+            Self::Sha2_512(state) => (HashFunction::Sha2_512, (*state.finalize())[..].into()),
+            Self::Blake3(state) => (HashFunction::Blake3, state.finalize().as_bytes()[..].into()),
         }
     }
 }

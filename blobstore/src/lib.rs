@@ -35,27 +35,31 @@
 //! Architecture invariants: nothing here names a backend, buffers a blob, or hashes a large piece
 //! on an async thread.
 
+mod add;
+mod damage;
 mod digest;
+mod digest_of;
 mod error;
 mod function;
+mod hasher;
 #[cfg(feature = "http")]
 pub mod http;
 mod keys;
 mod list;
 mod options;
-mod pipeline;
 mod put;
 mod scrub;
 #[cfg(feature = "serde")]
 mod serde;
 mod store;
-mod verified;
+mod verifying_body;
 
+pub use add::Added;
 pub use digest::Digest;
-pub use error::{Error, Operation, Result};
+pub use error::{BlobOperation, Error, Result};
 pub use function::HashFunction;
 pub use keys::{FlatfsKeys, KeyEncoder, PlainKeys, S3Keys};
-pub use options::{GetBlob, ListBlobs, PutBlob, Scrub};
+pub use options::{AddBlob, GetBlob, ListBlobs, PutBlob, Scrub};
 pub use put::PutOutcome;
 pub use scrub::{ScrubOutcome, Scrubbed};
 pub use store::{Blob, BlobInfo, BlobStore};

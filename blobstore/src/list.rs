@@ -9,7 +9,8 @@ use storehouse_objectstore::{
     self as objectstore, Entry, ListOptions, ObjectStore, ObjectStoreExt,
 };
 
-use crate::{BlobInfo, BlobStore, Error, KeyEncoder, ListBlobs, Operation, Result};
+use crate::damage::is_impossible;
+use crate::{BlobInfo, BlobOperation, BlobStore, Error, KeyEncoder, ListBlobs, Result};
 
 /// How many blobs under legacy keys are looked up at once.
 const LOOKUPS: usize = 16;
@@ -21,6 +22,21 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// A blob under a legacy key is listed where that key stands, unless it is under its own key
     /// too; finding that out takes one head for each such blob. After an error the listing ends; it
     /// can be resumed after the key of the last blob it gave.
+    ///
+    /// ```
+    /// # use futures_util::TryStreamExt;
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, ListBlobs, PlainKeys};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// for text in ["one", "two", "three"] {
+    ///     blobs.put(&Digest::of(HashFunction::Sha2_256, text.as_bytes()), text).await?;
+    /// }
+    /// let two: Vec<_> = blobs.list(ListBlobs::default().limit(2)).try_collect().await?;
+    /// let rest = ListBlobs::default().start_after(two[1].key.clone());
+    /// assert_eq!(blobs.list(rest).try_collect::<Vec<_>>().await?.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self, options: ListBlobs) -> BoxStream<'static, Result<BlobInfo>> {
         let entries = self.store().list(
             ListOptions::default()
@@ -34,7 +50,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                 async move { this.blob_of(entry?).await }
             })
             .buffered(LOOKUPS)
-            .map_err(|e| Error::store(Operation::List, None, e))
+            .map_err(|e| Error::store(BlobOperation::List, None, e))
             .try_filter_map(|blob| ready(Ok(blob)));
         until_error(blobs)
             .take(options.limit.unwrap_or(usize::MAX))
@@ -56,6 +72,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             return Ok(None);
         }
         Ok(Some(BlobInfo {
+            damaged: is_impossible(&digest, metadata.size),
             digest,
             key,
             size: metadata.size,

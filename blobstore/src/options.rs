@@ -1,8 +1,11 @@
 //! Options of the operations: public fields with defaults, and a setter for each.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use storehouse_objectstore::{ByteRange, Durability, Key};
+
+use crate::HashFunction;
 
 /// Options of [`BlobStore::put_opts`](crate::BlobStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,35 @@ pub struct PutBlob {
     pub durability: Durability,
     /// Write the blob even if it is there already.
     pub replace: bool,
+}
+
+/// Options of [`BlobStore::add_opts`](crate::BlobStore::add_opts).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddBlob {
+    /// The function that names the blob. SHA-256 by default.
+    pub function: HashFunction,
+    /// When the add may return.
+    pub durability: Durability,
+    /// How much of a stream is held in memory before it goes to a file, in bytes. 1 MiB by default.
+    pub memory: usize,
+    /// The directory for that file; the system's one for temporary files if `None`. The file has no
+    /// name there, so that nothing of it is left, whatever happens.
+    pub spool: Option<PathBuf>,
+    /// The most bytes (inclusive) that are taken from the body. No limit if `None`.
+    pub limit: Option<u64>,
+}
+
+impl Default for AddBlob {
+    fn default() -> Self {
+        Self {
+            function: HashFunction::Sha2_256,
+            durability: Durability::default(),
+            memory: 1024 * 1024,
+            spool: None,
+            limit: None,
+        }
+    }
 }
 
 /// Options of [`BlobStore::get_opts`](crate::BlobStore::get_opts).
@@ -77,6 +109,19 @@ setters! { PutBlob:
     durability(Durability) => |durability| durability;
     /// Whether to write the blob even if it is there already.
     replace(bool) => |replace| replace;
+}
+
+setters! { AddBlob:
+    /// With this hash function.
+    function(HashFunction) => |function| function;
+    /// With this durability.
+    durability(Durability) => |durability| durability;
+    /// With this much of a stream in memory, in bytes.
+    memory(usize) => |memory| memory;
+    /// With its temporary file in this directory.
+    spool(impl Into<PathBuf>) => |dir| Some(dir.into());
+    /// With at most this many bytes (inclusive).
+    limit(u64) => |limit| Some(limit);
 }
 
 setters! { GetBlob:

@@ -6,9 +6,11 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_objectstore::{Body, GetOptions, ObjectStore};
 
-use crate::pipeline::Pipeline;
-use crate::verified::compare;
-use crate::{BlobInfo, BlobStore, Digest, Error, KeyEncoder, Operation, Result, Scrub};
+use crate::hasher::StreamHasher;
+use crate::verifying_body::compare;
+use crate::{
+    BlobInfo, BlobOperation, BlobStore, Digest, Error, GetBlob, KeyEncoder, Result, Scrub,
+};
 
 /// A blob that a scrub looked at.
 #[derive(Debug)]
@@ -40,21 +42,22 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// [`DataInconsistent`](Error::DataInconsistent) if it is damaged,
     /// [`NotFound`](Error::NotFound), [`UnknownHash`](Error::UnknownHash) and
     /// [`HashLength`](Error::HashLength) before anything is read, [`Store`](Error::Store).
+    ///
+    /// ```
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// blobs.put(&digest, "hello").await?;
+    /// blobs.verify(&digest).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn verify(&self, digest: &Digest) -> Result<()> {
         digest.function()?;
-        let blob = self.get(digest).await.map_err(|e| match e {
-            Error::NotFound { digest, .. } => Error::NotFound {
-                operation: Operation::Verify,
-                digest,
-            },
-            Error::Store { digest, source, .. } => Error::Store {
-                operation: Operation::Verify,
-                digest,
-                source,
-            },
-            other => other,
-        })?;
-        check(digest, blob.body).await
+        let opened = self.open(BlobOperation::Verify, digest, GetBlob::default(), false);
+        let (_, object) = opened.await?;
+        check(digest, object.body).await
     }
 
     /// Verifies every blob and reports on each, in the order of [`BlobStore::list`]. One bad blob
@@ -62,6 +65,20 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// listing, and ends the scrub, which can be resumed after the last blob it reported.
     ///
     /// Memory: a few megabytes for each blob that is read at once.
+    ///
+    /// ```
+    /// # use futures_util::TryStreamExt;
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys, Scrub, ScrubOutcome};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// blobs.put(&Digest::of(HashFunction::Sha2_256, b"hello"), "hello").await?;
+    /// let mut found = blobs.scrub(Scrub::default());
+    /// while let Some(scrubbed) = found.try_next().await? {
+    ///     assert!(matches!(scrubbed.outcome, ScrubOutcome::Intact));
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn scrub(&self, options: Scrub) -> BoxStream<'static, Result<Scrubbed>> {
         let this = self.clone();
         self.list(options.blobs)
@@ -92,13 +109,14 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             .store()
             .get_opts(&blob.key, GetOptions::default())
             .await;
-        let object = object.map_err(|e| Error::store(Operation::Verify, Some(&blob.digest), e))?;
+        let object =
+            object.map_err(|e| Error::store(BlobOperation::Verify, Some(&blob.digest), e))?;
         check(&blob.digest, object.body).await
     }
 }
 
 async fn check(digest: &Digest, body: Body) -> Result<()> {
-    let drained = Pipeline::new(digest.function()?).drain(body).await;
-    let (actual, _) = drained.map_err(|e| Error::store(Operation::Verify, Some(digest), e))?;
-    compare(Operation::Verify, digest, actual)
+    let drained = StreamHasher::new(digest.function()?).drain(body).await;
+    let (actual, _) = drained.map_err(|e| Error::store(BlobOperation::Verify, Some(digest), e))?;
+    compare(BlobOperation::Verify, digest, actual)
 }

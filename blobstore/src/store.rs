@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
-use storehouse_objectstore::{Body, ByteRange, GetOptions, Key, ObjectStore};
+use storehouse_objectstore::{
+    self as objectstore, Body, ByteRange, GetOptions, Key, Object, ObjectStore,
+};
 
-use crate::{Digest, Error, GetBlob, KeyEncoder, Operation, Result};
+use crate::damage::is_impossible;
+
+use crate::{BlobOperation, Digest, Error, GetBlob, KeyEncoder, Result};
 
 /// Blobs in an object store, named by their digests. Clones share the store.
 #[derive(Debug)]
@@ -40,6 +44,9 @@ pub struct BlobInfo {
     pub size: u64,
     /// When it was written, by the backend's clock, if it keeps that.
     pub last_modified: Option<SystemTime>,
+    /// Whether its size alone tells that it is not the blob: see [`Error::Damaged`]. Only listings
+    /// give such; other operations give the error.
+    pub damaged: bool,
 }
 
 /// A blob, or the range of it that was asked for, open for reading.
@@ -84,13 +91,13 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     pub fn key(&self, digest: &Digest) -> Result<Key> {
         self.keys()
             .encode(digest)
-            .map_err(|e| Error::store(Operation::Key, Some(digest), e))
+            .map_err(|e| Error::store(BlobOperation::Key, Some(digest), e))
     }
 
     fn legacy_key(&self, digest: &Digest) -> Result<Option<Key>> {
         self.keys()
             .encode_legacy(digest)
-            .map_err(|e| Error::store(Operation::Key, Some(digest), e))
+            .map_err(|e| Error::store(BlobOperation::Key, Some(digest), e))
     }
 
     /// Opens the whole blob for reading.
@@ -114,25 +121,23 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     ///
     /// # Errors
     /// [`NotFound`](Error::NotFound), [`RangeNotSatisfiable`](Error::RangeNotSatisfiable),
-    /// [`Store`](Error::Store). The body may fail later.
+    /// [`Damaged`](Error::Damaged), [`Store`](Error::Store). The body may fail later.
+    ///
+    /// ```
+    /// # use storehouse_blobstore::{BlobStore, Digest, GetBlob, HashFunction, PlainKeys};
+    /// # use storehouse_objectstore::{ByteRange, Memory};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// blobs.put(&digest, "hello").await?;
+    ///
+    /// let last = GetBlob::default().range(ByteRange::suffix(3));
+    /// let blob = blobs.get_opts(&digest, last).await?;
+    /// assert_eq!((blob.size, blob.range), (5, 2..5));
+    /// # Ok(()) }
+    /// ```
     pub async fn get_opts(&self, digest: &Digest, options: GetBlob) -> Result<Blob> {
-        let options = {
-            let mut get = GetOptions::default();
-            get.range = options.range;
-            get
-        };
-        let found = match self
-            .store()
-            .get_opts(&self.key(digest)?, options.clone())
-            .await
-        {
-            Err(e) if e.is_not_found() => match self.legacy_key(digest)? {
-                Some(legacy) => self.store().get_opts(&legacy, options).await,
-                None => Err(e),
-            },
-            found => found,
-        };
-        let object = found.map_err(|e| Error::store(Operation::Get, Some(digest), e))?;
+        let (_, object) = self.open(BlobOperation::Get, digest, options, true).await?;
         Ok(Blob {
             digest: digest.clone(),
             size: object.size(),
@@ -142,39 +147,114 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         })
     }
 
+    /// Opens the object under the blob's key; with `refuse`, one that cannot be the blob is passed
+    /// over for the one under the legacy key, and is an error if that is missing.
+    pub(crate) async fn open(
+        &self,
+        operation: BlobOperation,
+        digest: &Digest,
+        options: GetBlob,
+        refuse: bool,
+    ) -> Result<(Key, Object)> {
+        let mut get = GetOptions::default();
+        get.range = options.range;
+        let key = self.key(digest)?;
+        let found = self.open_at(operation, digest, key, get.clone(), refuse);
+        match found.await {
+            Err(e) if e.is_not_found() || e.is_damaged() => match self.legacy_key(digest)? {
+                Some(legacy) => {
+                    let found = self.open_at(operation, digest, legacy, get, refuse).await;
+                    or_missing(found, e)
+                }
+                None => Err(e),
+            },
+            found => found,
+        }
+    }
+
+    async fn open_at(
+        &self,
+        operation: BlobOperation,
+        digest: &Digest,
+        key: Key,
+        options: GetOptions,
+        refuse: bool,
+    ) -> Result<(Key, Object)> {
+        let found = self.store().get_opts(&key, options).await;
+        let size = match &found {
+            Ok(object) => Some(object.size()),
+            Err(objectstore::Error::RangeNotSatisfiable { size, .. }) => Some(*size),
+            Err(_) => None,
+        };
+        if let Some(size) = size.filter(|size| refuse && is_impossible(digest, *size)) {
+            return Err(damaged(operation, digest, key, size));
+        }
+        match found {
+            Ok(object) => Ok((key, object)),
+            Err(e) => Err(Error::store(operation, Some(digest), e)),
+        }
+    }
+
     /// What is known of the blob without reading it. Requests as [`BlobStore::get_opts`].
     ///
     /// # Errors
-    /// [`NotFound`](Error::NotFound), [`Store`](Error::Store).
+    /// [`NotFound`](Error::NotFound), [`Damaged`](Error::Damaged), [`Store`](Error::Store).
+    ///
+    /// ```
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// blobs.put(&digest, "hello").await?;
+    /// assert_eq!(blobs.head(&digest).await?.size, 5);
+    /// # Ok(()) }
+    /// ```
     pub async fn head(&self, digest: &Digest) -> Result<BlobInfo> {
-        let key = self.key(digest)?;
-        let (key, found) = match self.store().head(&key).await {
-            Err(e) if e.is_not_found() => match self.legacy_key(digest)? {
-                Some(legacy) => {
-                    let found = self.store().head(&legacy).await;
-                    (legacy, found)
-                }
-                None => (key, Err(e)),
+        match self.head_at(digest, self.key(digest)?).await {
+            Err(e) if e.is_not_found() || e.is_damaged() => match self.legacy_key(digest)? {
+                Some(legacy) => or_missing(self.head_at(digest, legacy).await, e),
+                None => Err(e),
             },
-            found => (key, found),
-        };
-        let metadata = found.map_err(|e| Error::store(Operation::Head, Some(digest), e))?;
-        Ok(BlobInfo {
-            digest: digest.clone(),
-            key,
-            size: metadata.size,
-            last_modified: metadata.last_modified,
-        })
+            found => found,
+        }
     }
 
-    /// Whether the blob is there. Requests as [`BlobStore::get_opts`].
+    async fn head_at(&self, digest: &Digest, key: Key) -> Result<BlobInfo> {
+        match self.store().head(&key).await {
+            Ok(metadata) if is_impossible(digest, metadata.size) => {
+                Err(damaged(BlobOperation::Head, digest, key, metadata.size))
+            }
+            Ok(metadata) => Ok(BlobInfo {
+                digest: digest.clone(),
+                key,
+                size: metadata.size,
+                last_modified: metadata.last_modified,
+                damaged: false,
+            }),
+            Err(e) => Err(Error::store(BlobOperation::Head, Some(digest), e)),
+        }
+    }
+
+    /// Whether the blob is there. A [damaged](Error::Damaged) one is not: putting it heals it.
+    /// Requests as [`BlobStore::get_opts`].
     ///
     /// # Errors
     /// [`Store`](Error::Store).
+    ///
+    /// ```
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// assert!(!blobs.exists(&digest).await?);
+    /// # Ok(()) }
+    /// ```
     pub async fn exists(&self, digest: &Digest) -> Result<bool> {
         match self.head(digest).await {
             Ok(_) => Ok(true),
-            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) if e.is_not_found() || e.is_damaged() => Ok(false),
             Err(e) => Err(e),
         }
     }
@@ -184,8 +264,20 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     ///
     /// # Errors
     /// [`Store`](Error::Store); the blob may then still be there.
+    ///
+    /// ```
+    /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
+    /// # use storehouse_objectstore::Memory;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// blobs.put(&digest, "hello").await?;
+    /// blobs.delete(&digest).await?;
+    /// blobs.delete(&digest).await?; // once more is ok
+    /// # Ok(()) }
+    /// ```
     pub async fn delete(&self, digest: &Digest) -> Result<()> {
-        let failed = |e| Error::store(Operation::Delete, Some(digest), e);
+        let failed = |e| Error::store(BlobOperation::Delete, Some(digest), e);
         let key = self.key(digest)?;
         let Some(legacy) = self.legacy_key(digest)? else {
             return self.store().delete(&key).await.map_err(failed);
@@ -199,5 +291,23 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             outcome = outcome.and(one.map(|_| ()));
         }
         outcome.map_err(failed)
+    }
+}
+
+/// What was found under the legacy key; if that is nothing, what was wrong under the blob's own.
+fn or_missing<T>(found: Result<T>, missing: Error) -> Result<T> {
+    match found {
+        Err(e) if e.is_not_found() => Err(missing),
+        found => found,
+    }
+}
+
+fn damaged(operation: BlobOperation, digest: &Digest, key: Key, size: u64) -> Error {
+    let digest = digest.clone();
+    Error::Damaged {
+        operation,
+        digest,
+        key,
+        size,
     }
 }

@@ -50,9 +50,9 @@ async fn each_operation_takes_the_requests_it_needs_and_no_more() {
     );
     requests(&server);
     for (len, put, again) in [
-        (0, &["PUT"][..], &["PUT"][..]),
-        (1000, &["PUT"], &["PUT"]),
-        (MIB, &["PUT"], &["PUT"]),
+        (0, &["PUT"][..], &["PUT", "HEAD"][..]),
+        (1000, &["PUT"], &["PUT", "HEAD"]),
+        (MIB, &["PUT"], &["PUT", "HEAD"]),
         (MIB + 1, &["HEAD", "PUT"], &["HEAD"]),
         // More than one part, were it not for the digest.
         (12 * MIB, &["HEAD", "PUT"], &["HEAD"]),

@@ -24,22 +24,36 @@ impl SizedBody {
     /// Holds `body` to the size that `options` or the body itself declares.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] if neither declares a size. [`Error::TooLarge`] or
+    /// As [`SizedBody::declared_size`].
+    pub fn new(key: &Key, body: Body, options: &PutOptions, max: u64) -> Result<Self> {
+        let declared = Self::declared_size(key, &body, options, max)?;
+        Ok(Self {
+            body,
+            key: key.clone(),
+            declared,
+            received: 0,
+        })
+    }
+
+    /// The size, in bytes, that `options` or the body itself declares.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] if neither declares one. [`Error::TooLarge`] or
     /// [`Error::TooSmall`] at once if both do and the body's is the larger or the smaller one;
     /// [`Error::TooLarge`] if the declared size is more than `max` bytes.
-    pub fn new(key: &Key, body: Body, options: &PutOptions, max: u64) -> Result<Self> {
+    pub fn declared_size(key: &Key, body: &Body, options: &PutOptions, max: u64) -> Result<u64> {
         let declared = match (options.size, body.size()) {
-            (Some(declared), Some(size)) if size > declared => {
+            (Some(limit), Some(size)) if size > limit => {
                 return Err(Error::TooLarge {
                     key: key.clone(),
-                    limit: declared,
+                    limit,
                 });
             }
-            (Some(declared), Some(size)) if size < declared => {
+            (Some(declared), Some(received)) if received < declared => {
                 return Err(Error::TooSmall {
                     key: key.clone(),
                     declared,
-                    received: size,
+                    received,
                 });
             }
             (Some(declared), _) | (None, Some(declared)) => declared,
@@ -57,12 +71,7 @@ impl SizedBody {
                 limit: max,
             });
         }
-        Ok(Self {
-            body,
-            key: key.clone(),
-            declared,
-            received: 0,
-        })
+        Ok(declared)
     }
 
     /// The declared size of the whole body, in bytes.

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 use storehouse_objectstore::{self as objectstore, Body, ErrorClass};
 
-use crate::{Blob, Digest, Error, Operation, Result};
+use crate::{Blob, BlobOperation, Digest, Error, Result};
 
 /// The body of a response: as many bytes as its `Content-Length` says, or an error.
 ///
@@ -43,7 +43,7 @@ impl HttpBody {
     }
 
     fn failed(&self, source: objectstore::Error) -> Error {
-        Error::store(Operation::Get, Some(&self.digest), source)
+        Error::store(BlobOperation::Get, Some(&self.digest), source)
     }
 
     /// The store's body is not what the store said.

@@ -1,4 +1,7 @@
 //! Conditional requests by entity tag (RFC 9110, section 13).
+//!
+//! Parsed here, because the crate `headers` (0.4) asserts in debug builds that a tag holds no
+//! control character, which a client can send, and goes on behind what is no tag.
 
 use ::http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 use ::http::{HeaderMap, HeaderName};

@@ -1,4 +1,7 @@
 //! The `Range` header (RFC 9110, section 14).
+//!
+//! Parsed here, because `http-range-header` refuses what RFC 9110 allows: a unit in capitals, empty
+//! list elements, white space around the comma, leading zeros, and numbers beyond 64 bits.
 
 use ::http::HeaderMap;
 use ::http::header::RANGE;

@@ -9,8 +9,8 @@ use storehouse_objectstore::{Body, Error, Result};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::function::Hasher;
-use crate::{Digest, HashFunction};
+use crate::digest::Digest;
+use crate::function::{HashFunction, HashState};
 
 /// What is hashed on the spot, in bytes: at 1.8 GB/s it takes as long as the hop to another thread
 /// and back.
@@ -30,9 +30,9 @@ const BACKLOG: usize = 2 * 1024 * 1024;
 /// A hash being computed over pieces that are given in order.
 ///
 /// One blocking thread at a time has the hasher, and keeps it as long as anything waits: the stream
-/// need not be polled for the hash to go on. Dropping the pipeline leaves at most one batch to be
+/// need not be polled for the hash to go on. Dropping the hasher leaves at most one batch to be
 /// hashed to no purpose.
-pub(crate) struct Pipeline(Arc<Shared>);
+pub(crate) struct StreamHasher(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
@@ -42,7 +42,7 @@ struct Shared {
 
 struct State {
     /// `None` while a thread has it; until it is back, that thread also takes what waits.
-    hasher: Option<Hasher>,
+    hasher: Option<HashState>,
     waiting: Vec<Bytes>,
     /// What waits, in bytes, with no piece counted as less than [`TINY`].
     load: usize,
@@ -50,7 +50,7 @@ struct State {
     lost: bool,
 }
 
-impl Pipeline {
+impl StreamHasher {
     pub(crate) fn new(function: HashFunction) -> Self {
         let state = State {
             hasher: Some(function.hasher()),
@@ -64,7 +64,7 @@ impl Pipeline {
         }))
     }
 
-    /// Takes the next piece. Never waits; see [`Pipeline::room`].
+    /// Takes the next piece. Never waits; see [`StreamHasher::room`].
     pub(crate) fn push(&self, piece: Bytes) {
         let mut state = self.0.lock();
         let alone = state.waiting.is_empty();
@@ -96,14 +96,15 @@ impl Pipeline {
     pub(crate) async fn finish(&self) -> io::Result<Digest> {
         loop {
             if let Some(hasher) = self.finished()? {
-                return Ok(hasher.finish());
+                let (function, hash) = hasher.finish();
+                return Ok(Digest::wrap(function, &hash));
             }
             self.0.changed.notified().await;
         }
     }
 
     /// The hasher, if it is back; a small rest is hashed on the spot, a large one handed over.
-    fn finished(&self) -> io::Result<Option<Hasher>> {
+    fn finished(&self) -> io::Result<Option<HashState>> {
         let mut state = self.0.lock();
         if state.whole()?.load > INLINE {
             self.start(state, 0);
@@ -154,7 +155,7 @@ impl Pipeline {
     }
 }
 
-impl Drop for Pipeline {
+impl Drop for StreamHasher {
     fn drop(&mut self) {
         self.0.lock().take_waiting();
     }
@@ -187,7 +188,7 @@ impl State {
 /// drops what it has not begun, it says so.
 struct Work {
     shared: Arc<Shared>,
-    hasher: Option<Hasher>,
+    hasher: Option<HashState>,
 }
 
 impl Work {

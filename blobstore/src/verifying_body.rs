@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::stream;
-use storehouse_objectstore::{self as objectstore, Body, SizedBody};
+use futures_util::{StreamExt, stream};
+use storehouse_objectstore::{self as objectstore, Body};
 
-use crate::pipeline::Pipeline;
-use crate::{Digest, Error, HashFunction, Operation, Result};
+use crate::digest::Digest;
+use crate::error::{BlobOperation, Error, Result};
+use crate::function::HashFunction;
+use crate::hasher::StreamHasher;
 
 /// What became of a body. The store's own error may say it too, but only as deep in its chain as
 /// the backend put it.
@@ -29,15 +31,19 @@ impl Verdict {
 /// The same body, which ends without an error only if it has the digest, and where its verdict will
 /// be. A piece is passed on as it comes, without waiting for its hash: only the end waits for all
 /// of them.
+///
+/// The store holds the body to its declared size: one that ends early ends here without a verdict.
 pub(crate) fn verified(
-    body: SizedBody,
+    body: Body,
+    declared: u64,
     digest: &Digest,
     function: HashFunction,
 ) -> (Body, Verdict) {
-    let (declared, verdict) = (body.declared(), Verdict::default());
+    let verdict = Verdict::default();
     let verifying = Verifying {
         body,
-        pipeline: Pipeline::new(function),
+        left: declared,
+        hasher: StreamHasher::new(function),
         digest: digest.clone(),
         verdict: verdict.clone(),
     };
@@ -53,7 +59,7 @@ pub(crate) fn verified(
 }
 
 /// Whether the bytes have the digest.
-pub(crate) fn compare(operation: Operation, digest: &Digest, actual: Digest) -> Result<()> {
+pub(crate) fn compare(operation: BlobOperation, digest: &Digest, actual: Digest) -> Result<()> {
     if actual == *digest {
         Ok(())
     } else {
@@ -66,45 +72,30 @@ pub(crate) fn compare(operation: Operation, digest: &Digest, actual: Digest) -> 
 }
 
 struct Verifying {
-    body: SizedBody,
-    pipeline: Pipeline,
+    body: Body,
+    /// The bytes still to come.
+    left: u64,
+    hasher: StreamHasher,
     digest: Digest,
     verdict: Verdict,
 }
 
 impl Verifying {
     async fn next(&mut self) -> objectstore::Result<Option<Bytes>> {
-        self.pipeline.room().await.map_err(|e| failed(e.into()))?;
+        self.hasher.room().await.map_err(|e| failed(e.into()))?;
         match self.body.next().await {
-            Some(Ok(piece)) => {
-                self.pipeline.push(piece.clone());
+            Some(piece) => {
+                let piece = piece?;
+                self.left = self.left.saturating_sub(piece.len() as u64);
+                self.hasher.push(piece.clone());
                 Ok(Some(piece))
             }
-            Some(Err(error)) => {
-                let put = |declared, received| Error::TooSmall {
-                    digest: self.digest.clone(),
-                    declared,
-                    received,
-                };
-                match error {
-                    objectstore::Error::TooSmall {
-                        declared, received, ..
-                    } => self.verdict.give(Err(put(declared, received))),
-                    objectstore::Error::TooLarge { limit, .. } => {
-                        self.verdict.give(Err(Error::TooLarge {
-                            digest: self.digest.clone(),
-                            limit,
-                        }));
-                    }
-                    _ => {}
-                }
-                Err(error)
-            }
+            None if self.left > 0 => Ok(None),
             None => {
-                let actual = self.pipeline.finish().await.map_err(|e| failed(e.into()))?;
-                let matches = compare(Operation::Put, &self.digest, actual.clone());
+                let actual = self.hasher.finish().await.map_err(|e| failed(e.into()))?;
+                let matches = compare(BlobOperation::Put, &self.digest, actual.clone());
                 let seen =
-                    compare(Operation::Put, &self.digest, actual).map_err(|e| failed(e.into()));
+                    compare(BlobOperation::Put, &self.digest, actual).map_err(|e| failed(e.into()));
                 self.verdict.give(matches);
                 seen.map(|()| None)
             }
