@@ -141,7 +141,7 @@ async fn a_body_that_does_not_end_is_refused_with_the_first_byte_too_many() {
     }));
     let error = blobs
         .put_opts(
-            &Digest::of(HashFunction::Sha2_256, b""),
+            &Digest::of(HashFunction::Sha2_256, b"another"),
             endless,
             PutBlob::default().size(10_000),
         )
