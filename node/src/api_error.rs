@@ -90,6 +90,7 @@ impl From<blobstore::Error> for ApiError {
             E::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             E::TooSmall { .. } => (StatusCode::BAD_REQUEST, "incomplete_body"),
             E::DataInconsistent { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "hash_mismatch"),
+            E::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             E::Store {
                 source: objectstore::Error::Body { source, .. },
                 ..

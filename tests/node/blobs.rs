@@ -6,6 +6,46 @@ use storehouse::local::journal::{FsJournal, Journal};
 
 use crate::support::{Answer, Node, assert_error, noise, send, sha};
 
+/// A node that did not sync before a power cut leaves empty files under the names of blobs.
+#[test]
+fn an_empty_file_under_a_blobs_name_is_damage_until_a_put_heals_it() {
+    let node = Node::start(&[]);
+    let bytes = noise(3_000, 5);
+    let digest = node.store(&bytes);
+    let path = format!("/blobs/{digest}");
+    let mut emptied = 0;
+    for shard in std::fs::read_dir(node.data_dir().join("pdp/datastore")).unwrap() {
+        for file in std::fs::read_dir(shard.unwrap().path())
+            .into_iter()
+            .flatten()
+        {
+            let file = file.unwrap().path();
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "data")
+            {
+                std::fs::write(file, b"").unwrap();
+                emptied += 1;
+            }
+        }
+    }
+    assert_eq!(emptied, 1);
+
+    for header in ["", "\r\nRange: bytes=0-9", "\r\nRange: bytes=-1"] {
+        let got = node.send(&format!("GET {path} HTTP/1.1{header}"), b"");
+        assert_error(&got, 500, "damaged");
+        assert_eq!(got.header("etag"), None);
+    }
+    assert_eq!(node.send(&format!("HEAD {path} HTTP/1.1"), b"").status, 500);
+    let line = format!("{{\"digest\":\"{digest}\",\"size\":0,\"damaged\":true}}\n");
+    assert_eq!(node.get("/blobs").text(), line);
+    assert_eq!(node.get(&format!("/blobs?after={digest}")).status, 200);
+
+    assert_eq!(node.put(&path, &bytes).status, 201);
+    let got = node.get(&path);
+    assert_eq!((got.status, got.body == bytes), (200, true));
+}
+
 #[test]
 fn a_blobs_life() {
     let node = Node::start(&[]);

@@ -70,8 +70,15 @@ fn line(
     mut lines: Vec<u8>,
     blob: Result<BlobInfo, storehouse::blobstore::Error>,
 ) -> Result<Vec<u8>, storehouse::blobstore::Error> {
-    let BlobInfo { digest, size, .. } = blob?;
-    lines.extend_from_slice(format!("{{\"digest\":\"{digest}\",\"size\":{size}}}\n").as_bytes());
+    let BlobInfo {
+        digest,
+        size,
+        damaged,
+        ..
+    } = blob?;
+    let damaged = if damaged { ",\"damaged\":true" } else { "" };
+    let line = format!("{{\"digest\":\"{digest}\",\"size\":{size}{damaged}}}\n");
+    lines.extend_from_slice(line.as_bytes());
     Ok(lines)
 }
 
@@ -79,7 +86,7 @@ fn line(
 async fn place(node: &AppState, digest: &Digest) -> Result<Key, ApiError> {
     match node.blobs().head(digest).await {
         Ok(blob) => Ok(blob.key),
-        Err(e) if e.is_not_found() => Ok(node.blobs().key(digest)?),
+        Err(e) if e.is_not_found() || e.is_damaged() => Ok(node.blobs().key(digest)?),
         Err(e) => Err(e.into()),
     }
 }
