@@ -3,6 +3,7 @@
 mod backend;
 mod config;
 mod error;
+mod handles;
 mod local_stores;
 mod observed;
 mod open;
@@ -16,8 +17,9 @@ pub use config::{
     SyncConfig,
 };
 pub use error::{Error, Result};
+pub use handles::{Blobs, Records};
 pub use local_stores::LocalStores;
-pub use stores::{Blobs, Records, Stores};
+pub use stores::Stores;
 
 pub use storehouse_blobstore as blobstore;
 #[cfg(feature = "fjall")]

@@ -43,8 +43,8 @@ impl Opener {
         Ok(BlobStore::new(store, keys))
     }
 
-    /// `None` in a build without the database that records go to by default, where nobody asked for
-    /// it by name.
+    /// `None` in a build without the database that records go to by default, where it was not asked
+    /// for by name.
     pub(crate) async fn records(&mut self, places: &[Place<'_>]) -> Result<Option<Records>> {
         let missing = |place: &Place<'_>| match place.backend {
             Backend::Fjall { .. } => !cfg!(feature = "fjall") && !place.chosen,

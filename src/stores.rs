@@ -3,18 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use storehouse_blobstore::{BlobStore, KeyEncoder};
-use storehouse_objectstore::ObjectStore;
-use storehouse_stores::RecordStores;
-
+use crate::handles::{Blobs, Records};
 use crate::open::{self, Opener};
 use crate::{Backend, Config, LocalStores, Result, StoreName, place};
-
-/// The blob store on whichever backend the configuration picked.
-pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
-
-/// The record stores on whichever backend the configuration picked.
-pub type Records = RecordStores<Arc<dyn ObjectStore>>;
 
 /// Every store of a node, open and ready. Clones share them.
 ///

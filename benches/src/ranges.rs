@@ -1,5 +1,5 @@
-//! Hot 4 KiB ranges of the same files: of a few, as a node that serves popular blobs reads them, and
-//! of so many that each is read rarely.
+//! Hot 4 KiB ranges of the same files: of a few, as a node that serves popular blobs reads them,
+//! and of a set so large that each is read rarely.
 
 use std::ffi::CString;
 use std::hint::black_box;

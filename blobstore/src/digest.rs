@@ -47,8 +47,8 @@ impl Digest {
     /// The longest multihash, in bytes (inclusive).
     const MAX_LEN: usize = MAX_VARINT + 2 + Self::MAX_HASH_LEN;
 
-    /// The longest text that is read, in bytes (inclusive): what the longest multihash takes in base
-    /// 2, and then some.
+    /// The longest text that is read, in bytes (inclusive): what the longest multihash takes in
+    /// base 2, and then some.
     pub const MAX_TEXT: usize = 8 * Self::MAX_LEN + 8;
 
     /// The digest whose multihash is `bytes`.

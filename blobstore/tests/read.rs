@@ -214,7 +214,7 @@ async fn damage_is_found_by_verify_and_by_scrub_and_does_not_end_it() {
         .put(&blobs.key(&cut).unwrap(), "")
         .await
         .unwrap();
-    // A blob of a function that nobody here can compute.
+    // A blob of a function that this crate cannot compute.
     let unknown: Digest = "f1114aabbccddeeff00112233445566778899aabbccdd"
         .parse()
         .unwrap();

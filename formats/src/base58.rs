@@ -5,7 +5,8 @@ const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqr
 const DIGITS: usize = 5;
 const RADIX: u64 = 58 * 58 * 58 * 58 * 58;
 
-/// Appends `bytes` in base58btc, without the multibase prefix. Takes time quadratic in their number.
+/// Appends `bytes` in base58btc, without the multibase prefix. Takes time quadratic in their
+/// number.
 ///
 /// ```
 /// let mut key = String::from("z");

@@ -1,5 +1,5 @@
-//! Turning entries of a listing into records: at once where they bring their bytes along, else so
-//! many at a time, and in order in either case.
+//! Turning entries of a listing into records: at once where they carry their bytes, else a
+//! bounded number at a time, and in order in either case.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

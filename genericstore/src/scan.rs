@@ -148,8 +148,8 @@ where
         format!("{}{prefix}", self.namespace().prefix())
     }
 
-    /// The listing of what may be records, with their bytes where the object store has them at hand
-    /// and `values` are asked for.
+    /// The listing of what may be records, with their bytes where `values` are asked for
+    /// and the object store has them at no extra cost.
     fn list(
         &self,
         options: ScanOptions,

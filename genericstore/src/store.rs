@@ -96,7 +96,7 @@ impl<T, C, S> GenericStore<T, C, S> {
         self
     }
 
-    /// With so many records fetched at once by scans; at least one.
+    /// With this number of records fetched at once by scans; at least one.
     #[must_use]
     pub fn with_read_ahead(mut self, records: usize) -> Self {
         self.read_ahead = records.max(1);

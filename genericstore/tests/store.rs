@@ -249,7 +249,7 @@ async fn values_of_a_listing() {
     store.replace_if_unchanged("x/007", &8, etag).await.unwrap();
 }
 
-/// A scan fetches ahead, so many at once and no more, and gives records in order.
+/// A scan fetches a bounded number of records ahead, and gives them in order.
 #[tokio::test]
 async fn read_ahead() {
     let plain = Plain::new();

@@ -1,9 +1,9 @@
 //! A limit on what runs at once, for things that may stop being polled at any time.
 //!
-//! A fair semaphore hands a permit to the first that waits. If that one is a stream that nobody
-//! reads any more, the permit is lost to all others, and with it the store (rule 13). So here a
-//! permit that becomes free is nobody's: all who wait are woken, in their order, and the first to
-//! come takes it.
+//! A fair semaphore hands a permit to the first that waits. If that one is a stream that is not
+//! read any more, the permit is lost to all others, and with it the store (rule 13). So here a
+//! permit that becomes free is reserved for no task: all waiting tasks are woken in order, and the
+//! first one to run takes it.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

@@ -18,7 +18,7 @@ use storehouse_objectstore::{
 /// A store that does at most a number of operations at once; the others wait.
 ///
 /// An operation counts while the inner store works on it, and does not while it waits on its caller
-/// (rule 13): not a put whose body has no bytes yet, a get whose body nobody reads, a listing left
+/// (rule 13): not a put whose body has no bytes yet, a get whose body is not read, a listing left
 /// alone, a delete of many whose keys are still to come. So a put whose body is a get of the same
 /// store ends, also with a limit of one. Clones share the limit.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl<S: ObjectStore> LimitStore<S> {
         &self.inner
     }
 
-    /// Runs a call that waits on nobody but the inner store.
+    /// Runs a call that waits on the inner store alone.
     async fn limited<T>(&self, call: impl Future<Output = T>) -> T {
         let slot = Slot::new(&self.gate);
         slot.acquire().await;
@@ -58,7 +58,7 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
         body: Body,
         options: PutOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        // A body in memory makes nobody wait.
+        // A body in memory never waits.
         if body.as_bytes().is_some() {
             return Box::pin(self.limited(self.inner.put_opts(key, body, options)));
         }
@@ -128,7 +128,7 @@ impl<S: ObjectStore> Batches for LimitStore<S> {
         Box::pin(async move {
             match self.inner.batches() {
                 Some(batches) => self.limited(batches.batch(batch)).await,
-                // Nobody comes here: `batches` gives none either.
+                // Unreachable: `batches` gives `None` too.
                 None => Ok(BatchResult::default()),
             }
         })

@@ -217,7 +217,7 @@ impl<S: ObjectStore> Batches for ObservedStore<S> {
                 Some(batches) => observe(meter, span, batches.batch(batch))
                     .await
                     .inspect(|_| meter.bytes_in(size)),
-                // Nobody comes here: `batches` gives none either.
+                // Unreachable: `batches` gives `None` too.
                 None => Ok(BatchResult::default()),
             }
         })

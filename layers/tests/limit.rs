@@ -261,7 +261,7 @@ async fn streams_that_were_polled_and_left_hold_nothing() {
     let mut deletes = store.delete_many(stream::repeat_with(|| key(7)).boxed());
     let mut other = store.get(&key(0)).await.unwrap().body;
     // Each is polled until the inner store is at work for it, or until it waits for its turn; then
-    // nobody polls it any more.
+    // it is not polled any more.
     tokio::select! {
         biased;
         _ = body.next() => panic!("the inner store is at work for a while"),

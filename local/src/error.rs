@@ -13,8 +13,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong in the keystore or in the journal.
 ///
-/// `Display` is this error alone; a cause is its [`source()`](std::error::Error::source). No variant ever holds a byte of a secret. Cloning is
-/// cheap: appends that waited together for one failed sync each get the error.
+/// `Display` is this error alone; a cause is its [`source()`](std::error::Error::source). No
+/// variant ever holds a byte of a secret. Cloning is cheap: appends that waited together for one
+/// failed sync each get the error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

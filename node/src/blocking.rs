@@ -12,7 +12,8 @@ use tokio::task::JoinError;
 
 use crate::api_error::ApiError;
 
-/// The most bytes (inclusive) that are worked on where they are: that takes less than a millisecond.
+/// The most bytes (inclusive) that are worked on where they are: that takes less than a
+/// millisecond.
 const ON_THE_SPOT: usize = 64 * 1024;
 
 /// Runs work on the blocking pool, one piece for each processor at once.
@@ -25,7 +26,7 @@ impl Blocking {
         Self(Arc::new(Semaphore::new(processors)))
     }
 
-    /// Runs `work` on a record of so many bytes.
+    /// Runs `work` on a record of `len` bytes.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,

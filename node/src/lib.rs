@@ -2,11 +2,11 @@
 //! [`Stores`](storehouse::Stores).
 //!
 //! - [`Node`] holds the stores, and what is in use of the [`Limits`].
-//! - [`routes`] has a router for blobs, for records, and for health and metrics. Each can be mounted
-//!   into an axum application; [`routes::all`] is all of them.
+//! - [`routes`] has a router for blobs, for records, and for health and metrics. Each can be
+//!   mounted into an axum application; [`routes::all`] is all of them.
 //! - [`AccessRules`] lets in requests to this host, and no writes from pages of other sites.
 //! - [`Server`] accepts connections and serves a router, with limits on what a connection may hold.
-//!   [`axum::serve`] does as well, without these limits.
+//!   `axum::serve` does as well, without these limits.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {

@@ -22,9 +22,9 @@ pub struct Limits {
     /// Blobs on their way in at once; others wait. 64 by default. On S3 each holds a part in memory
     /// while it fills.
     pub uploads: usize,
-    /// Uploads of one client at once: of an IPv4 address, or of the first 64 bits of an IPv6 address.
-    /// `None`, the default, is an eighth of [`uploads`](Self::uploads). Behind a proxy all come from
-    /// one address: set it to the whole there.
+    /// Uploads of one client at once: of an IPv4 address, or of the first 64 bits of an IPv6
+    /// address. `None`, the default, is an eighth of [`uploads`](Self::uploads). Behind a proxy all
+    /// come from one address: set it to the whole there.
     pub uploads_per_client: Option<usize>,
     /// Requests for records at once, in and out; others wait. 256 by default.
     pub record_requests: usize,

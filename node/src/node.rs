@@ -53,9 +53,9 @@ impl Node {
         }
     }
 
-    /// Writes the receipts that are due, for at most `limit`, and syncs the journal. Call it once no
-    /// request is in flight. Without it, receipts that are still queued are lost when the process
-    /// ends.
+    /// Writes the receipts that are due, for at most `limit`, and syncs the journal. Call it once
+    /// no request is in flight. Without it, receipts that are still queued are lost when the
+    /// process ends.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
@@ -109,8 +109,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Writes a signed receipt for every retrieval, to the receipt store and to the journal. The key
-    /// is `node` of the keystore; it is generated if it is not there.
+    /// Writes a signed receipt for every retrieval, to the receipt store and to the journal. The
+    /// key is `node` of the keystore; it is generated if it is not there.
     pub fn receipts(mut self, receipts: bool) -> Self {
         self.receipts = receipts;
         self
@@ -151,8 +151,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Says `degraded` in `/health` while a disk that a store lies on has fewer bytes free. By default
-    /// the smaller of 1 GiB and a hundredth of the disk.
+    /// Says `degraded` in `/health` while a disk that a store lies on has fewer bytes free. By
+    /// default the smaller of 1 GiB and a hundredth of the disk.
     pub fn min_free(mut self, bytes: u64) -> Self {
         self.min_free = Some(bytes);
         self
@@ -162,7 +162,8 @@ impl NodeBuilder {
     ///
     /// # Errors
     /// [`Error::Stores`](crate::Error::Stores) if the configuration does not give all stores of a
-    /// node; [`Error::Key`](crate::Error::Key) if the key that signs receipts cannot be read or made.
+    /// node; [`Error::Key`](crate::Error::Key) if the key that signs receipts cannot be read or
+    /// made.
     pub async fn build(self) -> Result<Node> {
         let state = Arc::new(AppState::new(
             self.stores,

@@ -74,7 +74,7 @@ impl Body {
     /// [`Error::Body`] if it cannot be opened or is not a regular file.
     pub async fn from_path(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        file::off_thread(move || File::open(&path).and_then(file::to_body))
+        file::off_thread(move || File::open(&path).and_then(Self::of_file))
             .await
             .map_err(|e| from_source(e.into()))
     }
@@ -85,7 +85,12 @@ impl Body {
     /// # Errors
     /// [`Error::Body`] if it is not a regular file.
     pub fn from_file(file: File) -> Result<Self> {
-        file::to_body(file).map_err(|e| from_source(e.into()))
+        Self::of_file(file).map_err(|e| from_source(e.into()))
+    }
+
+    fn of_file(file: File) -> io::Result<Self> {
+        let (pieces, size) = file::to_pieces(file)?;
+        Ok(Self::from_stream(pieces).with_size(size))
     }
 
     /// The same body with its size, in bytes, said beforehand. A store takes it as the declared

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use bytes::Bytes;
+use futures_core::Stream;
 use futures_util::stream;
 use tokio::task::JoinHandle;
-
-use crate::Body;
 
 /// How much of a file is read in one blocking task, in bytes. Large enough that the hop to the
 /// blocking pool is lost in the read, small enough that two of them (one being consumed, one being
@@ -23,8 +22,10 @@ pub(crate) async fn off_thread<T: Send + 'static>(
         .map_err(io::Error::other)?
 }
 
-/// A body of the rest of `file`, read one piece ahead.
-pub(crate) fn to_body(mut file: File) -> io::Result<Body> {
+/// The rest of `file` in pieces, read one piece ahead, and its length in bytes.
+pub(crate) fn to_pieces(
+    mut file: File,
+) -> io::Result<(impl Stream<Item = io::Result<Bytes>> + Send + 'static, u64)> {
     use std::io::Seek;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -34,8 +35,7 @@ pub(crate) fn to_body(mut file: File) -> io::Result<Body> {
         ));
     }
     let left = metadata.len().saturating_sub(file.stream_position()?);
-    let pieces = stream::unfold(Ahead::Start(file), Ahead::next);
-    Ok(Body::from_stream(pieces).with_size(left))
+    Ok((stream::unfold(Ahead::Start(file), Ahead::next), left))
 }
 
 type Read1 = io::Result<Option<(File, Bytes)>>;

@@ -62,9 +62,9 @@ pub struct Entry {
     /// What is known of the object. A listing may see another version than a get that follows it.
     pub metadata: Metadata,
     /// All bytes of the version that `metadata` is of, if they were [asked
-    /// for](crate::ListOptions::inline_values) and the store had them at hand: where records lie
-    /// beside their keys, in memory or in an embedded database. `None` says nothing, and a get will
-    /// tell.
+    /// for](crate::ListOptions::inline_values) and the store had them at no extra cost: where
+    /// records lie beside their keys, in memory or in an embedded database. `None` says nothing,
+    /// and a get will tell.
     pub value: Option<Bytes>,
 }
 

@@ -9,9 +9,9 @@ use crate::{Body, Error, Key, Operation, PutOptions, Result};
 /// writers of backends.
 ///
 /// [`SizedBody::next`] gives non-empty pieces that never add up to more than
-/// [`SizedBody::declared`], and `None` only once the body has ended with exactly that many bytes.
-/// **A store may make an object visible only after it saw that `None`**: a source that verifies
-/// what it streams reports its verdict there, after the last byte.
+/// [`SizedBody::declared`], and `None` only once the body has ended with exactly this number of
+/// bytes. **A store may make an object visible only after it saw that `None`**: a source that
+/// verifies what it streams reports its verdict there, after the last byte.
 #[derive(Debug)]
 pub struct SizedBody {
     body: Body,

@@ -353,7 +353,7 @@ fn dids_of_every_wrong_form() {
     text.parse::<Did>().expect_err("two texts");
 }
 
-/// A record that names a space by a path out of its folder is read by nobody, wherever it lies.
+/// A record that names a space by a path out of its folder is never read, wherever it lies.
 #[tokio::test]
 async fn a_space_that_is_a_path() {
     let good = Allocation::decode(&records("allocation")[0].0).unwrap();

@@ -30,7 +30,7 @@ fn transfers_in_flight_are_finished() {
     assert_eq!(Answer::read(&mut upload, false).status, 100);
 
     node.signal(Signal::TERM);
-    // Nobody new is let in.
+    // No new connection is accepted.
     while std::net::TcpStream::connect(node.address).is_ok() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

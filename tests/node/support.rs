@@ -52,7 +52,7 @@ impl Node {
         Self::start_in(dir, Command::new(program()), options)
     }
 
-    /// One that, once it has started, can write no file longer than so many KiB.
+    /// One that, once it has started, can write no file longer than `kib` KiB.
     pub(crate) fn start_with_small_files(kib: u64, options: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         // Ignoring the signal turns it into an error of the write.
@@ -69,7 +69,7 @@ impl Node {
         node
     }
 
-    /// One that can have so many files open.
+    /// One that can have `files` files open.
     pub(crate) fn start_with_few_files(files: u32, options: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell

@@ -93,7 +93,8 @@ fn imported(module: &Module, text: &str, modules: &Modules) -> BTreeSet<Module> 
                 name => {
                     at.push(name.to_owned());
                     if !modules.contains_key(&at) {
-                        // An item of the module so far; if that re-exports it, of the one it is from.
+                        // An item of the module so far; if that re-exports it, of the one it is
+                        // from.
                         at.pop();
                         if let Some(from) = re_exported(&at, name, modules) {
                             at = from;
@@ -157,7 +158,8 @@ fn code_of(text: &str) -> String {
         .join("\n")
 }
 
-/// Each path that begins with `crate`, `super` or `self`, or that a `use` names, with groups expanded.
+/// Each path that begins with `crate`, `super` or `self`, or that a `use` names, with groups
+/// expanded.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, word) in words(code) {

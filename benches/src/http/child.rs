@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 
 use crate::harness::runtime;
 
-/// `LENGTH`: serves so many bytes until it is killed, and says where in its first line.
+/// `LENGTH`: serves a blob of that length, in bytes, until it is killed; its first line is the
+/// address.
 pub(crate) fn run(args: &[String]) {
     let [len] = args else {
         panic!("http-child LENGTH")

@@ -32,7 +32,7 @@ pub(super) struct Nginx {
 impl Nginx {
     /// Serves `root`, and writes what it has to write into `own`.
     pub(super) fn start(root: &Path, own: &Path) -> Self {
-        // Nobody else takes it in the moment between.
+        // Another program is unlikely to take the port in between.
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port");

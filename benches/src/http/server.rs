@@ -42,7 +42,7 @@ impl Server {
         )
     }
 
-    /// One that answers from memory, with so many bytes.
+    /// A server that answers from memory with `len` bytes.
     pub(crate) fn bare(len: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program's path"));
         Self::start(command.args(["http-child", &len.to_string()]))

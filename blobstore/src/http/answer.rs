@@ -95,7 +95,7 @@ pub(super) fn range_not_satisfiable(
     nothing(StatusCode::RANGE_NOT_SATISFIABLE, headers, digest)
 }
 
-/// A refusal, which nobody is to keep.
+/// A refusal, which caches must not keep.
 fn nothing<const N: usize>(
     status: StatusCode,
     headers: [(HeaderName, HeaderValue); N],

@@ -8,7 +8,7 @@ use ::http::header::RANGE;
 use storehouse_objectstore::ByteRange;
 
 /// The one range that a request asks for. Numbers that do not fit are as large as may be: no blob
-/// has that many bytes.
+/// is that long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// `first-`

@@ -44,7 +44,7 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     store: S,
-    /// After so many bytes a body gives nothing more, and does not end either.
+    /// The number of bytes after which a body stalls without ending.
     stalls_after: u64,
     counts: Arc<Counts>,
 }

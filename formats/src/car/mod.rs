@@ -5,10 +5,11 @@
 //! varint(len(cid) + len(data)) cid data      repeated
 //! ```
 //!
-//! [`CarReader`] streams, [`Archive`] has all blocks at hand. Both are strict: minimal varints, a
-//! canonical header, bounded sizes, every block hashed whose hash function is known. They tell a container that ends too early
-//! ([`CarProblem::Truncated`]) from one that is wrong, because an append-only file may well end in
-//! the middle of a block. [`write_header`] and [`write_block`] write.
+//! [`CarReader`] streams, [`Archive`] holds all blocks. Both are strict: minimal varints, a
+//! canonical header, bounded sizes, every block hashed whose hash function is known. They tell a
+//! container that ends too early ([`CarProblem::Truncated`]) from one that is wrong, because an
+//! append-only file may well end in the middle of a block. [`write_header`] and [`write_block`]
+//! write.
 //!
 //! Source of the format: the IPLD project's *Specification: Content Addressable aRchives (CAR /
 //! .car) v1*.

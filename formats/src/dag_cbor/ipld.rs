@@ -21,8 +21,8 @@ impl Reader<'_> {
     /// more. Larger ones can be read piece by piece, or written as JSON.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is not dag-cbor; [`Problem::Expands`]; [`Problem::LinkLength`] if it has
-    /// a link whose hash is longer than 64 bytes, for which `Ipld` has no room.
+    /// [`DecodeError`] if it is not dag-cbor; [`Problem::Expands`]; [`Problem::LinkLength`] if it
+    /// has a link whose hash is longer than 64 bytes, for which `Ipld` has no room.
     pub fn ipld(&mut self) -> Result<Ipld> {
         let multiple = MAX_IPLD_MULTIPLE.saturating_mul(self.all.len() - self.at);
         let mut room = multiple.max(MAX_IPLD_SMALL);

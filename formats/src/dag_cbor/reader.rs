@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
             .map_err(|_| Self::error_at(start, Problem::Utf8))
     }
 
-    /// The head of a list: so many values follow.
+    /// The head of a list: the number of values that follow.
     ///
     /// # Errors
     /// [`DecodeError`] if the next value is none.
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         self.count(start, len, 1)
     }
 
-    /// The head of a map: so many times a key and a value follow.
+    /// The head of a map: the number of pairs of key and value that follow.
     ///
     /// # Errors
     /// [`DecodeError`] if the next value is none.

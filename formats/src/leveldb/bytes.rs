@@ -4,7 +4,7 @@ use super::error::{Damage, Parsed};
 
 const SHORT: Damage = Damage("it ends too early");
 
-/// What is left of some bytes.
+/// The unread rest of some bytes.
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> Cursor<'a> {

@@ -31,7 +31,7 @@ pub(super) struct Table {
     size: u64,
     /// The blocks that are still to be read, last first.
     blocks: Vec<Handle>,
-    /// What is left of the block that is being given.
+    /// The unread rest of the current block.
     block: Option<Entries>,
     /// What was given last: user key and sequence number.
     last: Option<(Vec<u8>, u64)>,

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Codec, CodecError};
+use super::contract::{Codec, CodecError};
 
 /// CBOR, by [`ciborium`]. For records whose links are to be links, take
 /// [`DagCbor`](super::DagCbor).

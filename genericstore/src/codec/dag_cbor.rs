@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Codec, CodecError};
+use super::contract::{Codec, CodecError};
 
-/// dag-cbor, by [`serde_ipld_dagcbor`]: maps sorted, links as [`Cid`](ipld_core::cid::Cid)s. Strict
+/// dag-cbor, by [`serde_ipld_dagcbor`]: maps sorted, links as `Cid`s of `ipld_core`. Strict
 /// when decoding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DagCbor;

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Codec, CodecError};
+use super::contract::{Codec, CodecError};
 
 /// JSON, by [`serde_json`].
 #[derive(Clone, Copy, Debug, Default)]

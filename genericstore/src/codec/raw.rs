@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Codec, CodecError};
+use super::contract::{Codec, CodecError};
 
 /// Bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]

@@ -92,7 +92,7 @@ where
     /// Removes the entry if it is stale. Locked, so that no writer is between its entries and its
     /// record.
     async fn repair_entry(&self, index: &Index<T>, entry: Key) -> Result<Entries> {
-        // Written by nobody here: an entry has a text.
+        // Not written by this crate: an entry has a text.
         let remove = async || {
             self.store.delete(&entry).await?;
             Ok(Entries::Removed)
@@ -125,7 +125,7 @@ where
                 };
                 let _record = self.indexes.locks.record(&key).await;
                 let _entries = self.indexes.locks.entries(vec![entry.clone()]).await;
-                // Again, now that nobody else writes it.
+                // Again, now that no other task writes it.
                 let same = self
                     .pointer(&entry)
                     .await?

@@ -13,8 +13,8 @@ use storehouse_objectstore::{
     Metadata, Object, ObjectStore, ObjectStoreExt, Operation, PutOptions, PutResult, Result,
 };
 
-/// Memory, as a store without batches: like a process that is killed, it does so many writes and
-/// then no more.
+/// Memory, as a store without batches: like a process that is killed, it does a number of writes
+/// and then no more.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
     memory: Memory,

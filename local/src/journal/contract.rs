@@ -20,16 +20,17 @@ use crate::error::{Error, Result};
 ///
 /// 1. Frames lie in the batch in the order in which their appends were called, as far as those did
 ///    not overlap.
-/// 2. When `append` returns, the frame is as durable as the [`SyncPolicy`] says. When it fails, the
-///    frame is not in the journal (if the sync failed, a machine that crashes right then may bring
-///    it back). A dropped append may or may not be.
+/// 2. When `append` returns, the frame is as durable as the
+///    [`SyncPolicy`](crate::journal::SyncPolicy) says. When it fails, the frame is not in the
+///    journal (if the sync failed, a machine that crashes right then may bring it back). A dropped
+///    append may or may not be.
 /// 3. A batch that rotated is in `list` and, until it is acknowledged, in `pending`, after any
 ///    crash. Acknowledge only what was handed over.
 /// 4. `gc` never removes a batch that is not acknowledged.
 /// 5. After any error the journal goes on as soon as its cause (a full disk) is gone.
 pub trait Journal: Debug + Send + Sync + 'static {
-    /// Appends one receipt archive as a frame. The bytes are taken as they are; [`BatchReader`]
-    /// checks them when they are read.
+    /// Appends one receipt archive as a frame. The bytes are taken as they are;
+    /// [`BatchReader`](crate::journal::BatchReader) checks them when they are read.
     ///
     /// # Errors
     /// [`Error::FrameSize`], [`Error::Io`] (the disk is full, the sync failed), [`Error::Stopped`].
@@ -126,7 +127,7 @@ pub trait Journal: Debug + Send + Sync + 'static {
     fn pending(&self) -> BoxFuture<'_, Result<Vec<BatchInfo>>>;
 
     /// A rotated batch, as a stream of known size. Its hash is not checked on the way: its
-    /// consumer, or [`BatchReader`], does.
+    /// consumer, or [`BatchReader`](crate::journal::BatchReader), does.
     ///
     /// # Errors
     /// [`Error::BatchNotFound`], [`Error::Io`], [`Error::Stopped`].
@@ -227,7 +228,8 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// nothing. A journal that is dropped instead loses nothing either.
     ///
     /// # Errors
-    /// [`Error::Io`] if the last sync fails, [`Error::Stopped`]. The journal is closed all the same.
+    /// [`Error::Io`] if the last sync fails, [`Error::Stopped`]. The journal is closed all the
+    /// same.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

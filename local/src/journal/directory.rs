@@ -38,7 +38,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// On a full disk this succeeds without an open batch: what has rotated can be read and removed.
+    /// On a full disk this succeeds without an open batch: what has rotated can be read and
+    /// removed.
     pub(super) fn open(
         path: &Path,
         options: JournalOptions,

@@ -4,9 +4,9 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TRANSFER_ENCODING
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri};
 
-/// Why a request is a write that a page of another site may have made; `None` if it is none. Browsers
-/// name the page's origin in every write. They send some `POST`s without asking first: those with a
-/// content type of forms, or with none.
+/// Why a request is a write that a page of another site may have made; `None` if it is none.
+/// Browsers name the page's origin in every write. They send some `POST`s without asking first:
+/// those with a content type of forms, or with none.
 pub(super) fn foreign_write(
     method: &Method,
     headers: &HeaderMap,

@@ -21,9 +21,9 @@ use crate::error::{Error, Result};
 /// - A request has one `Host`, else it is answered with 400. It names the address listened on, a
 ///   loopback name or address, or a host of [`host`](Self::host), else the answer is 421.
 /// - A write (any method but `GET`, `HEAD`, `OPTIONS`, `TRACE`) whose `Origin` is another site, or
-///   whose `Sec-Fetch-Site` is neither `same-origin` nor `none`, and a `POST` with a body and
-///   no content type, is answered with 403, unless its `Origin` is one of [`origin`](Self::origin). Pages of these
-///   origins may also read answers (CORS).
+///   whose `Sec-Fetch-Site` is neither `same-origin` nor `none`, and a `POST` with a body and no
+///   content type, is answered with 403, unless its `Origin` is one of [`origin`](Self::origin).
+///   Pages of these origins may also read answers (CORS).
 ///
 /// ```
 /// use axum::{Router, routing::get};

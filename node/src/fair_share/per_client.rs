@@ -9,8 +9,8 @@ use super::client::ClientKey;
 
 type Clients = Mutex<HashMap<ClientKey, Arc<Semaphore>>>;
 
-/// So many permits for each client. Takes memory for those clients alone that have a permit or wait
-/// for one.
+/// A number of permits for each client. Takes memory for those clients alone that have a permit or
+/// wait for one.
 #[derive(Clone, Debug)]
 pub(crate) struct PerClient {
     permits: usize,

@@ -34,8 +34,8 @@ impl FairShare {
     }
 
     /// Waits for permits: first among the requests of this client, so that what it has waiting
-    /// stands in nobody's way. More than there are count as all of them. A request whose client is
-    /// not known has the whole.
+    /// holds up no other client. More than there are count as all of them. A request whose client
+    /// is not known has the whole.
     pub(crate) async fn acquire(&self, client: Option<ClientKey>, permits: u32) -> SharePermit {
         let share = match client {
             Some(client) => Some(self.clients.acquire(client, permits).await),

@@ -44,7 +44,7 @@ pub(crate) async fn watch(
         range: start..start + length,
     };
     if length == 0 {
-        // Nobody will ask for this body.
+        // This body will not be polled.
         let _ = retrievals.send(retrieval).await;
         return response.map(Body::new);
     }

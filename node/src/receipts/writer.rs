@@ -61,7 +61,7 @@ impl Receipts {
             Arc::clone(node.journal()),
             node.rotator_options(),
             |batch| {
-                // Whoever is to have the batches takes them from `pending`; until then they stay.
+                // The consumer of batches takes them from `pending`; until then they stay.
                 tracing::info!(
                     "a batch of receipts is ready: {} of {} bytes",
                     batch.cid,

@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api_error::ApiError;
 
-/// The longest text in a record of JSON, in bytes of JSON (inclusive): more than any name, digest or
-/// CID has. Some bases take time quadratic in the length.
+/// The longest text in a record of JSON, in bytes of JSON (inclusive): more than any name, digest
+/// or CID has. Some bases take time quadratic in the length.
 const LONGEST_TEXT: usize = 4096;
 
 /// What JSON from a client says, if no text in it is long.

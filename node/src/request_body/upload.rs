@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::stalled::{FLOW, Pace, Stalled};
 
-/// The body of a request of known length, which fails if it comes too slowly. What one reader leaves
-/// unread, the next one goes on with.
+/// The body of a request of known length, which fails if it comes too slowly. What one reader
+/// leaves unread, the next one goes on with.
 #[derive(Clone)]
 pub(crate) struct Upload {
     pieces: Arc<Mutex<Pieces>>,

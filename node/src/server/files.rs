@@ -19,8 +19,8 @@ pub fn raise_file_limit() {
     }
 }
 
-/// The connections that the limit of open files has room for, where each may be a socket and a file,
-/// and `reserved` files stay for the stores.
+/// The connections that the limit of open files has room for, where each may be a socket and a
+/// file, and `reserved` files stay for the stores.
 pub(super) fn connections_within_limit(wanted: usize, reserved: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current;
     let Some(files) = files.and_then(|files| usize::try_from(files).ok()) else {

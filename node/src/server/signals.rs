@@ -5,8 +5,8 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A future that ends at the first SIGINT or SIGTERM. A second signal ends the process at once, with
-/// exit status 1.
+/// A future that ends at the first SIGINT or SIGTERM. A second signal ends the process at once,
+/// with exit status 1.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

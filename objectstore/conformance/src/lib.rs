@@ -26,8 +26,8 @@
 //! # fn main() { storehouse_conformance::run("keys::text_is_kept", memory) }
 //! ```
 //!
-//! This goes into a file of the `tests` folder of a crate that has this one as a dev-dependency. The
-//! tests are then called `over_memory::keys::text_is_kept` and so on; [`CASES`] is the table of
+//! This goes into a file of the `tests` folder of a crate that has this one as a dev-dependency.
+//! The tests are then called `over_memory::keys::text_is_kept` and so on; [`CASES`] is the table of
 //! all.
 //!
 //! A case never passes because a store cannot do something. What depends on the store's

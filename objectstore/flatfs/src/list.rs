@@ -135,8 +135,8 @@ impl Walk {
         Ok(batch)
     }
 
-    /// The next shard with the names wanted from it. `None` at the end, or once the budget of shards
-    /// is used up.
+    /// The next shard with the names wanted from it. `None` at the end, or once the budget of
+    /// shards is used up.
     fn next_shard(&mut self, budget: &mut usize) -> Result<Option<OpenShard>> {
         if self.shards.is_none() {
             self.shards = Some(self.read_shards()?.into_iter());

@@ -46,10 +46,10 @@ impl FlatFs {
     ///
     /// # Errors
     /// [`Error::InUse`] if another process, or another store of this one, has it open or is still
-    /// closing it (see [`FlatFs::close`]).
-    /// [`Error::Config`] if it is not a directory, cannot be written, holds something else, was made
-    /// with another shard function, or has a shard that is a symbolic link or another file system.
-    /// [`Error::Backend`] if a log that a crash left cannot be applied.
+    /// closing it (see [`FlatFs::close`]). [`Error::Config`] if it is not a directory, cannot be
+    /// written, holds something else, was made with another shard function, or has a shard that is
+    /// a symbolic link or another file system. [`Error::Backend`] if a log that a crash left cannot
+    /// be applied.
     pub async fn open(path: impl Into<PathBuf>, options: FlatFsOptions) -> Result<Self> {
         Self::open_with(path.into(), options, pick(options.system_calls)).await
     }

@@ -111,7 +111,8 @@ impl FlatFs {
     /// that is done. Further operations fail with [`Error::Closed`].
     ///
     /// # Errors
-    /// [`Error::Backend`] if the log cannot be emptied. Nothing is lost: the next opening applies it.
+    /// [`Error::Backend`] if the log cannot be emptied. Nothing is lost: the next opening applies
+    /// it.
     pub async fn close(&self) -> Result<()> {
         self.0.lifecycle.close().await;
         self.0.queue.close().await;

@@ -249,7 +249,7 @@ fn child_with_little_space() {
         });
 }
 
-/// A reader of just so many bytes.
+/// Reads an exact number of bytes.
 trait TakeBytes: Sized {
     fn take_bytes(self, len: usize) -> tokio::io::Take<Self>;
 }

@@ -388,8 +388,8 @@ async fn a_closed_store_writes_nothing_and_leaves_the_directory_to_the_next_one(
     }
 }
 
-/// Directories that each version of go-ds-flatfs wrote, with Kubo's keys: two blocks by multihash and
-/// one by CID, all "hello" or empty. They have `diskUsage.cache` and all names in capitals.
+/// Directories that each version of go-ds-flatfs wrote, with Kubo's keys: two blocks by multihash
+/// and one by CID, all "hello" or empty. They have `diskUsage.cache` and all names in capitals.
 #[tokio::test]
 async fn directories_of_kubo_are_refused_in_a_sentence_and_left_alone() {
     for version in ["0.3.0", "0.4.5", "0.5.1", "0.5.5"] {

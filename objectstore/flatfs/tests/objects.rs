@@ -97,8 +97,7 @@ async fn what_is_no_regular_file_is_an_error_and_hangs_nobody() {
             store.put(&key("dbcd"), "x").await,
             Err(Error::Backend { .. })
         ));
-        // A shard that is a link: written to by nobody, so that nothing is put that could not be
-        // got.
+        // A shard that is a link is not written to, so that nothing is put that could not be read.
         std::os::unix::fs::symlink("bc", store.path().join("ll")).unwrap();
         assert!(matches!(
             store.put(&key("lll"), "x").await,

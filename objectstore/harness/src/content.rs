@@ -5,8 +5,8 @@ use crate::random::Random;
 /// The longest header, in bytes: a key, two numbers of 20 digits, separators.
 const MAX_HEADER: usize = 200;
 
-/// The object that write `version` puts under `key`: a header with both and the size, then bytes that follow from it. Objects
-/// shorter than their header are as long as the header.
+/// The object that write `version` puts under `key`: a header with both and the size, then bytes
+/// that follow from it. Objects shorter than their header are as long as the header.
 #[must_use]
 pub fn content(key: &str, version: u64, size: usize) -> Vec<u8> {
     let mut bytes = format!("{key} {version} {size}\n").into_bytes();

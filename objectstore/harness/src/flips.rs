@@ -64,7 +64,7 @@ pub struct FlipSummary {
     pub wrong: Vec<(String, Vec<String>)>,
 }
 
-/// A series ends after so many places where something was wrong.
+/// A series ends after this number of places where something was wrong.
 const ENOUGH: usize = 5;
 
 impl Flips {

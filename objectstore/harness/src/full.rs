@@ -25,7 +25,8 @@ pub struct Full {
 pub struct FullSummary {
     /// Disks that filled up at another step each.
     pub runs: u64,
-    /// Writes acknowledged while the disk was full: deletes, and what fits into files that are there.
+    /// Writes acknowledged while the disk was full: deletes, and what fits into files that are
+    /// there.
     pub done_while_full: u64,
     /// Processes that went on writing in the same process once there was space again.
     pub went_on: u64,
@@ -46,7 +47,7 @@ pub struct FullSummary {
 /// Calls that take space.
 const TAKE_SPACE: [Class; 4] = [Class::Open, Class::Write, Class::Truncate, Class::Mkdir];
 
-/// A series ends after so many lives in which something was wrong.
+/// A series ends after this number of lives in which something was wrong.
 const ENOUGH: usize = 5;
 
 impl Full {

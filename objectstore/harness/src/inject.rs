@@ -26,11 +26,11 @@ pub struct Inject {
     pub seed: u64,
     /// How many writes there are.
     pub ops: u64,
-    /// Whether the power is cut at the end of each life: then what was not synced is gone, as is what a
-    /// failed sync was about.
+    /// Whether the power is cut at the end of each life: then what was not synced is gone, as is
+    /// what a failed sync was about.
     pub cut: bool,
-    /// With that, and errors from opening on: whether they meet what a process left that was just killed,
-    /// rather than what a power cut left of that.
+    /// With that, and errors from opening on: whether they meet what a process left that was just
+    /// killed, rather than what a power cut left of that.
     pub warm: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct InjectSummary {
     pub wrong: Vec<(String, Vec<String>)>,
 }
 
-/// A series ends after so many lives in which something was wrong.
+/// A series ends after this number of lives in which something was wrong.
 const ENOUGH: usize = 5;
 
 /// The most that is told of one life.
@@ -223,8 +223,8 @@ impl Inject {
         Ok(())
     }
 
-    /// One error at every call, or at those of one class, with all that the call may fail with, or one
-    /// thing. At most `most` lives, of evenly spread calls.
+    /// One error at every call, or at those of one class, with all that the call may fail with, or
+    /// one thing. At most `most` lives, of evenly spread calls.
     ///
     /// # Errors
     /// If a child cannot be started.
@@ -387,8 +387,8 @@ impl Inject {
         Ok(summary)
     }
 
-    /// A disk that says that it has synced and has not, and then a power cut: what was acknowledged must be missing, or this harness
-    /// finds nothing.
+    /// A disk that says that it has synced and has not, and then a power cut: what was acknowledged
+    /// must be missing, or this harness finds nothing.
     ///
     /// # Errors
     /// If a child cannot be started.

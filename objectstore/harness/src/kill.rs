@@ -49,8 +49,9 @@ impl Kills {
         format!("{COMMAND} kill --store {store} --size {size} --seed {seed} --rounds {rounds}")
     }
 
-    /// Writes to a store in `dir` and kills the process, again and again. Each process compares what it finds with all that was
-    /// acknowledged before. Ends with the first round in which something is wrong.
+    /// Writes to a store in `dir` and kills the process, again and again. Each process compares
+    /// what it finds with all that was acknowledged before. Ends with the first round in which
+    /// something is wrong.
     ///
     /// # Errors
     /// If a child cannot be started.
@@ -78,7 +79,8 @@ impl Kills {
             summary.in_opening += u64::from(report.found.is_none());
             spec.first = spec.first.max(report.last + 1);
             let mut wrong = report.wrong;
-            // Most are found as they were left by the next that writes; some by one that checks all.
+            // Most are found as they were left by the next that writes; some by one that checks
+            // all.
             if wrong.is_empty() && (random.below(10) == 0 || round + 1 == self.rounds) {
                 let report = harness.verify(&plain(&spec), &mut model)?;
                 spec.first = spec.first.max(report.last + 1);

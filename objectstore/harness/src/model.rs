@@ -24,7 +24,8 @@ struct Step {
 
 /// What was written, with the writes that may or may not have happened.
 ///
-/// Writes have increasing numbers, which are the versions of the objects that they put. Those of one key follow each other.
+/// Writes have increasing numbers, which are the versions of the objects that they put. Those of
+/// one key follow each other.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// For each key its last certain step and all later ones.

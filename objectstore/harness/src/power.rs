@@ -36,8 +36,8 @@ pub struct PowerSummary {
 }
 
 impl Power {
-    /// Writes to a store on the file system and cuts the power, again and again. Each process compares what it finds with all that
-    /// was acknowledged before.
+    /// Writes to a store on the file system and cuts the power, again and again. Each process
+    /// compares what it finds with all that was acknowledged before.
     ///
     /// # Errors
     /// If a child cannot be started, or the script fails.

@@ -44,8 +44,8 @@ impl End<'_> {
     }
 }
 
-/// A file system whose power is cut, by a script: `SCRIPT cut MOUNT` makes the kernel forget all that is not on the disk,
-/// `SCRIPT remount MOUNT` mounts it again.
+/// A file system whose power is cut, by a script: `SCRIPT cut MOUNT` makes the kernel forget all
+/// that is not on the disk, `SCRIPT remount MOUNT` mounts it again.
 #[derive(Clone, Debug)]
 pub struct Cut {
     /// The script.
@@ -157,7 +157,8 @@ impl Harness {
         Ok(session.report)
     }
 
-    /// Opens a store without errors, compares all of it with the model, has it check itself and writes a little.
+    /// Opens a store without errors, compares all of it with the model, has it check itself and
+    /// writes a little.
     ///
     /// # Errors
     /// If the child cannot be started.
@@ -296,8 +297,8 @@ impl Session<'_> {
     }
 
     fn take(&mut self, event: Event) {
-        // Without a disk everything fails, and what is acknowledged from then on may be or not: a sync that
-        // the kernel gives up for the cut can return as if it had succeeded.
+        // Without a disk everything fails, and what is acknowledged from then on may be or not: a
+        // sync that the kernel gives up for the cut can return as if it had succeeded.
         if self.cut && !matches!(event, Event::Begin(..) | Event::Refused(_)) {
             return;
         }
@@ -384,7 +385,8 @@ impl Session<'_> {
             .rewind()
             .and_then(|()| errors.read_to_string(&mut said));
         if said.contains("panicked at") && self.ended {
-            // Caught, and answered with an error: by libraries that take damage for a bug of theirs.
+            // Caught, and answered with an error: by libraries that take damage for a bug of
+            // theirs.
             self.report.panics += 1;
         } else if said.contains("panicked at") {
             self.report.wrong.push(format!("a panic: {}", said.trim()));

@@ -1,5 +1,5 @@
-//! The library that makes system calls fail, `shim/inject.c`: built when it is needed, preloaded into a child, ruled through a file
-//! that both have open.
+//! The library that makes system calls fail, `shim/inject.c`: built when it is needed, preloaded
+//! into a child, ruled through a file that both have open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -82,7 +82,7 @@ pub enum When {
     Nth(u64),
     /// The call of this number and all that follow.
     FromNth(u64),
-    /// So many of a million, at random.
+    /// This number of calls in a million, at random.
     Rate(u64),
     /// None, but syncs do nothing.
     SyncsLie,
@@ -106,7 +106,7 @@ pub struct Injection {
 pub struct Injected {
     /// Calls while it was armed.
     pub calls: u64,
-    /// Of these failed so many.
+    /// The number of those that failed.
     pub failed: u64,
     /// The first that did: kind, error and path.
     pub first: Option<String>,

@@ -1,6 +1,7 @@
 //! Flipped bits: never a wrong record, and what is elsewhere stays readable.
 //!
-//! Not of flatfs, whose files hold an object's bytes and no more: who knows their digest checks them.
+//! Not of flatfs, whose files hold an object's bytes and no more: who knows their digest checks
+//! them.
 
 use storehouse_harness::flips::Flips;
 use storehouse_harness::form::{by_form, seed};

@@ -66,7 +66,7 @@ impl RetryPolicy {
     }
 }
 
-/// What is left of one request's attempts.
+/// The remaining attempts of one request.
 #[derive(Debug)]
 pub(crate) struct Retries {
     pauses: ExponentialBackoff,

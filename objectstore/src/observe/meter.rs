@@ -8,8 +8,11 @@ use metrics::{
     describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::OperationOutcome;
+use super::operation_outcome::OperationOutcome;
 use crate::ErrorClass;
+
+/// The target of every span and event.
+pub const TARGET: &str = "storehouse";
 
 const OPERATIONS: &str = "storehouse_operations_total";
 const ERRORS: &str = "storehouse_errors_total";

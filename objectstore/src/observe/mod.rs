@@ -1,5 +1,5 @@
 //! What operations are counted and traced with (feature `observe`):
-//! [`ObservedStore`](crate::ObservedStore) and the wrappers of other crates.
+//! `ObservedStore` of `storehouse-layers` and the wrappers of other crates.
 //!
 //! Counters, gauges and histograms go to the recorder of the crate `metrics` that the program
 //! installed, spans and events to its subscriber of the crate `tracing`; `docs/observability.md`
@@ -7,10 +7,9 @@
 //! kept: so install the recorder first.
 
 mod meter;
+mod operation_outcome;
 mod operation_span;
 
-pub use meter::Meter;
-pub use operation_span::{OperationOutcome, OperationSpan};
-
-/// The target of every span and event.
-pub const TARGET: &str = "storehouse";
+pub use meter::{Meter, TARGET};
+pub use operation_outcome::OperationOutcome;
+pub use operation_span::OperationSpan;

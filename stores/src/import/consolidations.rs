@@ -8,8 +8,9 @@ use storehouse_genericstore::Codec;
 use storehouse_objectstore::ObjectStore;
 
 use super::database::{Found, Source};
-use super::report::Outcome;
-use super::{DatabaseReport, ImportOptions, Problem, record};
+use super::options::ImportOptions;
+use super::record;
+use super::report::{DatabaseReport, Outcome, Problem};
 use crate::stores::from_legacy;
 use crate::{ConsolidationStore, RecordCodec, Result};
 

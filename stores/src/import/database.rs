@@ -8,12 +8,23 @@ use futures_util::{StreamExt, stream};
 use storehouse_formats::leveldb::Database;
 use tokio::sync::mpsc;
 
-use super::{ImportOptions, Kind, Progress};
+use super::options::ImportOptions;
+use super::report::Progress;
 use crate::Result;
+
+/// Which records a database holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Allocation,
+    Acceptance,
+    Delegation,
+    Receipt,
+    Consolidation,
+}
 
 /// How many records are read ahead.
 const READ_AHEAD: usize = 256;
-/// Progress is told every so many records.
+/// The number of records between two reports of progress.
 const PROGRESS: u64 = 10_000;
 
 /// A database to import.
@@ -63,7 +74,7 @@ impl Source {
                     value: Bytes::copy_from_slice(&value),
                 });
                 if sender.blocking_send(record.map_err(Into::into)).is_err() {
-                    // Nobody listens any more.
+                    // The receiver is gone.
                     return;
                 }
                 read += 1;

@@ -5,8 +5,9 @@ use storehouse_formats::Cid;
 use storehouse_objectstore::ObjectStore;
 
 use super::database::{Found, Source};
-use super::report::Outcome;
-use super::{AT_ONCE, DatabaseReport, ImportOptions, Problem, record};
+use super::options::{AT_ONCE, ImportOptions};
+use super::record;
+use super::report::{DatabaseReport, Outcome, Problem};
 use crate::{ReceiptStore, Result};
 
 const RECEIPTS: &str = "receipts/";

@@ -5,8 +5,8 @@ use storehouse_genericstore::{Codec, GenericStore};
 use storehouse_objectstore::{ObjectStore, ObjectStoreExt};
 
 use super::database::{Found, Source};
-use super::report::Outcome;
-use super::{AT_ONCE, DatabaseReport, ImportOptions, Problem};
+use super::options::{AT_ONCE, ImportOptions};
+use super::report::{DatabaseReport, Outcome, Problem};
 use crate::{Acceptance, Allocation, Delegation, Error, Receipt, RecordCodec, Result};
 
 /// A record that says under which key it belongs.

@@ -54,7 +54,7 @@ impl Allocation {
     /// The allocation that `bytes` are.
     ///
     /// # Errors
-    /// [`Error::Format`].
+    /// [`Error::Format`](crate::Error::Format).
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         read(bytes).map_err(not("an allocation"))

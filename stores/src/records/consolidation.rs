@@ -38,7 +38,7 @@ impl Consolidation {
     /// The consolidation that `bytes` are. Nothing is copied.
     ///
     /// # Errors
-    /// [`Error::Format`]; those of [`Delegation::decode`].
+    /// [`Error::Format`](crate::Error::Format); those of [`Delegation::decode`].
     pub fn decode(bytes: &Bytes) -> Result<Self> {
         let (archive, consolidate_invocation) = read(bytes).map_err(not("a consolidation"))?;
         Ok(Self {

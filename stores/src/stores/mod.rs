@@ -7,10 +7,7 @@ mod by_space;
 mod consolidations;
 mod delegations;
 mod receipts;
-
-use storehouse_objectstore::ObjectStore;
-
-use crate::{Layout, Result};
+mod record_stores;
 
 pub(crate) use by_space::key as space_key;
 pub(crate) use consolidations::from_legacy;
@@ -20,35 +17,4 @@ pub use allocations::AllocationStore;
 pub use consolidations::ConsolidationStore;
 pub use delegations::{ClaimStore, DelegationStore};
 pub use receipts::ReceiptStore;
-
-/// All record stores of a node.
-#[derive(Clone, Debug)]
-pub struct RecordStores<S> {
-    /// Allocations.
-    pub allocations: AllocationStore<S>,
-    /// Acceptances.
-    pub acceptances: AcceptanceStore<S>,
-    /// Delegations, also called claims.
-    pub delegations: DelegationStore<S>,
-    /// Receipts.
-    pub receipts: ReceiptStore<S>,
-    /// Consolidations.
-    pub consolidations: ConsolidationStore<S>,
-}
-
-impl<S: ObjectStore + Clone> RecordStores<S> {
-    /// All of them in one object store. Its layout must keep them apart, as [`Layout::database`]
-    /// does.
-    ///
-    /// # Errors
-    /// As [`ReceiptStore::new`].
-    pub fn in_one(store: S, layout: &Layout) -> Result<Self> {
-        Ok(Self {
-            allocations: AllocationStore::new(store.clone(), layout),
-            acceptances: AcceptanceStore::new(store.clone(), layout),
-            delegations: DelegationStore::new(store.clone(), layout),
-            receipts: ReceiptStore::new(store.clone(), layout)?,
-            consolidations: ConsolidationStore::new(store, layout),
-        })
-    }
-}
+pub use record_stores::RecordStores;

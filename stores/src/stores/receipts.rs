@@ -8,7 +8,7 @@ use super::by_cid::by_cid;
 use crate::{Layout, Receipt, RecordCodec, Result};
 
 /// [`Receipt`]s, by their CID and by the invocation that ran. Archives are kept byte for byte; one
-/// that came in the other [form](crate::ReceiptForm) is stored in the store's.
+/// that came in the other [form](storehouse_formats::ucan::ReceiptForm) is stored in the store's.
 ///
 /// If several receipts are of one invocation, it leads to the one that was put last; when that is
 /// deleted, the others are found by it again after a [`repair`](Self::repair).

@@ -17,7 +17,7 @@ use storehouse_objectstore::{Body, GetOptions, Key, ListOptions, PutOptions};
 enum Drop {
     /// As soon as it was polled so often: what it waits for has only begun.
     AtOnce(usize),
-    /// When it is woken after so many polls: what it waits for has happened.
+    /// When it is woken after this number of polls: what it waits for has happened.
     WhenWoken(usize),
 }
 

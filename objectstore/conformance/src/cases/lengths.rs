@@ -267,7 +267,7 @@ pub(in super::super) async fn promised_sha256(fixture: Fixture) {
                     .assert_holds(2, &key, Some(&old), "after a put with a wrong SHA-256")
                     .await;
             } else {
-                // Nobody promises to look at it; a server may all the same, in its own way.
+                // The store does not promise to check it; a server may check it all the same.
                 let expected = if put.is_ok() { &bytes } else { &old };
                 fixture
                     .assert_holds(

@@ -245,7 +245,7 @@ pub(in super::super) async fn left_unread(fixture: Fixture) {
             "the first key of a listing"
         );
     }
-    // Rule 13: nothing waits for listings that nobody reads. Half of them are dropped, half read
+    // Rule 13: nothing waits for unread listings. Half of them are dropped, half read
     // on.
     let late = fixture.key("late");
     fixture.put(13, &late, "put during listings").await;

@@ -21,7 +21,7 @@ async fn opened(fixture: &Fixture, key: &Key) -> Body {
     fixture.store().get(key).await.or_fail(7, "get").body
 }
 
-/// Reads to the end what is left of `body`, whose first `at` bytes were read.
+/// Reads the rest of `body` to its end; its first `at` bytes were read.
 async fn assert_undisturbed(mut body: Body, at: usize, bytes: &Bytes, by: &str) {
     let mut rest = BytesMut::new();
     while let Some(piece) = body.next().await {

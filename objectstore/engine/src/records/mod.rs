@@ -6,9 +6,9 @@
 //! checks and salvage.
 //!
 //! `engine` is the trait, `record` the bytes of a record, `mark` the file that says what was
-//! acknowledged, `core` the open engine and its failures, `writer` commits groups, `gaps` steps over deletions, `heat` decides
-//! which thread reads, `store` is the public type, `listing`, `inspect` and `space` what it does
-//! beyond single records.
+//! acknowledged, `core` the open engine and its failures, `writer` commits groups, `gaps` steps
+//! over deletions, `heat` decides which thread reads, `store` is the public type, `listing`,
+//! `inspect` and `space` what it does beyond single records.
 
 mod core;
 mod engine;

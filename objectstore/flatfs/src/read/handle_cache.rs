@@ -62,8 +62,9 @@ pub(crate) struct CachedHandle {
     state: FileState,
 }
 
-/// A place for a key's handle: its set's state and the time before the file was opened. If an object
-/// of the set changes after that, the handle is not cached: it would pin a deleted file's blocks.
+/// A place for a key's handle: its set's state and the time before the file was opened. If an
+/// object of the set changes after that, the handle is not cached: it would pin a deleted file's
+/// blocks.
 #[derive(Debug)]
 pub(crate) struct Vacancy(Option<(u64, SystemTime)>);
 

@@ -20,8 +20,8 @@ use super::buffers::{Buffers, PIECE};
 /// thread.
 const MIN_PIECE: usize = 64 * 1024;
 
-/// A range of a file as a stream of pieces of at most 1 MiB, shorter while many are in use. Holds at
-/// most two.
+/// A range of a file as a stream of pieces of at most 1 MiB, shorter while many are in use. Holds
+/// at most two.
 ///
 /// Each piece is first tried from the page cache on the spot. Once one would block, a blocking task
 /// reads it, and stays one piece ahead of the consumer for as long as the disk is the bottleneck.

@@ -50,7 +50,7 @@ pub(in super::super) trait Sys: Debug + Send + Sync + 'static {
     fn name(&self, file: &File, dir: &File, name: &str) -> io::Result<()>;
 
     /// Makes everything on the file system of `dir` durable that was written since `dir` was
-    /// opened, if that is sound here and likely to cost less than syncing so many files one by one;
+    /// opened, if that is sound here and likely to cost less than syncing the files one by one;
     /// `None` if not. After an error any of the files may be damaged: sync each to know.
     fn sync_file_system(&self, dir: &File, files: u32) -> Option<io::Result<()>>;
 

@@ -25,7 +25,7 @@ const MAX_DIRTY_KIB: u64 = 512 * 1024;
 /// took longer than its files would have was no bargain: somebody else is writing much.
 const ONE_FILE: Duration = Duration::from_micros(250);
 
-/// After such a one, files are synced by themselves for so many times as long.
+/// After a slow one, files are synced one by one for this multiple of its time.
 const PAUSE: u32 = 16;
 
 /// File systems whose `syncfs` is known to sync data, metadata and the disk's cache: ext2 to ext4,

@@ -14,7 +14,8 @@ use super::super::options::{FlatFsOptions, SystemCalls};
 use super::super::store::FlatFs;
 use super::super::sys;
 
-/// Long enough for the clock of the file systems that tests run on, which ticks every 10 ms at most.
+/// Long enough for the clock of the file systems that tests run on, which ticks every 10 ms at
+/// most.
 const AGE: Duration = Duration::from_millis(50);
 
 /// Caches handles at once: a change by the store itself drops them in any case.

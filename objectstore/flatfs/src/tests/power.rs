@@ -47,7 +47,7 @@ pub(super) fn path(dir: &Path, key: &str) -> PathBuf {
     dir.join(ShardFunction::default().path(key))
 }
 
-/// What is left of an open store whose process dies.
+/// The files of an open store whose process dies.
 pub(super) fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -158,7 +158,7 @@ async fn change(store: &FlatFs, random: &mut Random, known: &mut BTreeMap<String
                     }
                 }
                 6 => {
-                    // A put that nobody waits for, on the way from or to another one.
+                    // A put that is not awaited, on the way from or to another one.
                     let options = PutOptions::default().durability(Durability::Relaxed);
                     store
                         .put_opts(&key, "relaxed".into(), options)
@@ -334,7 +334,7 @@ async fn a_torn_end_is_cut_and_damage_before_it_is_told() {
         }
     };
 
-    // The last group, torn: nobody was told of it, as far as the log knows.
+    // The last group, torn: it was not acknowledged, as far as the log knows.
     for at in [starts[9], starts[9] + 9, starts[9] + 30] {
         let left = copy(dir.path());
         lost_files(left.path());

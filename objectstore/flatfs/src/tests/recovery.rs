@@ -1,7 +1,8 @@
 //! Syncs that fail while a log is applied.
 //!
-//! After a failed sync the kernel takes a file's pages for clean: it shows them, later syncs succeed,
-//! and a power cut loses them. [`TestDisk`](super::TestDisk) remembers which files that is.
+//! After a failed sync the kernel takes a file's pages for clean: it shows them, later syncs
+//! succeed, and a power cut loses them. [`TestDisk`](super::TestDisk) remembers which files that
+//! is.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -24,7 +25,7 @@ async fn open_on(disk: &Arc<TestDisk>, dir: &Path) -> Result<FlatFs> {
     FlatFs::open_with(dir.to_owned(), options(), sys).await
 }
 
-/// What is left of a store whose process was killed with all of its objects in the log.
+/// The directory of a store whose process was killed with all of its objects in the log.
 async fn left_behind() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "here").await;

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Numbers are little endian, CRCs are CRC-32C. A frame's CRC covers the log's generation and the
-//! frame's offset too, so a frame of an earlier generation is none. `durable` is how much of the log
-//! was synced when the frame was written: a gap before that was acknowledged and is damage, a gap
-//! after it is a group that a crash cut off.
+//! frame's offset too, so a frame of an earlier generation is none. `durable` is how much of the
+//! log was synced when the frame was written: a gap before that was acknowledged and is damage, a
+//! gap after it is a group that a crash cut off.
 
 use bytes::Bytes;
 

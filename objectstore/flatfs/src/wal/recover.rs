@@ -28,8 +28,8 @@ struct LeftLog {
 /// Puts in place what a crash of the machine may have lost, and removes the logs.
 ///
 /// While the machine runs and the file system stays mounted, nothing is lost that the kernel has.
-/// Then nothing is put in place, so what another program did to the directory after the process died
-/// stays.
+/// Then nothing is put in place, so what another program did to the directory after the process
+/// died stays.
 ///
 /// If a sync fails, the kernel reports that once, and what it shows from then on need not be what
 /// the disk has. So everything is then written anew, now or by the next opening.

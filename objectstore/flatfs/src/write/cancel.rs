@@ -7,8 +7,8 @@ const OPEN: u8 = 0;
 const BEGUN: u8 = 1;
 const CANCELLED: u8 = 2;
 
-/// The caller's side. Once it is dropped, its put does not become visible any more, unless it has or
-/// does so right now.
+/// The caller's side. Once it is dropped, its put does not become visible any more, unless it has
+/// or does so right now.
 pub(crate) struct CancelGuard(Arc<AtomicU8>);
 
 /// The committer's side.

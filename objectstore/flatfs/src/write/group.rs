@@ -1,8 +1,8 @@
 //! Group commit: puts that wait at the same time become durable together.
 //!
-//! First all files of a group are written. Then, with the log, the group's bytes are appended to it,
-//! it is synced, and each file is renamed into place. Without it, the files are synced, renamed, and
-//! the directories that changed are synced. While a group syncs, the next one gathers.
+//! First all files of a group are written. Then, with the log, the group's bytes are appended to
+//! it, it is synced, and each file is renamed into place. Without it, the files are synced,
+//! renamed, and the directories that changed are synced. While a group syncs, the next one gathers.
 
 use std::fs::File;
 use std::io;

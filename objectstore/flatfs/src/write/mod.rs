@@ -1,8 +1,8 @@
 //! Writing: temporary files, groups of puts, and how they become visible and durable.
 //!
-//! `writer` holds what puts and deletes share, `temp` and `version` files on their way in, `put` one
-//! put and its state, `queue` and `group` commit puts together, `publish` gives files their names,
-//! `dirty_dirs` syncs directories.
+//! `writer` holds what puts and deletes share, `temp` and `version` files on their way in, `put`
+//! one put and its state, `queue` and `group` commit puts together, `publish` gives files their
+//! names, `dirty_dirs` syncs directories.
 
 mod cancel;
 mod dirty_dirs;

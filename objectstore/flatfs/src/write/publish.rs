@@ -21,8 +21,8 @@ use super::writer::Writer;
 /// The space that a record takes in the log besides its key and value, rounded up, in bytes.
 pub(crate) const RECORD: usize = 64;
 
-/// The space that puts leave in the log, in bytes, so that there is room for records of deletes once
-/// the disk is full.
+/// The space that puts leave in the log, in bytes, so that there is room for records of deletes
+/// once the disk is full.
 const DELETES: usize = 64 * 1024;
 
 /// Whether a put's mode lets it go on.

@@ -33,8 +33,8 @@ impl Writer {
         }
     }
 
-    /// The store's directory, for a sync of its file system: opened before a group's first write, so
-    /// that no failure of one is missed.
+    /// The store's directory, for a sync of its file system: opened before a group's first write,
+    /// so that no failure of one is missed.
     pub(crate) fn file_system(&self) -> Option<File> {
         self.directory.reopen().ok()
     }

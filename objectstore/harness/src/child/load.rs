@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::spec::Spec;
 use crate::stores::{Mode, Op, Outcome, Store};
 
-/// A writer has the store made smaller once in so many writes.
+/// A writer has the store compacted once in this number of writes.
 const SELDOM: u64 = 16;
 
 /// How long a store may take until it writes again after errors,

@@ -153,7 +153,8 @@ impl Kind {
             (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Tiny) => {
                 &[60, 158, 4_000]
             }
-            // From an inode's own bytes over what goes through the log to what is written in several pieces.
+            // From an inode's own bytes over what goes through the log to what is written in
+            // several pieces.
             (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Production) => {
                 &[60, 4_000, 60_000, 66_000, 300_000, 1_200_000]
             }

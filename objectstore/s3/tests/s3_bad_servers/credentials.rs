@@ -81,7 +81,7 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
             command.env_remove(name);
         }
     }
-    // Whatever machine this is, and whoever runs it.
+    // On any machine, for any user.
     command
         .env("STOREHOUSE_TEST_CHILD", "1")
         .env("AWS_EC2_METADATA_DISABLED", "true")

@@ -89,7 +89,7 @@ async fn it_has_no_room() {
     }
 }
 
-/// A completion that fails after its good status was sent, and an upload that nobody can open.
+/// A completion that fails after its good status was sent, and an upload that cannot be opened.
 #[tokio::test]
 async fn a_multipart_upload_goes_wrong() {
     let initiated =

@@ -285,7 +285,7 @@ async fn a_completion_whose_answer_was_lost_is_found() {
     }
 }
 
-/// What S3 makes of so many parts with the MD5 of "a": the MD5 of those MD5s.
+/// The tag that S3 gives `parts` parts with the MD5 of "a": the MD5 of those MD5s.
 fn joint_tag(parts: usize) -> String {
     use md5::{Digest, Md5};
     let sum: Vec<u8> = std::iter::repeat_n(Md5::digest(b"a"), parts)

@@ -49,7 +49,7 @@ async fn a_dropped_put_leaves_no_upload() {
     remove(&store).await;
 }
 
-/// A process that dies in the middle of a put is a runtime that ends in it: nobody aborts the
+/// A process that dies in the middle of a put is a runtime that ends in it: nothing aborts the
 /// upload then.
 #[test]
 fn uploads_of_the_dead_are_swept() {

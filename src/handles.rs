@@ -1,0 +1,13 @@
+//! The stores of a node by their types.
+
+use std::sync::Arc;
+
+use storehouse_blobstore::{BlobStore, KeyEncoder};
+use storehouse_objectstore::ObjectStore;
+use storehouse_stores::RecordStores;
+
+/// The blob store on whichever backend the configuration picked.
+pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
+
+/// The record stores on whichever backend the configuration picked.
+pub type Records = RecordStores<Arc<dyn ObjectStore>>;
