@@ -13,7 +13,7 @@
 //! an older number, which finds less, but never one that is too high.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -72,25 +72,32 @@ pub(super) fn read(dir: &Path) -> io::Result<Found> {
 }
 
 impl Mark {
-    /// Goes on with the file that holds `number`. Needs no space on the disk.
+    /// Goes on with the file that holds `number`. If the disk is full, both copies stay as they
+    /// are: what is there can be read and deleted.
     pub(super) fn open(dir: &Path, engine: &str, number: u64) -> io::Result<Self> {
-        let file = File::options().write(true).open(dir.join(NAME))?;
-        let (engine, synced) = (padded(engine), Instant::now());
+        let mut options = File::options();
+        let file = options.read(true).write(true).open(dir.join(NAME))?;
+        let engine = padded(engine);
+        let newest = encode(engine, number);
+        let holds = |at| read_at(&file, at).is_ok_and(|found| found == newest);
+        // The copy that may be older goes first: if that fails, the other one still says it.
+        let places = if holds(0) { [SECOND, 0] } else { [0, SECOND] };
         let mut mark = Self {
-            file,
+            at: places[0],
             engine,
             number,
-            at: 0,
-            synced,
-            dirty: false,
+            synced: Instant::now(),
+            dirty: true,
+            file,
         };
-        // Both copies say it, whichever of them did before.
-        for at in [0, SECOND] {
-            write_at(&mark.file, &encode(engine, number), at)?;
+        let written = places
+            .into_iter()
+            .try_for_each(|at| write_at(&mark.file, &newest, at))
+            .and_then(|()| mark.sync());
+        match written {
+            Err(e) if !is_full(&e) => Err(e),
+            _ => Ok(mark),
         }
-        mark.dirty = true;
-        mark.sync()?;
-        Ok(mark)
     }
 
     /// Makes the file anew, durably.
@@ -148,6 +155,18 @@ impl Mark {
 fn write_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
     file.write_all(bytes)
+}
+
+fn read_at(mut file: &File, at: u64) -> io::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), QuotaExceeded | StorageFull)
 }
 
 fn padded(engine: &str) -> [u8; 8] {
