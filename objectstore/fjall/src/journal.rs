@@ -40,21 +40,34 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Originals, Fault> {
     restore(dir).map_err(io)?;
     for file in with_extension(dir, "jnl").map_err(io)? {
         let copy = file.with_added_extension(COPY);
-        let len = match copy_data(&file, &copy) {
+        let original = file.with_added_extension(ORIGINAL);
+        let replaced = copy_data(&file, &copy).and_then(|len| {
+            fs::hard_link(&file, &original)?;
+            fs::rename(&copy, &file)?;
+            Ok(len)
+        });
+        let len = match replaced {
             // On a full disk the log is opened as it is: reading and deleting must go on. What is
             // missing then is found all the same, only not put back.
             Err(e) if e.kind() == io::ErrorKind::StorageFull => {
-                fs::remove_file(&copy).map_err(io)?;
+                for made in [&copy, &original] {
+                    remove_if_there(made).map_err(io)?;
+                }
                 continue;
             }
-            len => len.map_err(io)?,
+            replaced => replaced.map_err(io)?,
         };
-        fs::hard_link(&file, file.with_added_extension(ORIGINAL)).map_err(io)?;
-        fs::rename(&copy, &file).map_err(io)?;
         originals.files.push((file, len));
     }
     sync(dir).map_err(io)?;
     Ok(originals)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 impl Originals {
