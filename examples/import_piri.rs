@@ -99,7 +99,7 @@ async fn run(args: &Args) -> Result<ImportReport, Box<dyn Error>> {
         dry_run: args.dry_run,
         progress: Some(Arc::new(progress)),
     };
-    Ok(import::piri(&args.from, stores.records()?, &options).await?)
+    Ok(import::piri(&args.from, stores.records(), &options).await?)
 }
 
 fn same(from: &Path, to: Option<&Path>) -> bool {

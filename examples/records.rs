@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
 async fn run(config: Result<Config, Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
     let stores = Stores::open(&config?).await?;
     println!("backend       {}", stores.backend());
-    life(stores.records()?).await
+    life(stores.records()).await
 }
 
 async fn life(records: &Records) -> Result<(), Box<dyn Error>> {

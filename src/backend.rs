@@ -70,6 +70,8 @@ impl fmt::Display for StoreName {
 pub enum Backend {
     /// This process's memory, gone with it.
     Memory,
+    /// A store that the program handed to [`StoresBuilder::store`](crate::StoresBuilder::store).
+    Own,
     /// Files under a directory.
     Flatfs {
         /// The flatfs directory.
@@ -98,6 +100,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory"),
+            Self::Own => f.write_str("a store of the program's own"),
             Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
             Self::Fjall { path } => write!(f, "fjall at {}", path.display()),
             Self::Redb { path } => write!(f, "redb at {}", path.display()),

@@ -11,3 +11,11 @@ pub type Blobs = BlobStore<Arc<dyn ObjectStore>, Arc<dyn KeyEncoder>>;
 
 /// The record stores on whichever backend the configuration picked.
 pub type Records = RecordStores<Arc<dyn ObjectStore>>;
+
+/// An object store that [`Stores::close`] closes.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenedStore {
+    /// The setting that put it there.
+    pub(crate) setting: String,
+    pub(crate) store: Arc<dyn ObjectStore>,
+}

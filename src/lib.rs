@@ -1,16 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod builder;
 mod config;
 mod error;
 mod handles;
-mod local_stores;
-mod observed;
 mod open;
-mod place;
 mod stores;
 
 pub use backend::{Backend, StoreName};
+pub use builder::StoresBuilder;
 pub use config::{
     AddressingConfig, BackendKind, Config, CredentialsConfig, FlatfsConfig, JournalConfig,
     KeystoreConfig, RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig, SweepConfig,
@@ -18,7 +17,7 @@ pub use config::{
 };
 pub use error::{Error, Result};
 pub use handles::{Blobs, Records};
-pub use local_stores::LocalStores;
+pub use open::LocalStores;
 pub use stores::Stores;
 
 pub use storehouse_blobstore as blobstore;

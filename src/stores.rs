@@ -1,11 +1,10 @@
-//! Opening: from a configuration to stores that are ready.
+//! The stores of a node, open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::handles::{Blobs, Records};
-use crate::open::{self, Opener};
-use crate::{Backend, Config, LocalStores, Result, StoreName, place};
+use crate::handles::{Blobs, OpenedStore, Records};
+use crate::{Backend, Error, LocalStores, Result, StoreName};
 
 /// Every store of a node, open and ready. Clones share them.
 ///
@@ -15,48 +14,35 @@ use crate::{Backend, Config, LocalStores, Result, StoreName, place};
 ///
 /// let stores = Stores::open(&Config::default()).await?; // nothing configured: memory
 /// assert_eq!(stores.backend().to_string(), "memory");
+/// stores.close().await?;
 /// # Ok::<(), storehouse::Error>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Stores {
     blobs: Blobs,
-    records: Option<Records>,
+    records: Records,
     backends: Arc<BTreeMap<StoreName, Backend>>,
     local: LocalStores,
+    /// Every object store underneath, once.
+    opened: Arc<[OpenedStore]>,
 }
 
 impl Stores {
-    /// Opens what `config` picks: S3 if it is configured, else the file system if `data_dir` is
-    /// set, else memory. Blobs go to the bucket `{bucket_prefix}pdp`, to flatfs in
-    /// `{data_dir}/pdp/datastore`, or to memory; records to a bucket a kind, to one database in
-    /// `{data_dir}/records`, or to memory. A store with a section of its own, `repo.stores.NAME`,
-    /// goes where that says. The keystore and the journal go under `data_dir` in every case, or to
-    /// memory if nothing else is kept either. Missing directories and buckets are created.
-    ///
-    /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting), which names the setting that is wrong or whose
-    /// store cannot be opened: a directory that cannot be written or is in use, a server that is
-    /// not there or refuses the credentials, a backend that this build was made without, S3 without
-    /// a `data_dir` for what never goes there.
-    pub async fn open(config: &Config) -> Result<Self> {
-        config.check()?;
-        let places = place::places(&config.repo)?;
-        let passphrase = config.repo.keystore.passphrase()?;
-        let mut opener = Opener::new(&config.repo);
-        let blobs = opener.blobs(&places).await?;
-        let records = opener.records(&places).await?;
-        let local = LocalStores::open(&config.repo, passphrase).await?;
-        let backends: BTreeMap<_, _> = places
-            .into_iter()
-            .map(|place| (place.name, place.backend))
-            .collect();
-        Ok(Self {
+    pub(crate) fn new(
+        blobs: Blobs,
+        records: Records,
+        backends: BTreeMap<StoreName, Backend>,
+        local: LocalStores,
+        opened: Vec<OpenedStore>,
+    ) -> Self {
+        Self {
             blobs,
             records,
             backends: Arc::new(backends),
             local,
-        })
+            opened: opened.into(),
+        }
     }
 
     /// The blobs.
@@ -67,11 +53,11 @@ impl Stores {
 
     /// The record stores: allocations, acceptances, delegations, receipts, consolidations.
     ///
-    /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if this build has no backend for records under
-    /// `data_dir`.
-    pub fn records(&self) -> Result<&Records> {
-        self.records.as_ref().ok_or_else(open::no_database)
+    /// In a build without the database that records go to by default, and where none was configured
+    /// by name, each operation of theirs fails and names the feature that is missing.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// The stores that never leave the machine: keystore and retrieval journal.
@@ -87,8 +73,40 @@ impl Stores {
     }
 
     /// What a store lies in.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Backend, Config, StoreName, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// assert_eq!(stores.backend_of(StoreName::Receipts), &Backend::Memory);
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn backend_of(&self, store: StoreName) -> &Backend {
         self.backends.get(&store).unwrap_or(&Backend::Memory)
+    }
+
+    /// Closes every store, and returns once all of them are at rest: what they lie in can then be
+    /// opened again at once. Operations after it fail. All are closed, also after an error.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first store that could not be closed in order. Nothing
+    /// acknowledged is lost.
+    pub async fn close(&self) -> Result<()> {
+        let mut closed = Ok(());
+        for OpenedStore { setting, store } in self.opened.iter() {
+            let result = store.close().await;
+            closed = closed.and(result.map_err(|e| {
+                Error::setting(setting.clone(), "cannot be closed in order")
+                    .caused_by(Some(Box::new(e)))
+            }));
+        }
+        let journal = self.local.journal().close().await;
+        closed.and(journal.map_err(|e| {
+            Error::setting("repo.data_dir", "the journal cannot be closed in order")
+                .caused_by(Some(Box::new(e)))
+        }))
     }
 }

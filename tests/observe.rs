@@ -35,7 +35,7 @@ async fn every_store_that_is_opened_is_counted() {
                 .parse()
                 .unwrap(),
         };
-        let records = stores.records().unwrap();
+        let records = stores.records();
         records.allocations.put(&allocation).await.unwrap();
         records.acceptances.exists(&digest).await.unwrap();
         records.delegations.exists(&allocation.cause).await.unwrap();

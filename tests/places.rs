@@ -109,7 +109,7 @@ impl Content {
     }
 
     async fn put(&self, stores: &Stores) {
-        let records = stores.records().unwrap();
+        let records = stores.records();
         stores
             .blobs()
             .put(&self.allocation.blob.digest, Body::from("hello"))
@@ -127,7 +127,7 @@ impl Content {
     }
 
     async fn check(&self, stores: &Stores) {
-        let (records, digest) = (stores.records().unwrap(), &self.allocation.blob.digest);
+        let (records, digest) = (stores.records(), &self.allocation.blob.digest);
         let blob = stores.blobs().get(digest).await.unwrap();
         assert_eq!(blob.body.collect(10).await.unwrap().as_ref(), b"hello");
         assert_eq!(
@@ -191,7 +191,7 @@ impl Content {
 }
 
 async fn keys(stores: &Stores, store: StoreName) -> BTreeSet<String> {
-    let records = stores.records().unwrap();
+    let records = stores.records();
     let list = match store {
         StoreName::Blobs => stores.blobs().store().list(ListOptions::default()),
         StoreName::Allocations => records
@@ -283,7 +283,7 @@ async fn each_store_where_its_section_puts_it() {
     drop(stores);
 
     let stores = Stores::open(&config).await.unwrap();
-    let records = stores.records().unwrap();
+    let records = stores.records();
     assert!(
         !records
             .allocations

@@ -100,18 +100,11 @@ async fn records_in_a_directory_are_there_when_it_is_opened_again() {
             .unwrap(),
     };
     let stores = Stores::open(&config).await.unwrap();
-    stores
-        .records()
-        .unwrap()
-        .allocations
-        .put(&allocation)
-        .await
-        .unwrap();
+    stores.records().allocations.put(&allocation).await.unwrap();
     drop(stores);
     let stores = Stores::open(&config).await.unwrap();
     let found = stores
         .records()
-        .unwrap()
         .allocations
         .get(&allocation.blob.digest, &allocation.space)
         .await

@@ -52,7 +52,7 @@ impl AppState {
         metrics: Option<Metrics>,
         min_free: Option<u64>,
     ) -> storehouse::Result<Self> {
-        let records = stores.records()?.clone();
+        let records = stores.records().clone();
         // Of both the whole and each client's share there is enough for the largest record.
         let record = usize::try_from(limits.record_size.div_ceil(1024)).unwrap_or(usize::MAX);
         let record_memory = FairShare::new(

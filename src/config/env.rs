@@ -9,62 +9,66 @@ pub(super) const PREFIX: &str = "STOREHOUSE_REPO_";
 
 /// What a setting's value is.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ValueKind {
     Text,
     Flag,
     Number,
 }
 
-type Names = &'static [(&'static str, Kind)];
+type Names = &'static [(&'static str, ValueKind)];
 
-const REPO: Names = &[("DATA_DIR", Kind::Text), ("TEMP_DIR", Kind::Text)];
+const REPO: Names = &[
+    ("BACKEND", ValueKind::Text),
+    ("DATA_DIR", ValueKind::Text),
+    ("TEMP_DIR", ValueKind::Text),
+];
 const S3: Names = &[
-    ("ENDPOINT", Kind::Text),
-    ("BUCKET_PREFIX", Kind::Text),
-    ("INSECURE", Kind::Flag),
-    ("REGION", Kind::Text),
-    ("CA_FILE", Kind::Text),
-    ("PROFILE", Kind::Text),
-    ("ANONYMOUS", Kind::Flag),
-    ("ADDRESSING", Kind::Text),
-    ("CREATE_BUCKET", Kind::Flag),
-    ("CONNECT_TIMEOUT", Kind::Text),
-    ("STALL_TIMEOUT", Kind::Text),
-    ("MAX_ATTEMPTS", Kind::Number),
-    ("RETRY_BUDGET", Kind::Text),
-    ("PART_SIZE", Kind::Text),
-    ("PART_MEMORY", Kind::Text),
-    ("MAX_REQUESTS", Kind::Number),
-    ("STORAGE_CLASS", Kind::Text),
-    ("SSE", Kind::Text),
-    ("SSE_KMS_KEY_ID", Kind::Text),
-    ("SWEEP_UPLOADS_AFTER", Kind::Text),
+    ("ENDPOINT", ValueKind::Text),
+    ("BUCKET_PREFIX", ValueKind::Text),
+    ("INSECURE", ValueKind::Flag),
+    ("REGION", ValueKind::Text),
+    ("CA_FILE", ValueKind::Text),
+    ("PROFILE", ValueKind::Text),
+    ("ANONYMOUS", ValueKind::Flag),
+    ("ADDRESSING", ValueKind::Text),
+    ("CREATE_BUCKET", ValueKind::Flag),
+    ("CONNECT_TIMEOUT", ValueKind::Text),
+    ("STALL_TIMEOUT", ValueKind::Text),
+    ("MAX_ATTEMPTS", ValueKind::Number),
+    ("RETRY_BUDGET", ValueKind::Text),
+    ("PART_SIZE", ValueKind::Text),
+    ("PART_MEMORY", ValueKind::Text),
+    ("MAX_REQUESTS", ValueKind::Number),
+    ("STORAGE_CLASS", ValueKind::Text),
+    ("SSE", ValueKind::Text),
+    ("SSE_KMS_KEY_ID", ValueKind::Text),
+    ("SWEEP_UPLOADS_AFTER", ValueKind::Text),
 ];
 const CREDENTIALS: Names = &[
-    ("ACCESS_KEY_ID", Kind::Text),
-    ("SECRET_ACCESS_KEY", Kind::Text),
-    ("SESSION_TOKEN", Kind::Text),
+    ("ACCESS_KEY_ID", ValueKind::Text),
+    ("SECRET_ACCESS_KEY", ValueKind::Text),
+    ("SESSION_TOKEN", ValueKind::Text),
 ];
 const STORE: Names = &[
-    ("BACKEND", Kind::Text),
-    ("PATH", Kind::Text),
-    ("BUCKET", Kind::Text),
+    ("BACKEND", ValueKind::Text),
+    ("PATH", ValueKind::Text),
+    ("BUCKET", ValueKind::Text),
 ];
-const FLATFS: Names = &[("LOG", Kind::Flag)];
+const FLATFS: Names = &[("LOG", ValueKind::Flag)];
 const KEYSTORE: Names = &[
-    ("PASSPHRASE", Kind::Text),
-    ("PASSPHRASE_FILE", Kind::Text),
-    ("ALLOW_UNSEALED", Kind::Flag),
-    ("ALLOW_GROUP_ACCESS", Kind::Flag),
+    ("PASSPHRASE", ValueKind::Text),
+    ("PASSPHRASE_FILE", ValueKind::Text),
+    ("ALLOW_UNSEALED", ValueKind::Flag),
+    ("ALLOW_GROUP_ACCESS", ValueKind::Flag),
 ];
 const JOURNAL: Names = &[
-    ("ROTATE_BYTES", Kind::Number),
-    ("ROTATE_SECONDS", Kind::Number),
-    ("SYNC", Kind::Text),
-    ("SYNC_BYTES", Kind::Number),
-    ("SYNC_MILLIS", Kind::Number),
-    ("RETAIN_SECONDS", Kind::Number),
-    ("RETAIN_BYTES", Kind::Number),
+    ("ROTATE_BYTES", ValueKind::Number),
+    ("ROTATE_SECONDS", ValueKind::Number),
+    ("SYNC", ValueKind::Text),
+    ("SYNC_BYTES", ValueKind::Number),
+    ("SYNC_MILLIS", ValueKind::Number),
+    ("RETAIN_SECONDS", ValueKind::Number),
+    ("RETAIN_BYTES", ValueKind::Number),
 ];
 
 /// Puts each variable in its place, over what is there. Variables without [`PREFIX`] are none of
@@ -84,11 +88,11 @@ pub(super) fn lay_over(
             continue;
         }
         let value = match (kind, text.as_str()) {
-            (Kind::Text, _) => Value::String(text),
-            (Kind::Flag, "true" | "1") => Value::Boolean(true),
-            (Kind::Flag, "false" | "0") => Value::Boolean(false),
-            (Kind::Flag, _) => return Err(Error::setting(name, "is neither true nor false")),
-            (Kind::Number, digits) => match digits
+            (ValueKind::Text, _) => Value::String(text),
+            (ValueKind::Flag, "true" | "1") => Value::Boolean(true),
+            (ValueKind::Flag, "false" | "0") => Value::Boolean(false),
+            (ValueKind::Flag, _) => return Err(Error::setting(name, "is neither true nor false")),
+            (ValueKind::Number, digits) => match digits
                 .parse::<u64>()
                 .ok()
                 .and_then(|number| i64::try_from(number).ok())
@@ -109,7 +113,7 @@ pub(super) fn lay_over(
 
 /// The sections and the name of a setting, `S3_CREDENTIALS_ACCESS_KEY_ID` being `repo`, `s3`,
 /// `credentials`, `access_key_id`.
-fn repo(setting: &str) -> Option<(Vec<String>, Kind)> {
+fn repo(setting: &str) -> Option<(Vec<String>, ValueKind)> {
     let found = if let Some(rest) = setting.strip_prefix("S3_") {
         within("s3", s3(rest)?)
     } else if let Some(rest) = setting.strip_prefix("FLATFS_") {
@@ -126,14 +130,14 @@ fn repo(setting: &str) -> Option<(Vec<String>, Kind)> {
     Some(within("repo", found))
 }
 
-fn s3(setting: &str) -> Option<(Vec<String>, Kind)> {
+fn s3(setting: &str) -> Option<(Vec<String>, ValueKind)> {
     match setting.strip_prefix("CREDENTIALS_") {
         None => named(S3, setting),
         Some(rest) => Some(within("credentials", named(CREDENTIALS, rest)?)),
     }
 }
 
-fn store(setting: &str) -> Option<(Vec<String>, Kind)> {
+fn store(setting: &str) -> Option<(Vec<String>, ValueKind)> {
     StoreName::ALL.iter().find_map(|name| {
         let rest = setting
             .strip_prefix(&name.as_str().to_uppercase())?
@@ -146,14 +150,14 @@ fn store(setting: &str) -> Option<(Vec<String>, Kind)> {
     })
 }
 
-fn named(names: Names, name: &str) -> Option<(Vec<String>, Kind)> {
+fn named(names: Names, name: &str) -> Option<(Vec<String>, ValueKind)> {
     names
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(known, kind)| (vec![known.to_lowercase()], *kind))
 }
 
-fn within(section: &str, (mut path, kind): (Vec<String>, Kind)) -> (Vec<String>, Kind) {
+fn within(section: &str, (mut path, kind): (Vec<String>, ValueKind)) -> (Vec<String>, ValueKind) {
     path.insert(0, section.to_owned());
     (path, kind)
 }

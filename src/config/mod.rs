@@ -4,15 +4,15 @@ mod env;
 mod flatfs;
 mod local;
 mod parse;
-mod places;
 mod s3;
 mod settings;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use flatfs::FlatfsConfig;
 pub use local::{JournalConfig, KeystoreConfig, SyncConfig};
-pub use places::{BackendKind, StoreConfig, StoresConfig};
 pub use s3::{AddressingConfig, CredentialsConfig, S3Config, SseConfig, SweepConfig};
 pub use settings::{Config, RepoConfig};
+pub use stores::{BackendKind, StoreConfig, StoresConfig};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::BackendKind;
 use super::{Config, env};
-use crate::{Error, Result};
+use crate::{Error, Result, StoreName};
 
 impl Config {
     /// Reads and checks TOML.
@@ -12,7 +13,9 @@ impl Config {
     /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here;
     /// [`Error::Setting`] for a value that cannot be used. Neither repeats a value.
     pub fn from_toml(text: &str) -> Result<Self> {
-        Self::from_table(table(text, None)?, None)
+        let mut config = Self::from_table(table(text, None)?, None)?;
+        config.origin = Some(String::new());
+        Ok(config)
     }
 
     /// Reads and checks a TOML file.
@@ -67,10 +70,11 @@ impl Config {
     }
 
     fn from_table(values: toml::Table, origin: Option<&str>) -> Result<Self> {
-        let config: Self = values
+        let mut config: Self = values
             .try_into()
             .map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
         config.check_each()?;
+        config.origin = origin.map(str::to_owned);
         Ok(config)
     }
 
@@ -95,7 +99,49 @@ impl Config {
     /// [`Stores::open`]: crate::Stores::open
     pub fn check(&self) -> Result<()> {
         self.check_each()?;
-        self.repo.keystore.check_place(self.repo.data_dir.is_some())
+        self.repo
+            .keystore
+            .check_place(self.repo.data_dir.is_some())?;
+        self.check_backend()
+    }
+
+    /// Checks that a text picks a backend, and that `repo.backend` contradicts nothing.
+    fn check_backend(&self) -> Result<()> {
+        let repo = &self.repo;
+        let stores = StoreName::ALL
+            .iter()
+            .any(|&name| repo.stores.get(name).is_some());
+        match repo.backend {
+            None if repo.data_dir.is_none() && repo.s3.is_none() && !stores => match &self.origin {
+                None => Ok(()),
+                Some(origin) => Err(Error::Form {
+                    origin: Some(origin.clone()).filter(|origin| !origin.is_empty()),
+                    reason: "picks no backend; set repo.data_dir or repo.s3, or repo.backend = \"memory\""
+                        .to_owned(),
+                }),
+            },
+            None => Ok(()),
+            Some(BackendKind::Memory) => {
+                let other = [
+                    ("repo.data_dir", repo.data_dir.is_some()),
+                    ("repo.s3", repo.s3.is_some()),
+                ];
+                match other.iter().find(|(_, set)| *set) {
+                    None => Ok(()),
+                    Some((name, _)) => Err(Error::setting(
+                        "repo.backend",
+                        format!("is \"memory\", and {name} is set; leave one out"),
+                    )),
+                }
+            }
+            Some(kind) => Err(Error::setting(
+                "repo.backend",
+                format!(
+                    "is {:?}; only \"memory\" stands here, and other backends follow from repo.data_dir and repo.s3",
+                    kind.as_str()
+                ),
+            )),
+        }
     }
 
     /// Checks what the types do not say: nothing empty, credentials whole.

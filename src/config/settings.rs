@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{FlatfsConfig, JournalConfig, KeystoreConfig, S3Config, StoresConfig};
+use super::{BackendKind, FlatfsConfig, JournalConfig, KeystoreConfig, S3Config, StoresConfig};
 
-/// What picks the backends. The default, nothing configured, is memory.
+/// What picks the backends.
+///
+/// [`Config::default`], and [`Config::load`] without a file, keep everything in memory. A
+/// configuration text that picks no backend is refused when stores are opened: memory is
+/// `repo.backend = "memory"` there, so that a setting that was forgotten loses no data.
 ///
 /// Read from TOML with Piri's names ([`Config::from_toml`], [`Config::from_path`]), with
 /// environment variables over it ([`Config::with_env`]), or filled in by hand. Unknown names are
@@ -51,6 +55,9 @@ pub struct Config {
     /// Where the node's data lies.
     #[serde(default)]
     pub repo: RepoConfig,
+    /// The text that it was read from, if any, as its errors call it.
+    #[serde(skip)]
+    pub(super) origin: Option<String>,
 }
 
 /// The section `[repo]`.
@@ -61,6 +68,9 @@ pub struct RepoConfig {
     /// The directory for all that lies on local disk. Created if it is missing. Needed as soon as
     /// anything is kept beyond the process: keystore and journal lie here.
     pub data_dir: Option<PathBuf>,
+    /// `memory`, and nothing else: everything lies in memory, and is gone with the process. Where
+    /// data lies otherwise follows from `data_dir` and `s3`.
+    pub backend: Option<BackendKind>,
     /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and
     /// not used: an upload is staged beside its place, where a rename is atomic.
     pub temp_dir: Option<PathBuf>,

@@ -22,7 +22,6 @@ fn receipts(dir: &std::path::Path) -> (Vec<Receipt>, Vec<Receipt>) {
         let stores = Stores::open(&config).await.unwrap();
         let stored: Vec<Receipt> = stores
             .records()
-            .unwrap()
             .receipts
             .list()
             .try_collect()

@@ -1,6 +1,5 @@
 //! Opening the stores that never leave the machine.
 
-use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +8,9 @@ use storehouse_local::Secret;
 use storehouse_local::journal::{FsJournal, Journal, MemoryJournal, Recovery, RotatorOptions};
 use storehouse_local::keystore::{FileKeyStore, KeyName, KeyStore, MemoryKeyStore};
 
+use super::observed;
 use crate::config::RepoConfig;
-use crate::{Error, Result, observed};
+use crate::{Error, Result};
 
 /// Where keys lie under the data directory. Not in Piri's `wallet`, which is a database: its engine
 /// deletes files that it does not know.
@@ -35,15 +35,24 @@ pub struct LocalStores {
 
 impl LocalStores {
     /// In files under `repo.data_dir`, keys sealed under the passphrase; in memory without it.
-    pub(crate) async fn open(repo: &RepoConfig, passphrase: Option<Secret>) -> Result<Self> {
+    pub(crate) async fn open(
+        repo: &RepoConfig,
+        passphrase: Option<Secret>,
+        observed: bool,
+    ) -> Result<Self> {
+        let wrap_keys = |keys: Arc<dyn KeyStore>, backend| match observed {
+            true => observed::keys(keys, backend),
+            false => keys,
+        };
+        let wrap_journal = |journal: Arc<dyn Journal>, backend| match observed {
+            true => observed::journal(journal, backend),
+            false => journal,
+        };
         let (options, rotator) = (repo.journal.options(), repo.journal.rotator());
         let Some(data_dir) = &repo.data_dir else {
             return Ok(Self {
-                keys: observed::keys(Arc::new(MemoryKeyStore::new()), "memory"),
-                journal: observed::journal(
-                    Arc::new(MemoryJournal::new(options.rotate_at)),
-                    "memory",
-                ),
+                keys: wrap_keys(Arc::new(MemoryKeyStore::new()), "memory"),
+                journal: wrap_journal(Arc::new(MemoryJournal::new(options.rotate_at)), "memory"),
                 files: None,
                 unsealed: Arc::default(),
                 recovery: Arc::default(),
@@ -69,8 +78,8 @@ impl LocalStores {
         let recovery = journal.recovery();
         let files = Some(keys.clone());
         let (keys, journal) = (
-            observed::keys(Arc::new(keys), "files"),
-            observed::journal(Arc::new(journal), "files"),
+            wrap_keys(Arc::new(keys), "files"),
+            wrap_journal(Arc::new(journal), "files"),
         );
         Ok(Self {
             keys,
@@ -165,6 +174,6 @@ impl fmt::Display for LocalStores {
 }
 
 fn cannot_open(error: storehouse_local::Error) -> Error {
-    let cause = error.source().map(|cause| cause.to_string().into());
-    Error::setting("repo.data_dir", error.to_string()).caused_by(cause)
+    Error::setting("repo.data_dir", "its keystore or journal cannot be opened")
+        .caused_by(Some(Box::new(error)))
 }

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::local::{JOURNAL_DIR, KEYSTORE_DIR};
 use crate::config::{BackendKind, RepoConfig, S3Config};
-use crate::local_stores::{JOURNAL_DIR, KEYSTORE_DIR};
 use crate::{Backend, Error, Result, StoreName};
 
 /// Where blobs lie under the data directory, as Piri has it.
@@ -19,7 +19,7 @@ const DATASTORE: BackendKind = BackendKind::Fjall;
 
 /// Where one store goes.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct StorePlan<'a> {
     pub(crate) name: StoreName,
     pub(crate) backend: Backend,
     /// The server, if it is on one.
@@ -31,16 +31,28 @@ pub(crate) struct Place<'a> {
 }
 
 /// Where every store goes, in the order of [`StoreName::ALL`].
-pub(crate) fn places(repo: &RepoConfig) -> Result<Vec<Place<'_>>> {
-    let places: Vec<_> = StoreName::ALL
+pub(crate) fn plan<'a>(repo: &'a RepoConfig, own: &[StoreName]) -> Result<Vec<StorePlan<'a>>> {
+    let plans: Vec<_> = StoreName::ALL
         .iter()
-        .map(|&name| place(repo, name))
+        .map(|&name| {
+            if own.contains(&name) {
+                Ok(StorePlan {
+                    name,
+                    backend: Backend::Own,
+                    server: None,
+                    setting: format!("repo.stores.{name}"),
+                    chosen: true,
+                })
+            } else {
+                plan_of(repo, name)
+            }
+        })
         .collect::<Result<_>>()?;
     if repo.data_dir.is_none() {
         let on_s3 = repo.s3.is_some().then_some("repo.s3".to_owned());
-        let kept = places
+        let kept = plans
             .iter()
-            .find(|place| place.backend != Backend::Memory)
+            .find(|place| !matches!(place.backend, Backend::Memory | Backend::Own))
             .map(|place| place.setting.clone());
         if let Some(setting) = on_s3.or(kept) {
             return Err(Error::setting(
@@ -55,11 +67,11 @@ pub(crate) fn places(repo: &RepoConfig) -> Result<Vec<Place<'_>>> {
         .data_dir
         .as_deref()
         .map(|dir| [dir.join(KEYSTORE_DIR), dir.join(JOURNAL_DIR)]);
-    apart(&places, local.iter().flatten())?;
-    Ok(places)
+    apart(&plans, local.iter().flatten())?;
+    Ok(plans)
 }
 
-fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
+fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
     let own = repo.stores.get(name);
     let section = format!("repo.stores.{name}");
     let usual = match (&repo.s3, &repo.data_dir) {
@@ -91,7 +103,7 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
         "repo".to_owned()
     };
     Ok(match kind {
-        BackendKind::Memory => Place {
+        BackendKind::Memory => StorePlan {
             name,
             backend: Backend::Memory,
             server: None,
@@ -100,7 +112,7 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
         },
         BackendKind::Flatfs => {
             let (path, setting) = directory(BLOBS_DIR)?;
-            Place {
+            StorePlan {
                 name,
                 backend: Backend::Flatfs { path },
                 server: None,
@@ -115,7 +127,7 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
             } else {
                 Backend::Fjall { path }
             };
-            Place {
+            StorePlan {
                 name,
                 backend,
                 server: None,
@@ -140,7 +152,7 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
                 endpoint: server.endpoint.clone(),
                 bucket,
             };
-            Place {
+            StorePlan {
                 name,
                 backend,
                 server: Some(server),
@@ -153,9 +165,9 @@ fn place(repo: &RepoConfig, name: StoreName) -> Result<Place<'_>> {
 
 /// No store lies in another one's bucket or directory. Record stores may share a database, whose
 /// keys tell them apart; in a bucket they would not.
-fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
-    for (at, later) in places.iter().enumerate() {
-        for earlier in &places[..at] {
+fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    for (at, later) in plans.iter().enumerate() {
+        for earlier in &plans[..at] {
             // What was put there by name is at fault, not what always was there.
             let (place, other) = if later.chosen || !earlier.chosen {
                 (later, earlier)
@@ -193,7 +205,7 @@ fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> 
         }
     }
     for taken in local {
-        places
+        plans
             .iter()
             .try_for_each(|place| outside(place, taken, "the keystore or the journal"))?;
     }
@@ -203,11 +215,11 @@ fn apart<'a>(places: &[Place<'_>], local: impl Iterator<Item = &'a PathBuf>) -> 
 fn directory(backend: &Backend) -> Option<&Path> {
     match backend {
         Backend::Flatfs { path } | Backend::Fjall { path } | Backend::Redb { path } => Some(path),
-        Backend::Memory | Backend::S3 { .. } => None,
+        Backend::Memory | Backend::Own | Backend::S3 { .. } => None,
     }
 }
 
-fn outside(place: &Place<'_>, taken: &Path, whose: &str) -> Result<()> {
+fn outside(place: &StorePlan<'_>, taken: &Path, whose: &str) -> Result<()> {
     let Some(path) = directory(&place.backend) else {
         return Ok(());
     };
@@ -224,7 +236,7 @@ fn outside(place: &Place<'_>, taken: &Path, whose: &str) -> Result<()> {
 }
 
 /// The path as the file system takes it, as far as that can be known without asking.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 

@@ -1,0 +1,87 @@
+//! What stands in for a store that this build has no backend for.
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, future, stream};
+use storehouse_objectstore::{
+    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Metadata,
+    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+};
+
+/// A store whose every operation fails and says which feature is missing.
+#[derive(Debug)]
+pub(super) struct MissingBackend {
+    capabilities: Capabilities,
+    feature: &'static str,
+}
+
+impl MissingBackend {
+    pub(super) fn new(feature: &'static str) -> Self {
+        Self {
+            capabilities: Capabilities::full(),
+            feature,
+        }
+    }
+
+    fn error(&self, operation: Operation, key: Option<&Key>) -> Error {
+        Error::Backend {
+            operation,
+            key: key.cloned(),
+            class: ErrorClass::Fatal,
+            message: format!(
+                "this build of storehouse has no backend for records; build it with the feature {:?}",
+                self.feature
+            ),
+            source: None,
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for MissingBackend {
+    fn put_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        _: Body,
+        _: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        future::err(self.error(Operation::Put, Some(key))).boxed()
+    }
+
+    fn get_opts<'a>(&'a self, key: &'a Key, _: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        future::err(self.error(Operation::Get, Some(key))).boxed()
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        future::err(self.error(Operation::Head, Some(key))).boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        future::err(self.error(Operation::Delete, Some(key))).boxed()
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        keys.map(|key| Err(self.error(Operation::Delete, Some(&key))))
+            .boxed()
+    }
+
+    fn list(&self, _: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        stream::iter([Err(self.error(Operation::List, None))]).boxed()
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        future::err(self.error(Operation::Health, None)).boxed()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        future::ok(()).boxed()
+    }
+}

@@ -1,0 +1,174 @@
+//! From the plan of a store to the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use storehouse_blobstore::{FlatfsKeys, KeyEncoder, PlainKeys, S3Keys};
+use storehouse_objectstore::ObjectStore;
+use storehouse_stores::{
+    AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, Layout, ReceiptStore,
+};
+
+use super::backends::{BackendOptions, Backends};
+use super::missing::MissingBackend;
+use super::observed;
+use super::plan::{StorePlan, absolute};
+use crate::config::RepoConfig;
+use crate::handles::OpenedStore;
+use crate::{Backend, Error, Records, Result, StoreName};
+
+/// A layer around a store.
+pub(crate) type Layer = Box<dyn FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send>;
+
+/// Opens stores, and each database once.
+pub(crate) struct Opener {
+    own: BTreeMap<StoreName, Arc<dyn ObjectStore>>,
+    layers: Vec<(StoreName, Layer)>,
+    observed: bool,
+    backends: Backends,
+    databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
+    opened: Vec<OpenedStore>,
+}
+
+impl Opener {
+    pub(crate) fn new(
+        own: BTreeMap<StoreName, Arc<dyn ObjectStore>>,
+        layers: Vec<(StoreName, Layer)>,
+        observed: bool,
+        options: BackendOptions,
+        repo: &RepoConfig,
+    ) -> Self {
+        Self {
+            own,
+            layers,
+            observed,
+            backends: Backends::new(options, repo.flatfs.clone()),
+            databases: BTreeMap::new(),
+            opened: Vec::new(),
+        }
+    }
+
+    /// Every object store that was opened, once.
+    pub(crate) fn opened(self) -> Vec<OpenedStore> {
+        self.opened
+    }
+
+    pub(crate) async fn records(&mut self, plans: &[StorePlan<'_>]) -> Result<Records> {
+        let (store, backend) = self.open(plans, StoreName::Allocations).await?;
+        let allocations = AllocationStore::new(store, &layout(backend));
+        let (store, backend) = self.open(plans, StoreName::Acceptances).await?;
+        let acceptances = AcceptanceStore::new(store, &layout(backend));
+        let (store, backend) = self.open(plans, StoreName::Delegations).await?;
+        let delegations = DelegationStore::new(store, &layout(backend));
+        let (store, backend) = self.open(plans, StoreName::Receipts).await?;
+        let receipts = ReceiptStore::new(store, &layout(backend)).map_err(|e| {
+            Error::setting("repo.stores.receipts", "cannot be indexed").caused_by(Some(e.into()))
+        })?;
+        let (store, backend) = self.open(plans, StoreName::Consolidations).await?;
+        let consolidations = ConsolidationStore::new(store, &layout(backend));
+        Ok(Records {
+            allocations,
+            acceptances,
+            delegations,
+            receipts,
+            consolidations,
+        })
+    }
+
+    /// The store of `name` in its layers.
+    pub(crate) async fn open<'a>(
+        &mut self,
+        plans: &'a [StorePlan<'_>],
+        name: StoreName,
+    ) -> Result<(Arc<dyn ObjectStore>, &'a Backend)> {
+        let Some(plan) = plans.iter().find(|plan| plan.name == name) else {
+            return Err(Error::setting(
+                format!("repo.stores.{name}"),
+                "has no place",
+            ));
+        };
+        let mut store = self.bare(plan).await?;
+        let mut position = 0;
+        while position < self.layers.len() {
+            if self.layers[position].0 == name {
+                let (_, layer) = self.layers.remove(position);
+                store = layer(store);
+            } else {
+                position += 1;
+            }
+        }
+        if self.observed {
+            store = observed::store(store, name.as_str(), label(&plan.backend));
+        }
+        Ok((store, &plan.backend))
+    }
+
+    /// The store of a plan without layers.
+    async fn bare(&mut self, plan: &StorePlan<'_>) -> Result<Arc<dyn ObjectStore>> {
+        let setting = &plan.setting;
+        let store = match (&plan.backend, plan.server) {
+            (Backend::Own, _) => match self.own.remove(&plan.name) {
+                Some(own) => own,
+                None => return Err(Error::setting(setting.clone(), "has no store")),
+            },
+            (Backend::Flatfs { path }, _) => self.backends.flatfs(path, setting).await?,
+            (Backend::Fjall { path } | Backend::Redb { path }, _) => {
+                if let Some(open) = self.databases.get(&absolute(path)) {
+                    return Ok(Arc::clone(open));
+                }
+                let store: Arc<dyn ObjectStore> = match (&plan.backend, plan.chosen) {
+                    (Backend::Fjall { .. }, false) if !cfg!(feature = "fjall") => {
+                        Arc::new(MissingBackend::new("fjall"))
+                    }
+                    (Backend::Redb { .. }, false) if !cfg!(feature = "redb") => {
+                        Arc::new(MissingBackend::new("redb"))
+                    }
+                    (Backend::Redb { .. }, _) => self.backends.redb(path, setting).await?,
+                    _ => self.backends.fjall(path, setting).await?,
+                };
+                self.databases.insert(absolute(path), Arc::clone(&store));
+                store
+            }
+            (Backend::S3 { bucket, .. }, Some(server)) => {
+                self.backends.s3(server, bucket, setting, plan.name).await?
+            }
+            (Backend::Memory | Backend::S3 { .. }, _) => self.backends.memory(setting)?,
+        };
+        let opened = Arc::clone(&store);
+        self.opened.push(OpenedStore {
+            setting: setting.clone(),
+            store: opened,
+        });
+        Ok(store)
+    }
+}
+
+/// Piri's keys of blobs, for what they lie in.
+pub(crate) fn blob_keys(backend: &Backend) -> Arc<dyn KeyEncoder> {
+    match backend {
+        Backend::Flatfs { .. } => Arc::new(FlatfsKeys),
+        Backend::S3 { .. } => Arc::new(S3Keys),
+        _ => Arc::new(PlainKeys),
+    }
+}
+
+/// Piri's keys of records, for what they lie in.
+fn layout(backend: &Backend) -> Layout {
+    match backend {
+        Backend::S3 { .. } => Layout::s3(),
+        _ => Layout::database(),
+    }
+}
+
+/// The label of a backend in metrics.
+fn label(backend: &Backend) -> &'static str {
+    match backend {
+        Backend::Memory => "memory",
+        Backend::Flatfs { .. } => "flatfs",
+        Backend::Fjall { .. } => "fjall",
+        Backend::Redb { .. } => "redb",
+        Backend::S3 { .. } => "s3",
+        Backend::Own => "own",
+    }
+}
