@@ -1,5 +1,6 @@
 //! A storage node: blobs and records over HTTP, on whichever backend is configured. It embeds
-//! `storehouse-node`, as a program of your own would. What it answers to what: `docs/node.md`.
+//! `storehouse-node`, as a program of your own would. What it answers to what:
+//! `docs/guide/node.md`.
 //!
 //!     cargo run --release --example node -- [--config TOML] [--data-dir DIR] [--listen ADDR]
 

@@ -20,7 +20,7 @@ use storehouse_objectstore::{
 
 /// A store whose operations are counted, timed and traced: how many with which outcome, how long
 /// until they answered and until their bodies ended, how many bytes went in and out.
-/// `docs/observability.md` lists the names.
+/// `docs/reference/metrics.md` lists the names.
 ///
 /// Install the recorder and the subscriber before the first operation. Nothing of a body is
 /// recorded but its length. Clones share what they count.

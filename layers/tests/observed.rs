@@ -148,7 +148,7 @@ async fn each_operation_is_counted_with_its_outcome() {
     // The document names each of them.
     let document = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../docs/observability.md"
+        "/../docs/reference/metrics.md"
     ))
     .unwrap();
     for name in counted.keys() {

@@ -1,5 +1,5 @@
 //! Errors as clients see them: a status, a code that stays, and a sentence that may change. The
-//! codes are listed in `docs/node.md`.
+//! codes are listed in `docs/guide/node.md`.
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -26,7 +26,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! What is answered to which request: `docs/node.md` in the repository.
+//! What is answered to which request: `docs/guide/node.md` in the repository.
 //!
 //! Architecture invariants: nothing here names a backend; nothing here reads the environment or the
 //! command line.

@@ -3,7 +3,7 @@
 //!
 //! [`respond`] is the whole of it. `GET` and `HEAD`, single ranges of bytes in all three forms,
 //! conditional requests by the blob's entity tag, which is its digest's text in quotes.
-//! `docs/http.md` has the table of answers.
+//! `docs/reference/http.md` has the table of answers.
 //!
 //! ```
 //! use http::{HeaderMap, Method, StatusCode, header};

@@ -135,8 +135,9 @@ impl Directory {
         self.background_error = Some(error);
     }
 
-    /// Closes the open batch, if it has a frame. The crash steps are in `docs/local.md`; in short,
-    /// whatever a step leaves is either the open batch as it was or a rotated one that is pending.
+    /// Closes the open batch, if it has a frame. The crash steps are in `docs/reference/local.md`;
+    /// in short, whatever a step leaves is either the open batch as it was or a rotated one that is
+    /// pending.
     pub(super) fn rotate(&mut self) -> Result<Option<Cid>> {
         if self.batch()?.frames() == 0 {
             return Ok(None);

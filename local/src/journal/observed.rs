@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::observe::note;
 
 /// A journal whose operations are counted, timed and traced, under the label `store="journal"`.
-/// `docs/observability.md` lists the names.
+/// `docs/reference/metrics.md` lists the names.
 #[derive(Clone, Debug)]
 pub struct ObservedJournal<J> {
     inner: J,

@@ -1,4 +1,4 @@
-//! A key's file, byte by byte. `docs/local.md` shows it too and says why it is so.
+//! A key's file, byte by byte. `docs/reference/local.md` shows it too and says why it is so.
 //!
 //! ```text
 //! plain    "storehouse key 1\n" 00 key                                                  sha256

@@ -11,7 +11,7 @@ use crate::observe::note;
 use crate::secret::Secret;
 
 /// A keystore whose operations are counted, timed and traced, under the label `store="keystore"`.
-/// `docs/observability.md` lists the names. Of a key, its name alone is ever recorded, and that
+/// `docs/reference/metrics.md` lists the names. Of a key, its name alone is ever recorded, and that
 /// only in spans.
 #[derive(Clone, Debug)]
 pub struct ObservedKeyStore<K> {

@@ -1,4 +1,4 @@
-//! The table of cases in `docs/conformance.md` is the list of cases, and every rule has one.
+//! The table of cases in `docs/reference/contract.md` is the list of cases, and every rule has one.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn table() -> String {
 
 #[test]
 fn the_page_shows_all_cases() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/contract.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(START).expect("where the table starts");
     let (_, after) = rest.split_once(END).expect("where the table ends");
@@ -35,7 +35,7 @@ fn the_page_shows_all_cases() {
     }
     assert!(
         std::fs::read_to_string(&path).unwrap() == right,
-        "docs/conformance.md is out of date: run this with STOREHOUSE_UPDATE_DOCS=1"
+        "docs/reference/contract.md is out of date: run this with STOREHOUSE_UPDATE_DOCS=1"
     );
 }
 

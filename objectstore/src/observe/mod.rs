@@ -2,9 +2,9 @@
 //! `ObservedStore` of `storehouse-layers` and the wrappers of other crates.
 //!
 //! Counters, gauges and histograms go to the recorder of the crate `metrics` that the program
-//! installed, spans and events to its subscriber of the crate `tracing`; `docs/observability.md`
-//! lists the names. A handle is taken from the recorder when its operation first needs it, and
-//! kept: so install the recorder first.
+//! installed, spans and events to its subscriber of the crate `tracing`;
+//! `docs/reference/metrics.md` lists the names. A handle is taken from the recorder when its
+//! operation first needs it, and kept: so install the recorder first.
 
 mod meter;
 mod operation_outcome;

@@ -76,7 +76,7 @@ fn the_names_of_piri_are_read() {
 #[test]
 fn the_documents_show_what_is_read() {
     for text in [
-        include_str!("../../../README.md"),
+        include_str!("../../../docs/guide/configure.md"),
         include_str!("../settings.rs"),
     ] {
         let lines = text
