@@ -27,9 +27,10 @@ impl Appended {
     /// An append that did not rotate the batch.
     ///
     /// ```
+    /// use storehouse_formats::car::dag_cbor_cid_of;
     /// use storehouse_local::journal::Appended;
     ///
-    /// let appended = Appended::new(Default::default(), 18);
+    /// let appended = Appended::new(dag_cbor_cid_of(b"receipt"), 18);
     /// assert!(appended.rotated.is_none());
     /// ```
     #[must_use]
@@ -62,9 +63,10 @@ impl BatchInfo {
     ///
     /// ```
     /// use std::time::SystemTime;
+    /// use storehouse_formats::car::dag_cbor_cid_of;
     /// use storehouse_local::journal::BatchInfo;
     ///
-    /// let batch = BatchInfo::new(Default::default(), 1000, SystemTime::now());
+    /// let batch = BatchInfo::new(dag_cbor_cid_of(b"batch"), 1000, SystemTime::now());
     /// assert!(batch.acknowledged.is_none());
     /// ```
     #[must_use]

@@ -146,9 +146,9 @@ fn every_receipt_in_the_batches_is_one_of_gos() {
     assert!(seen > 5, "{seen}");
 }
 
-/// Cut short, or with any byte changed, an archive is an error. Only the codec in a CID is not
-/// covered by a hash: changed in that of a block which the receipt does not need, it makes another
-/// CID of the same bytes.
+/// Cut short, or with any byte changed, an archive is an error. Only codec and hash function in a
+/// CID are not covered by a hash: changed in that of a block which the receipt does not need, they
+/// make another CID of the same bytes, which may be by a function that nothing here knows.
 #[test]
 fn a_damaged_receipt_is_an_error() {
     let whole = fs::read(vectors().join("receipt-archive/003.car")).unwrap();
@@ -162,13 +162,12 @@ fn a_damaged_receipt_is_an_error() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
         if let Ok(receipt) = Receipt::decode(damaged.clone().into()) {
-            assert_eq!(
-                (receipt.cid(), &damaged[at - 1..=at]),
-                (good.cid(), &[0x01, 0x71 ^ 0x10][..]),
-                "byte {at}"
-            );
+            assert_eq!(receipt.cid(), good.cid(), "byte {at}");
+            let (codec, function) = ([0x01, 0x71 ^ 0x10], [0x71, 0x12 ^ 0x10]);
+            let changed = &damaged[at - 1..=at];
+            assert!(changed == codec || changed == function, "byte {at}");
             taken += 1;
         }
     }
-    assert!(taken < 10, "{taken}");
+    assert!(taken < 20, "{taken}");
 }
