@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cid::serde::CID_SERDE_PRIVATE_IDENTIFIER;
 use multibase::Base;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,6 +21,9 @@ use crate::{Error, Result, base58, multibase as bounded, varint};
 ///   base36 and others) at most [`MAX_QUADRATIC`](bounded::MAX_QUADRATIC), because decoding those
 ///   takes quadratic time;
 /// - the CID alone: no path, no URL.
+///
+/// With serde it is this text in formats for people, such as JSON; a link in dag-cbor (by the name
+/// that the crate `cid` uses); bytes in others.
 ///
 /// It is written in base32 (`b…`), or in base58 without a prefix (`Qm…`) if it is a CIDv0. CIDs
 /// compare in byte order. Cloning is cheap for hashes of up to 32 bytes, and copies longer ones.
@@ -271,7 +275,9 @@ impl Serialize for Cid {
         if serializer.is_human_readable() {
             serializer.collect_str(self)
         } else {
-            serializer.serialize_bytes(self.as_bytes())
+            // By this name dag-cbor knows a link, and writes tag 42; to other formats it is bytes.
+            let bytes = serde_bytes::Bytes::new(self.as_bytes());
+            serializer.serialize_newtype_struct(CID_SERDE_PRIVATE_IDENTIFIER, bytes)
         }
     }
 }
@@ -281,14 +287,14 @@ impl<'de> Deserialize<'de> for Cid {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(CidVisitor)
         } else {
-            deserializer.deserialize_bytes(CidVisitor)
+            deserializer.deserialize_newtype_struct(CID_SERDE_PRIVATE_IDENTIFIER, CidVisitor)
         }
     }
 }
 
 struct CidVisitor;
 
-impl Visitor<'_> for CidVisitor {
+impl<'de> Visitor<'de> for CidVisitor {
     type Value = Cid;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -301,5 +307,9 @@ impl Visitor<'_> for CidVisitor {
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Cid, E> {
         Cid::from_bytes(bytes).map_err(E::custom)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Cid, D::Error> {
+        inner.deserialize_bytes(self)
     }
 }

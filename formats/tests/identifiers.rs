@@ -218,3 +218,26 @@ fn dag_json_of_any_value() {
         prop_assert_eq!(raw.to_ipld().unwrap(), value);
     });
 }
+
+/// Records of users have CIDs in them, and are written with whatever serde format they like.
+#[test]
+fn a_cid_is_a_link_in_dag_cbor_as_it_is_for_others() {
+    use ipld_core::cid;
+
+    for text in [
+        "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua",
+        "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n",
+    ] {
+        let ours: Cid = text.parse().unwrap();
+        let theirs: cid::Cid = text.parse().unwrap();
+        let bytes = serde_ipld_dagcbor::to_vec(&[&ours]).unwrap();
+        assert_eq!(bytes, serde_ipld_dagcbor::to_vec(&[theirs]).unwrap());
+        let read: [Cid; 1] = serde_ipld_dagcbor::from_slice(&bytes).unwrap();
+        assert_eq!(read, [ours.clone()]);
+        let ipld: [Ipld; 1] = serde_ipld_dagcbor::from_slice(&bytes).unwrap();
+        assert_eq!(ipld, [Ipld::Link(theirs)]);
+        // Bytes are no link.
+        let plain = serde_ipld_dagcbor::to_vec(&[serde_bytes::Bytes::new(ours.as_bytes())]);
+        assert!(serde_ipld_dagcbor::from_slice::<[Cid; 1]>(&plain.unwrap()).is_err());
+    }
+}
