@@ -1,18 +1,29 @@
-//! Stores made of stores, one file each.
+//! Stores made of stores, one file or folder each.
 //!
-//! - [`PrefixStore`]: a part of a store, as a store of its own.
-//! - [`LimitStore`]: a bounded number of operations at once.
-//! - `ObservedStore` (feature `observe`): operations counted, timed and traced.
+//! | question | layer |
+//! |---|---|
+//! | How does my code behave when its store fails? | [`FaultStore`] |
+//! | How are many operations kept from running at once? | [`LimitStore`] |
+//! | Where do writes go that are not wanted? | [`NoopStore`] |
+//! | How many operations, how fast, how many bytes? | `ObservedStore` (feature `observe`) |
+//! | How is a part of a store a store of its own? | [`PrefixStore`] |
+//! | How is a store kept from being written? | [`ReadOnlyStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
+mod fault;
 mod gate;
 mod limit;
+mod noop;
 #[cfg(feature = "observe")]
 mod observed;
 mod prefix;
+mod read_only;
 
+pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
+pub use noop::NoopStore;
 #[cfg(feature = "observe")]
 pub use observed::ObservedStore;
 pub use prefix::PrefixStore;
+pub use read_only::ReadOnlyStore;

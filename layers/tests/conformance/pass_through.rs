@@ -1,25 +1,12 @@
-//! The suite over the wrappers, alone and over each other.
+//! The layers that pass on what they are asked, alone and over each other.
 
 use std::sync::Arc;
 
-use storehouse_conformance::{Fixture, Pace, Profile};
-use storehouse_layers::{LimitStore, ObservedStore, PrefixStore};
-use storehouse_objectstore::{Memory, ObjectStore};
+use storehouse_conformance::Fixture;
+use storehouse_layers::{FaultStore, LimitStore, ObservedStore, PrefixStore};
+use storehouse_objectstore::ObjectStore;
 
-async fn memory() -> Fixture {
-    let store = Memory::new();
-    Fixture::new(store.clone())
-        .opens(move || {
-            let store = store.reopen();
-            async move { Ok(store) }
-        })
-        .profile(Profile {
-            pace: Pace::MEMORY,
-            holds_bodies: true,
-            batches: true,
-            ..Profile::default()
-        })
-}
+use crate::fixtures::memory;
 
 fn prefixed(store: Arc<dyn ObjectStore>, prefix: &str) -> PrefixStore<Arc<dyn ObjectStore>> {
     PrefixStore::new(store, prefix).unwrap()
@@ -48,6 +35,11 @@ async fn observed() -> Fixture {
         .wrapped(|store| ObservedStore::new(store, "objects", "memory"))
 }
 
+/// With an empty script.
+async fn fault() -> Fixture {
+    memory().await.wrapped(FaultStore::new)
+}
+
 async fn each_over_the_other() -> Fixture {
     memory()
         .await
@@ -65,40 +57,14 @@ storehouse_conformance::tests!(over_prefix_within_a_segment, prefix_within_a_seg
 storehouse_conformance::tests!(over_limit, limit);
 storehouse_conformance::tests!(over_limit_of_one, limit_of_one);
 storehouse_conformance::tests!(over_observed, observed);
+storehouse_conformance::tests!(over_fault, fault);
 storehouse_conformance::tests!(over_each_other, each_over_the_other);
 
 /// Over a store whose bodies and listings are streams that wait for something.
 #[cfg(unix)]
 mod streaming {
     use super::*;
-    use storehouse_flatfs::{FlatFs, FlatFsOptions};
-
-    async fn flatfs() -> Fixture {
-        let dir = tempfile::tempdir().unwrap();
-        let open = {
-            let path = dir.path().to_path_buf();
-            move || {
-                let path = path.clone();
-                async move { FlatFs::open(path, FlatFsOptions::default()).await }
-            }
-        };
-        let temp = dir.path().join(".temp");
-        Fixture::new(open().await.unwrap())
-            .opens(open)
-            .leftovers(move || {
-                let left = std::fs::read_dir(&temp)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path().display().to_string())
-                    .collect();
-                async { left }
-            })
-            .profile(Profile {
-                pace: Pace::DISK,
-                exclusive: true,
-                ..Profile::default()
-            })
-            .keeps(dir)
-    }
+    use crate::fixtures::flatfs;
 
     async fn both() -> Fixture {
         flatfs()
@@ -112,6 +78,11 @@ mod streaming {
             .wrapped(|store| ObservedStore::new(store, "objects", "flatfs"))
     }
 
+    async fn fault_alone() -> Fixture {
+        flatfs().await.wrapped(FaultStore::new)
+    }
+
+    storehouse_conformance::tests!(over_fault_over_flatfs, fault_alone);
     storehouse_conformance::tests!(over_both_over_flatfs, both);
     storehouse_conformance::tests!(over_observed_over_flatfs, observed_alone);
 }

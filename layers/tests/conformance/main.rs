@@ -1,0 +1,4 @@
+//! The suite over every layer, over memory and over flatfs: a module a layer.
+
+mod fixtures;
+mod pass_through;
