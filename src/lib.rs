@@ -21,6 +21,10 @@ pub use open::LocalStores;
 pub use stores::Stores;
 
 pub use storehouse_blobstore as blobstore;
+#[cfg(feature = "conformance")]
+pub use storehouse_conformance as conformance;
+#[cfg(feature = "engine")]
+pub use storehouse_engine as engine;
 #[cfg(feature = "fjall")]
 pub use storehouse_fjall as fjall;
 #[cfg(all(unix, feature = "flatfs"))]
