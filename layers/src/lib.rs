@@ -8,6 +8,7 @@
 //! | How many operations, how fast, how many bytes? | `ObservedStore` (feature `observe`) |
 //! | How is a part of a store a store of its own? | [`PrefixStore`] |
 //! | How is a store kept from being written? | [`ReadOnlyStore`] |
+//! | How do small objects go here and large ones there? | [`SizeStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -17,8 +18,10 @@ mod limit;
 mod noop;
 #[cfg(feature = "observe")]
 mod observed;
+mod parts;
 mod prefix;
 mod read_only;
+mod size;
 
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
@@ -27,3 +30,4 @@ pub use noop::NoopStore;
 pub use observed::ObservedStore;
 pub use prefix::PrefixStore;
 pub use read_only::ReadOnlyStore;
+pub use size::{SizeOptions, SizeStore};

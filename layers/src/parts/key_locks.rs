@@ -1,0 +1,37 @@
+//! Locks by key, for steps on more than one store that must not interleave.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use storehouse_objectstore::Key;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How many locks there are: two keys share one by chance, and then wait for each other.
+const LOCKS: usize = 256;
+
+/// A key's lock, until dropped.
+pub(crate) type KeyGuard = OwnedMutexGuard<()>;
+
+/// One lock for each key, some shared. Hold one only in a task that is polled to its end
+/// ([`detached`](super::detached)), and never while waiting on the caller.
+#[derive(Debug)]
+pub(crate) struct KeyLocks {
+    locks: Box<[Arc<Mutex<()>>]>,
+    hasher: RandomState,
+}
+
+impl Default for KeyLocks {
+    fn default() -> Self {
+        Self {
+            locks: (0..LOCKS).map(|_| Arc::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl KeyLocks {
+    pub(crate) async fn lock(&self, key: &Key) -> KeyGuard {
+        let place = self.hasher.hash_one(key) as usize % LOCKS;
+        Arc::clone(&self.locks[place]).lock_owned().await
+    }
+}

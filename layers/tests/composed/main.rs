@@ -1,0 +1,5 @@
+//! Layers that change or spread what they store: the conformance suite over each, and what each
+//! promises besides.
+
+mod backends;
+mod size;
