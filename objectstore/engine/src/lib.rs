@@ -4,15 +4,18 @@
 //!   one sync.
 //! - [`RecordStore`] is an object store over any sorted key-value [`Engine`].
 //! - [`DirLock`] keeps a data directory to one store.
+//! - [`files`] has what stores of files share: system calls, temporary files, reads, tags.
 //! - [`off_thread`] and [`blocking`] run blocking work on the blocking pool.
 //!
 //! This crate is for writers of backends. Applications use the backends.
 //!
-//! Architecture invariants: nothing here names a backend; nothing here opens a file other than a
-//! directory's lock and a record store's mark.
+//! Architecture invariants: nothing here names a backend; outside of [`files`] nothing here
+//! opens a file other than a directory's lock and a record store's mark.
 
 mod commit_queue;
 mod dir_lock;
+#[cfg(unix)]
+pub mod files;
 mod off_thread;
 mod records;
 

@@ -6,15 +6,14 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
+use storehouse_engine::files::{duplicate, failed, hold, sync_all, unlink};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{Error, Key, Operation, Result};
 
-use super::directory::{file_name, unlink};
-use super::error::{duplicate, failed};
+use super::directory::file_name;
 use super::shard;
 use super::store::FlatFs;
-use super::sync::sync_all;
-use super::write::{DirtyDirs, RECORD, Writer, hold};
+use super::write::{DirtyDirs, RECORD, Writer};
 
 /// A delete and its outcome.
 struct Delete {
@@ -117,7 +116,7 @@ impl Writer {
             let removed = match &room {
                 Err(e) if is_live => Err(duplicate(e)),
                 _ => unlink(&target.dir, &target.name).map(|_| {
-                    self.directory.handles.invalidate(&delete.key);
+                    self.directory.reader.handles.invalidate(&delete.key);
                 }),
             };
             if is_live && removed.is_ok() {
@@ -156,7 +155,7 @@ impl Writer {
         };
         match dir {
             Ok(None) => {
-                self.directory.handles.invalidate(&delete.key);
+                self.directory.reader.handles.invalidate(&delete.key);
                 delete.result = Some(Ok(()));
             }
             Ok(Some(dir)) => {

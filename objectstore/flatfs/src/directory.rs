@@ -3,18 +3,15 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat, unlinkat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, FileType, statat};
+use storehouse_engine::files::{FileReader, Sys, failed, open_dir};
 use storehouse_objectstore::{Key, Operation, Result};
 
-use super::error::failed;
 use super::options::FlatFsOptions;
-use super::read::{Buffers, HandleCache};
 use super::shard::{EXTENSION, ShardFunction};
-use super::sys::Sys;
 
 /// Where files are written before they are renamed into place; emptied at every opening.
 pub(super) const TEMP: &str = ".temp";
@@ -24,11 +21,10 @@ pub(super) const TEMP: &str = ".temp";
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     pub(super) shard: ShardFunction,
     pub(super) sys: Arc<dyn Sys>,
-    pub(super) buffers: Buffers,
-    pub(super) handles: HandleCache,
+    pub(super) reader: FileReader,
 }
 
 impl Directory {
@@ -38,18 +34,14 @@ impl Directory {
         options: &FlatFsOptions,
         sys: Arc<dyn Sys>,
     ) -> Self {
-        let handles = if sys.shows_changes(&file) {
-            HandleCache::new(options.cached_handles, options.handle_age)
-        } else {
-            HandleCache::default()
-        };
+        let (handles, age) = (options.cached_handles, options.handle_age);
+        let reader = FileReader::new(Arc::clone(&sys), &file, handles, age);
         Self {
             path,
-            file,
+            file: Arc::new(file),
             shard: options.shard,
             sys,
-            buffers: Buffers::default(),
-            handles,
+            reader,
         }
     }
 
@@ -115,23 +107,4 @@ impl Directory {
 /// The name of a key's file in its shard.
 pub(super) fn file_name(key: &Key) -> String {
     format!("{key}{EXTENSION}")
-}
-
-fn open_dir(parent: &File, name: impl AsRef<Path>) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(File::from(openat(
-        parent,
-        name.as_ref(),
-        flags,
-        Mode::empty(),
-    )?))
-}
-
-/// Removes a file; `false` if there was none.
-pub(super) fn unlink(dir: &File, name: &str) -> io::Result<bool> {
-    match unlinkat(dir, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::NOENT) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
 }

@@ -4,11 +4,14 @@
 //! | | |
 //! |---|---|
 //! | `store`, `options`, `open`, `lock`, `store_lock` | the store, its options, how a directory is opened and locked |
-//! | `get`, `read/` | reads: cached handles, streamed bodies, their buffers |
-//! | `put`, `delete`, `write/` | writes: temporary files, group commit, publishing, dirty directories |
+//! | `get` | reads |
+//! | `put`, `delete`, `write/` | writes: group commit, publishing, dirty directories |
 //! | `wal/` | the optional log of small puts |
 //! | `list` | listings |
-//! | `directory`, `shard`, `version`, `sync`, `sys/` | what these stand on: paths, tags, system calls |
+//! | `directory`, `shard` | what these stand on: paths |
+//!
+//! Reading files, temporary files, tags and system calls are `storehouse_engine::files`, which other
+//! stores of files share.
 //!
 //! ```
 //! use storehouse_flatfs::{FlatFs, FlatFsOptions};
@@ -28,25 +31,21 @@
 
 mod delete;
 mod directory;
-mod error;
 mod get;
 mod list;
 mod lock;
 mod open;
 mod options;
 mod put;
-mod read;
 mod shard;
 mod store;
 mod store_lock;
-mod sync;
-mod sys;
 #[cfg(test)]
 mod tests;
-mod version;
 mod wal;
 mod write;
 
-pub use options::{FlatFsOptions, SystemCalls};
+pub use options::FlatFsOptions;
 pub use shard::ShardFunction;
 pub use store::FlatFs;
+pub use storehouse_engine::files::SystemCalls;

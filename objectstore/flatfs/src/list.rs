@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
+use storehouse_engine::files::{each_name, failed, is_object, metadata};
 use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
 use tokio::task::JoinHandle;
 
 use super::directory::Directory;
-use super::error::failed;
 use super::shard::{self, EXTENSION, ShardFunction};
-use super::version;
 
 /// Entries read by one blocking task: few at first, so that the first key comes at once.
 const FIRST_BATCH: usize = 16;
@@ -178,7 +177,8 @@ impl Walk {
             {
                 shards.push(name.to_owned());
             }
-        })?;
+        })
+        .map_err(unreadable)?;
         shards.sort_unstable();
         Ok(shards)
     }
@@ -218,24 +218,13 @@ impl Walk {
             if wanted && ours && self.directory.shard.is_shard_of(shard, key) {
                 names.push(name.into());
             }
-        })?;
+        })
+        .map_err(unreadable)?;
         names.sort_unstable();
         // Some file systems show a name twice if it is replaced during the listing.
         names.dedup();
         Ok(names)
     }
-}
-
-/// Calls `f` with every name in `dir` that is UTF-8, in no order.
-fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> Result<()> {
-    let unreadable = |e: Errno| list_failed("a directory cannot be read", e.into());
-    for found in Dir::read_from(dir).map_err(unreadable)? {
-        let found = found.map_err(unreadable)?;
-        if let Ok(name) = found.file_name().to_str() {
-            f(name, found.file_type());
-        }
-    }
-    Ok(())
 }
 
 /// The entry of an object's file; `None` if it is gone or no object.
@@ -245,15 +234,19 @@ fn entry(dir: &File, name: &str) -> Result<Option<Entry>> {
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(list_failed("a file cannot be described", e.into())),
     };
-    if !version::is_object(&stat) {
+    if !is_object(&stat) {
         return Ok(None);
     }
     let key = Key::new(name.strip_suffix(EXTENSION).unwrap_or(name))?;
     Ok(Some(Entry {
         key,
-        metadata: version::metadata(&stat),
+        metadata: metadata(&stat),
         value: None,
     }))
+}
+
+fn unreadable(source: std::io::Error) -> Error {
+    list_failed("a directory cannot be read", source)
 }
 
 fn list_failed(message: &str, source: std::io::Error) -> Error {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use storehouse_engine::files::{Sys, pick};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{Error, Operation, Result};
 
@@ -17,7 +18,6 @@ use super::options::FlatFsOptions;
 use super::shard::{self, ShardFunction};
 use super::store::FlatFs;
 use super::store_lock::LockHandle;
-use super::sys::{Sys, pick};
 use super::wal::{Wal, WalOptions, recover};
 use super::write::Writer;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use storehouse_engine::files::SystemCalls;
+
 use super::shard::ShardFunction;
 
 /// Options of [`FlatFs::open`](crate::FlatFs::open).
@@ -83,16 +85,4 @@ setters! {
     cached_handles: usize;
     /// With this age of a file before it is kept open.
     handle_age: Duration;
-}
-
-/// Which system calls a [`FlatFs`](crate::FlatFs) uses. Its promises are the same either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SystemCalls {
-    /// The best that this system has; on Linux `openat2`, `preadv2`, `syncfs` and the like where
-    /// the kernel and the file system support them.
-    #[default]
-    Native,
-    /// POSIX alone, as on any other Unix.
-    Portable,
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use storehouse_objectstore::{Durability, Key, ObjectStoreExt, PutOptions};
 
-use super::super::options::{FlatFsOptions, SystemCalls};
+use super::super::options::FlatFsOptions;
 use super::super::store::FlatFs;
-use super::super::sys::Sys;
 use super::TestDisk;
 use super::power::{copy, open, path};
+use storehouse_engine::files::{Sys, SystemCalls};
 
 /// Lets the log become idle on a disk that stands still, so that the checkpoint does not end.
 async fn checkpoint_begins(disk: &Arc<TestDisk>) {

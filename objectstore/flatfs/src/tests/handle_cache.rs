@@ -10,9 +10,10 @@ use storehouse_conformance::{self, Fixture, Pace, Profile};
 use storehouse_objectstore::{Durability, Key, ObjectStoreExt, PutMode, PutOptions, Result};
 use tempfile::TempDir;
 
-use super::super::options::{FlatFsOptions, SystemCalls};
+use storehouse_engine::files::{SystemCalls, pick};
+
+use super::super::options::FlatFsOptions;
 use super::super::store::FlatFs;
-use super::super::sys;
 
 /// Long enough for the clock of the file systems that tests run on, which ticks every 10 ms at
 /// most.
@@ -129,7 +130,7 @@ async fn read(names: &[&str]) -> (TempDir, Vec<Read>) {
 /// Whether handles are cached on the file system of temporary directories.
 fn caches() -> bool {
     let dir = tempfile::tempdir().unwrap();
-    sys::pick(SystemCalls::Native).shows_changes(&fs::File::open(dir.path()).unwrap())
+    pick(SystemCalls::Native).shows_changes(&fs::File::open(dir.path()).unwrap())
 }
 
 fn rename_over(path: &Path, bytes: &str) {

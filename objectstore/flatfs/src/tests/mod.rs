@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::options::{FlatFsOptions, SystemCalls};
+use super::options::FlatFsOptions;
 use super::store::FlatFs;
-use super::sys::{Sys, pick};
+use storehouse_engine::files::{Sys, SystemCalls, pick};
 use storehouse_objectstore::{Key, ObjectStore, ObjectStoreExt, Result};
 
 /// The system's own calls over a disk that can stand still: while it does, nothing is cached, and

@@ -13,12 +13,12 @@ use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
-use super::super::options::{FlatFsOptions, SystemCalls};
+use super::super::options::FlatFsOptions;
 use super::super::shard::ShardFunction;
 use super::super::store::FlatFs;
-use super::super::sys::Sys;
 use super::super::wal::NAMES;
 use super::TestDisk;
+use storehouse_engine::files::{Sys, SystemCalls};
 use storehouse_objectstore::{Durability, Key, ObjectStoreExt, PutMode, PutOptions};
 
 /// With a log that stays as it is until the store is closed.

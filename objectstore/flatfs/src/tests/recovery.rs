@@ -11,11 +11,10 @@ use std::sync::Arc;
 
 use storehouse_objectstore::{Key, ObjectStoreExt, Result};
 
-use super::super::options::SystemCalls;
 use super::super::store::FlatFs;
-use super::super::sys::Sys;
 use super::TestDisk;
 use super::power::{copy, logs, open, options, path};
+use storehouse_engine::files::{Sys, SystemCalls};
 
 /// Few enough for each to be synced by itself.
 const NAMES: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, Timespec, Timestamps, futimens, mkdirat, openat, renameat};
 use rustix::io::Errno;
 
-use super::super::directory::{Directory, TEMP, unlink};
+use storehouse_engine::files::{sync_all, unlink};
+
+use super::super::directory::{Directory, TEMP};
 use super::super::shard::EXTENSION;
-use super::super::sync::sync_all;
 use super::frame::{Kind, Record};
 
 /// The most files open at the same time.

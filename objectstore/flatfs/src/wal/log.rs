@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use storehouse_objectstore::Key;
 
-use super::super::directory::{Directory, unlink};
+use storehouse_engine::files::unlink;
+
+use super::super::directory::Directory;
 use super::super::lock::LockFile;
 use super::apply::{self, Restore};
 use super::segment::{ActiveSegment, NAMES, Segment};

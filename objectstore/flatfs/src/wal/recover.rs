@@ -6,7 +6,9 @@ use std::io;
 use rustix::fs::renameat;
 use storehouse_objectstore::{Error, ErrorClass, Operation, Result};
 
-use super::super::directory::{Directory, unlink};
+use storehouse_engine::files::unlink;
+
+use super::super::directory::Directory;
 use super::super::shard;
 use super::apply::{self, Restore, Wanted};
 use super::frame::{self, Header, Record, distrusted};

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
+use storehouse_engine::files::duplicate;
 
 use super::super::directory::Directory;
-use super::super::error::duplicate;
 
 /// Shards that were made and whose names may not be durable yet.
 ///

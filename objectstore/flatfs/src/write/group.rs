@@ -9,14 +9,12 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use storehouse_engine::files::{Keep, Temp, duplicate, sync_all, write_at};
 use storehouse_objectstore::{Key, PutResult, Result};
 
-use super::super::error::duplicate;
 use super::super::store_lock::StoreLock;
-use super::super::sync::sync_all;
 use super::dirty_dirs::DirtyDirs;
 use super::put::{NewFile, Put, PutState};
-use super::temp::{Temp, write_at};
 use super::writer::Writer;
 
 impl Writer {
@@ -81,10 +79,10 @@ impl Writer {
         // A shard that cannot be opened is reported when the file gets its name.
         let shard = self.directory.shard.shard(key.as_str());
         let shard = dirs.and_then(|dirs| dirs.open_or_make(&shard).ok());
-        let (directory, names) = (&self.directory, &self.temp_names);
-        let temp = match shard.and_then(|dir| Temp::unnamed(directory, names, lock, &dir)) {
+        let keep = || Arc::clone(lock) as Keep;
+        let temp = match shard.and_then(|dir| Temp::unnamed(&self.temp, keep(), &dir)) {
             Some(temp) => temp,
-            None => Temp::create(directory, names, lock)?,
+            None => Temp::create(&self.temp, keep())?,
         };
         write_at(temp.file(), &body, 0)?;
         NewFile::new(temp, Some(body), &self.clock)

@@ -1,22 +1,17 @@
 //! Writing: temporary files, groups of puts, and how they become visible and durable.
 //!
-//! `writer` holds what puts and deletes share, `temp` and `version` files on their way in, `put`
-//! one put and its state, `queue` and `group` commit puts together, `publish` gives files their
-//! names, `dirty_dirs` syncs directories.
+//! `writer` holds what puts and deletes share, `put` one put and its state, `queue` and
+//! `group` commit puts together, `publish` gives files their names, `dirty_dirs` syncs directories.
 
-mod cancel;
 mod dirty_dirs;
 mod group;
 mod publish;
 mod put;
 mod queue;
-mod temp;
 mod writer;
 
-pub(super) use cancel::CancelGuard;
 pub(super) use dirty_dirs::DirtyDirs;
-pub(super) use publish::{RECORD, hold};
+pub(super) use publish::RECORD;
 pub(super) use put::{NewFile, Put, PutState};
 pub(super) use queue::{WriteQueue, new_queue};
-pub(super) use temp::{Temp, write_at};
 pub(super) use writer::{INLINE, Writer};

@@ -4,15 +4,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
+use storehouse_engine::files::{duplicate, etag, hold, is_object, sync_all};
 use storehouse_objectstore::{ETag, Error, Key, Operation, PutMode};
 
 use super::super::directory::file_name;
-use super::super::error::duplicate;
-use super::super::sync::sync_all;
-use super::super::version;
 use super::super::wal::{NamesGuard, SyncPoint};
 use super::dirty_dirs::DirtyDirs;
 use super::put::{Place, Put, PutState};
@@ -184,7 +181,7 @@ impl Writer {
         match named {
             Ok(()) => {
                 // Also for a new object: its shard may have been moved away with an old one.
-                self.directory.handles.invalidate(&put.key);
+                self.directory.reader.handles.invalidate(&put.key);
                 put.state = PutState::Named(file.etag.clone());
             }
             Err(e) if creates && e.kind() == io::ErrorKind::AlreadyExists => {
@@ -354,15 +351,8 @@ fn verdict(mode: &PutMode, place: &Place) -> io::Result<Verdict> {
 /// The tag of the object in place, if there is one.
 fn current(dir: &File, name: &str) -> io::Result<Option<ETag>> {
     match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(version::is_object(&stat).then(|| version::etag(&stat))),
+        Ok(stat) => Ok(is_object(&stat).then(|| etag(&stat))),
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
     }
-}
-
-/// Opens whatever has this name: finding it now means no wait for the disk later, and while it is
-/// held its blocks are not freed.
-pub(crate) fn hold(dir: &File, name: &str) -> Option<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat(dir, name, flags, Mode::empty()).ok()
 }

@@ -7,13 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
+use storehouse_engine::files::{Cancellation, Clock, Temp, etag, put_failed};
 use storehouse_objectstore::{Durability, ETag, Error, Key, PutMode, PutResult, Result};
 
-use super::super::error::put_failed;
 use super::super::store_lock::StoreLock;
-use super::super::version::{self, Clock};
-use super::cancel::Cancellation;
-use super::temp::Temp;
 
 /// A put. It keeps the directory's lock until it is answered.
 pub(crate) struct Put {
@@ -73,7 +70,7 @@ impl NewFile {
     /// Gives a file whose bytes are all written its modification time, which its tag needs.
     pub(crate) fn new(temp: Temp, body: Option<Vec<Bytes>>, clock: &Clock) -> io::Result<Self> {
         let nanos = clock.stamp(temp.file())?;
-        let etag = version::etag(&fstat(temp.file())?);
+        let etag = etag(&fstat(temp.file())?);
         Ok(Self {
             temp,
             etag,

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::super::directory::Directory;
-use super::super::version::Clock;
+use storehouse_engine::files::{Clock, TempDir};
+
+use super::super::directory::{Directory, TEMP};
 use super::super::wal::Wal;
 use super::dirty_dirs::UnsyncedShards;
-use super::temp::TempNames;
 
 /// The longest body, in bytes (inclusive), that is received whole before its file is made, and that
 /// can go through the log.
@@ -18,17 +18,18 @@ pub(crate) struct Writer {
     pub(crate) directory: Arc<Directory>,
     pub(crate) wal: Arc<Wal>,
     pub(crate) clock: Clock,
-    pub(crate) temp_names: TempNames,
+    pub(crate) temp: Arc<TempDir>,
     pub(crate) unsynced_shards: UnsyncedShards,
 }
 
 impl Writer {
     pub(crate) fn new(directory: Arc<Directory>, wal: Arc<Wal>) -> Self {
+        let (root, sys) = (Arc::clone(&directory.file), Arc::clone(&directory.sys));
         Self {
+            temp: Arc::new(TempDir::new(root, TEMP, sys)),
             directory,
             wal,
             clock: Clock::default(),
-            temp_names: TempNames::default(),
             unsynced_shards: UnsyncedShards::default(),
         }
     }

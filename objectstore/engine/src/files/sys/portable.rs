@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
@@ -18,17 +19,18 @@ impl Sys for Portable {
     }
 
     fn open(&self, dir: &File, path: &str) -> io::Result<File> {
-        let (shard, name) = path.split_once('/').ok_or(Errno::INVAL)?;
-        let shard = openat(
-            dir,
-            shard,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let mut parent: Option<OwnedFd> = None;
+        let mut names = path.split('/');
+        let last = names.next_back().ok_or(Errno::INVAL)?;
+        for name in names {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let at = parent.as_ref().map_or(dir.as_fd(), OwnedFd::as_fd);
+            parent = Some(openat(at, name, flags, Mode::empty())?);
+        }
         // Without NONBLOCK the open of a FIFO would wait for its writer.
         let file = openat(
-            shard,
-            name,
+            parent.as_ref().map_or(dir.as_fd(), OwnedFd::as_fd),
+            last,
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
             Mode::empty(),
         )?;

@@ -9,13 +9,23 @@ const CANCELLED: u8 = 2;
 
 /// The caller's side. Once it is dropped, its put does not become visible any more, unless it has
 /// or does so right now.
-pub(crate) struct CancelGuard(Arc<AtomicU8>);
+pub struct CancelGuard(Arc<AtomicU8>);
 
 /// The committer's side.
-pub(crate) struct Cancellation(Arc<AtomicU8>);
+pub struct Cancellation(Arc<AtomicU8>);
 
 impl CancelGuard {
-    pub(crate) fn new() -> (Self, Cancellation) {
+    /// Both sides.
+    ///
+    /// ```
+    /// use storehouse_engine::files::CancelGuard;
+    ///
+    /// let (caller, committer) = CancelGuard::new();
+    /// drop(caller);
+    /// assert!(committer.is_cancelled() && !committer.begin());
+    /// ```
+    #[must_use]
+    pub fn new() -> (Self, Cancellation) {
         let state = Arc::new(AtomicU8::new(OPEN));
         (Self(Arc::clone(&state)), Cancellation(state))
     }
@@ -30,12 +40,14 @@ impl Drop for CancelGuard {
 }
 
 impl Cancellation {
-    pub(crate) fn is_cancelled(&self) -> bool {
+    /// Whether the caller is gone, and the put did not begin before.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire) == CANCELLED
     }
 
     /// Begins what cannot be cancelled any more; `false` if the put is cancelled.
-    pub(crate) fn begin(&self) -> bool {
+    pub fn begin(&self) -> bool {
         self.0
             .compare_exchange(OPEN, BEGUN, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()

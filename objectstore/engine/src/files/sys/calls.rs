@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Paths are relative to the open directory `dir`, `<directory>/<file>`, and no part of them may be
-/// a symbolic link.
-pub(in super::super) trait Sys: Debug + Send + Sync + 'static {
+/// The system calls of a file store. Paths are relative to the open directory `dir`, and no part of
+/// them may be a symbolic link.
+pub trait Sys: Debug + Send + Sync + 'static {
     /// Opens a file for reading without waiting for a disk; `None` if that would wait.
     fn open_cached(&self, dir: &File, path: &str) -> Option<io::Result<File>>;
 

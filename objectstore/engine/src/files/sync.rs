@@ -16,11 +16,7 @@ const THREADS: usize = 8;
 
 /// Syncs files or directories, by a sync of their file system if `file_system` is given and that is
 /// cheaper. One result for each, in order.
-pub(super) fn sync_all(
-    sys: &dyn Sys,
-    file_system: Option<&File>,
-    files: &[&File],
-) -> Vec<io::Result<()>> {
+pub fn sync_all(sys: &dyn Sys, file_system: Option<&File>, files: &[&File]) -> Vec<io::Result<()>> {
     if files.len() >= MANY
         && let Some(file_system) = file_system
         && let Some(Ok(())) = sys.sync_file_system(file_system, files.len() as u32)
@@ -51,7 +47,7 @@ pub(super) fn sync_all(
         for _ in 1..files.len().min(THREADS) {
             // If the system has no more threads, this one does the work.
             let _ = std::thread::Builder::new()
-                .name("flatfs-sync".to_owned())
+                .name("file-sync".to_owned())
                 .spawn_scoped(scope, work);
         }
         work();

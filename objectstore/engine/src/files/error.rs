@@ -6,12 +6,7 @@ use rustix::io::Errno;
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation};
 
 /// An error of the file system. Running out of file handles is transient.
-pub(super) fn failed(
-    operation: Operation,
-    key: Option<&Key>,
-    message: &str,
-    source: io::Error,
-) -> Error {
+pub fn failed(operation: Operation, key: Option<&Key>, message: &str, source: io::Error) -> Error {
     let out_of_handles = [Errno::MFILE, Errno::NFILE]
         .iter()
         .any(|e| source.raw_os_error() == Some(e.raw_os_error()));
@@ -22,12 +17,13 @@ pub(super) fn failed(
     error
 }
 
-pub(super) fn put_failed(key: &Key, message: &str, source: io::Error) -> Error {
+/// The same for a put.
+pub fn put_failed(key: &Key, message: &str, source: io::Error) -> Error {
     failed(Operation::Put, Some(key), message, source)
 }
 
 /// The same error for one more caller.
-pub(super) fn duplicate(error: &io::Error) -> io::Error {
+pub fn duplicate(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(
         || io::Error::new(error.kind(), error.to_string()),
         io::Error::from_raw_os_error,

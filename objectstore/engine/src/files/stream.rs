@@ -12,9 +12,9 @@ use futures_core::Stream;
 use storehouse_objectstore::{Error, Key, Operation, Result};
 use tokio::task::{JoinHandle, coop};
 
-use super::super::error::failed;
-use super::super::sys::Sys;
 use super::buffers::{Buffers, PIECE};
+use super::error::failed;
+use super::sys::Sys;
 
 /// The shortest cached piece worth yielding, in bytes: shorter, the rest is read along with it, off
 /// thread.
@@ -25,7 +25,7 @@ const MIN_PIECE: usize = 64 * 1024;
 ///
 /// Each piece is first tried from the page cache on the spot. Once one would block, a blocking task
 /// reads it, and stays one piece ahead of the consumer for as long as the disk is the bottleneck.
-pub(crate) struct ReadStream {
+pub(super) struct ReadStream {
     source: Arc<StreamSource>,
     key: Key,
     range: Range<u64>,
@@ -50,7 +50,7 @@ struct FilePiece {
 }
 
 impl ReadStream {
-    pub(crate) fn new(
+    pub(super) fn new(
         sys: Arc<dyn Sys>,
         buffers: Buffers,
         key: Key,

@@ -5,7 +5,7 @@
 //! renaming it, and renaming another file over it all change its link count or change time, in this
 //! process or another; so what a Go node does in the same directory shows too. (Two files that swap
 //! names by `RENAME_EXCHANGE` show nothing on XFS and F2FS; no program does that to objects.) This
-//! holds on the file systems that [`Sys::shows_changes`](super::super::sys::Sys::shows_changes)
+//! holds on the file systems that [`Sys::shows_changes`](super::sys::Sys::shows_changes)
 //! knows; on others nothing is cached.
 
 // The fields of `stat` have other types on other systems.
@@ -33,7 +33,7 @@ const WAYS: usize = 4;
 
 /// The cache. Empty by default.
 #[derive(Debug, Default)]
-pub(crate) struct HandleCache {
+pub struct HandleCache {
     sets: Box<[Mutex<HandleSet>]>,
     /// The most handles of each set.
     ways: usize,
@@ -55,10 +55,10 @@ struct HandleSet {
 
 /// An open file.
 #[derive(Debug)]
-pub(crate) struct CachedHandle {
+pub struct CachedHandle {
     key: Key,
-    pub(crate) file: File,
-    pub(crate) metadata: Metadata,
+    pub file: File,
+    pub metadata: Metadata,
     state: FileState,
 }
 
@@ -66,11 +66,11 @@ pub(crate) struct CachedHandle {
 /// object of the set changes after that, the handle is not cached: it would pin a deleted file's
 /// blocks.
 #[derive(Debug)]
-pub(crate) struct Vacancy(Option<(u64, SystemTime)>);
+pub struct Vacancy(Option<(u64, SystemTime)>);
 
 impl Vacancy {
     /// No place.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         Self(None)
     }
 }
@@ -113,7 +113,7 @@ impl HandleSet {
 
 impl HandleCache {
     /// At most `most` handles, of files whose last change is at least `min_age` old.
-    pub(crate) fn new(most: usize, min_age: Duration) -> Self {
+    pub fn new(most: usize, min_age: Duration) -> Self {
         let may_open = getrlimit(Resource::Nofile).current;
         let most = may_open.map_or(most, |may_open| {
             usize::try_from(may_open / SHARE).map_or(most, |share| most.min(share))
@@ -139,7 +139,7 @@ impl HandleCache {
     }
 
     /// The object's handle, if it is cached and still the object's.
-    pub(crate) fn find(&self, key: &Key) -> Result<Arc<CachedHandle>, Vacancy> {
+    pub fn find(&self, key: &Key) -> Result<Arc<CachedHandle>, Vacancy> {
         let Some((mut set, hash)) = self.set(key) else {
             return Err(Vacancy::none());
         };
@@ -164,7 +164,7 @@ impl HandleCache {
 
     /// Caches a handle that was opened for a read, in place of the least recently used one of its
     /// set.
-    pub(crate) fn insert(
+    pub fn insert(
         &self,
         vacancy: Vacancy,
         key: &Key,
@@ -202,7 +202,7 @@ impl HandleCache {
     }
 
     /// Drops the handle of an object that changed.
-    pub(crate) fn invalidate(&self, key: &Key) -> Vacancy {
+    pub fn invalidate(&self, key: &Key) -> Vacancy {
         let Some((mut set, _)) = self.set(key) else {
             return Vacancy::none();
         };

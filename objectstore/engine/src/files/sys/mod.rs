@@ -1,4 +1,4 @@
-//! What flatfs asks of the operating system beyond plain POSIX calls.
+//! What file stores ask of the operating system beyond plain POSIX calls.
 //!
 //! `calls` is the list of them. `linux` uses what Linux alone has, and does what `portable` does
 //! where a kernel, a file system or a sandbox refuses. `pick` chooses. Both pass the same tests.
@@ -9,5 +9,5 @@ mod linux;
 mod pick;
 mod portable;
 
-pub(super) use calls::Sys;
-pub(super) use pick::pick;
+pub use calls::Sys;
+pub use pick::pick;

@@ -19,13 +19,13 @@ use storehouse_objectstore::{ETag, Metadata};
 /// versions of one size written within a tick could share all three. So times are set from here, in
 /// nanoseconds, each later than the one before. Go ignores them.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub struct Clock {
     last: AtomicU64,
 }
 
 impl Clock {
     /// Sets the time of a file that is written but not visible yet; returns it, in ns since 1970.
-    pub(super) fn stamp(&self, file: &File) -> io::Result<u64> {
+    pub fn stamp(&self, file: &File) -> io::Result<u64> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
@@ -54,12 +54,12 @@ impl Clock {
 }
 
 /// Whether this is a regular file, as every object is.
-pub(super) fn is_object(stat: &Stat) -> bool {
+pub fn is_object(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
 /// An object's metadata.
-pub(super) fn metadata(stat: &Stat) -> Metadata {
+pub fn metadata(stat: &Stat) -> Metadata {
     Metadata {
         size: stat.st_size as u64,
         etag: etag(stat),
@@ -68,7 +68,7 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
 }
 
 /// `<inode>-<modification time in ns>-<size>`, in hexadecimal.
-pub(super) fn etag(stat: &Stat) -> ETag {
+pub fn etag(stat: &Stat) -> ETag {
     // Formatted by hand: every read does this, and `format!` would take a tenth of its time.
     let nanos = (stat.st_mtime as i64 as u64)
         .wrapping_mul(1_000_000_000)

@@ -24,7 +24,7 @@ const PAGE: usize = 4096;
 
 /// A pool of buffers. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Buffers {
+pub(super) struct Buffers {
     pool: Arc<Mutex<Pool>>,
 }
 

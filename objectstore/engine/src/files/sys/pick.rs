@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::options::SystemCalls;
+use super::super::system_calls::SystemCalls;
 use super::calls::Sys;
 #[cfg(target_os = "linux")]
 use super::linux::Linux;
 use super::portable::Portable;
 
-pub(in super::super) fn pick(calls: SystemCalls) -> Arc<dyn Sys> {
+/// The system calls that these options ask for.
+pub fn pick(calls: SystemCalls) -> Arc<dyn Sys> {
     match calls {
         #[cfg(target_os = "linux")]
         SystemCalls::Native => Arc::new(Linux::default()),
