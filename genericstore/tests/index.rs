@@ -29,7 +29,7 @@ fn indexes(store: Arc<dyn ObjectStore>) -> Indexes {
     let by_badge = UniqueIndex::new("badge", |person: &Person| {
         person.2.iter().cloned().collect()
     })
-    .taking_over();
+    .last_wins();
     let people = GenericStore::new(store, Json, Namespace::new("people/", "").unwrap());
     let people = people
         .with_index(&by_name)

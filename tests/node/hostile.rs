@@ -265,3 +265,45 @@ fn signatures_are_checked() {
         assert_eq!(output.status.code(), Some(2), "{value}");
     }
 }
+
+#[test]
+fn the_first_valid_receipt_is_found_by_its_invocation() {
+    let claim = signed_by(&signer(), "claim");
+    let receipt = |signer: &Signer, number| {
+        ReceiptBuilder::for_invocation(&claim, Ok::<_, Ipld>(Ipld::Integer(number)))
+            .sign(signer)
+            .unwrap()
+    };
+    let forger = signer().acting_for(Signer::from_seed(&[8; 32]).did().clone());
+    let (forged, first, second) = (
+        receipt(&forger, 1),
+        receipt(&signer(), 2),
+        receipt(&signer(), 3),
+    );
+    // One that lies in the store, where nothing checked its signature.
+    let dir = Node::start(&[]).stop();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut config = storehouse::Config::default();
+        config.repo.data_dir = Some(dir.path().join("data"));
+        let stores = storehouse::Stores::open(&config).await.unwrap();
+        stores.records().receipts.put(&forged).await.unwrap();
+        stores.close().await.unwrap();
+    });
+    let node = Node::again(dir, &[]);
+    let ask = format!(
+        "GET /receipts?ran={} HTTP/1.1\r\nAccept: {CAR}",
+        claim.cid()
+    );
+    assert_error(&node.send(&ask, b""), 404, "not_found");
+    for receipt in [&first, &second] {
+        let path = format!("/receipts/{}", receipt.cid());
+        let put = body(&node, "PUT", &path, CAR, receipt.as_bytes());
+        assert_eq!(put.status, 201, "{put:?}");
+        let found = node.send(&ask, b"");
+        assert_eq!(
+            (found.status, &found.body[..]),
+            (200, &first.as_bytes()[..])
+        );
+    }
+}

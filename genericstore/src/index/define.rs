@@ -35,9 +35,18 @@ impl<T> Clone for Definition<T> {
 pub(super) enum IndexKind {
     Unique {
         pointer: Arc<dyn Pointer>,
-        takes_over: bool,
+        contested: Contested,
     },
     Multi,
+}
+
+/// Which record a unique index leads to if two have the key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contested {
+    /// The put of the second one is refused.
+    Refused,
+    First,
+    Last,
 }
 
 /// An index of records of type `T`: a [`UniqueIndex`] or a [`MultiIndex`].
@@ -105,7 +114,7 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
     ) -> Self {
         let kind = IndexKind::Unique {
             pointer: Arc::new(TextPointer),
-            takes_over: false,
+            contested: Contested::Refused,
         };
         Self(
             Arc::new(Definition {
@@ -118,14 +127,27 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
         )
     }
 
-    /// A put takes a key over from the record that holds it, instead of being refused. When the
-    /// record that took it over gives it up, the key leads nowhere until it is put again or the
-    /// store is [repaired](crate::GenericStore::repair), even if the former holder still has it.
+    /// A put of a record with a key that another record holds is not refused, and the key leads to
+    /// the record that was put last. When that one gives it up, the key leads nowhere until it is
+    /// put again or the store is [repaired](crate::GenericStore::repair), even if another record
+    /// has it.
     #[must_use]
-    pub fn taking_over(self) -> Self {
+    pub fn last_wins(self) -> Self {
+        self.contested(Contested::Last)
+    }
+
+    /// A put of a record with a key that another record holds is not refused, and the key still
+    /// leads to the record that was put first. When that one gives it up, the key leads nowhere, as
+    /// with [`last_wins`](Self::last_wins).
+    #[must_use]
+    pub fn first_wins(self) -> Self {
+        self.contested(Contested::First)
+    }
+
+    fn contested(self, which: Contested) -> Self {
         self.change(|definition| {
-            if let IndexKind::Unique { takes_over, .. } = &mut definition.kind {
-                *takes_over = true;
+            if let IndexKind::Unique { contested, .. } = &mut definition.kind {
+                *contested = which;
             }
         })
     }
@@ -185,11 +207,12 @@ impl<T> Index<T> {
         matches!(self.definition.kind, IndexKind::Unique { .. })
     }
 
+    /// Whether a put may take a key from the record that holds it.
     pub(super) fn takes_over(&self) -> bool {
         matches!(
             self.definition.kind,
             IndexKind::Unique {
-                takes_over: true,
+                contested: Contested::Last,
                 ..
             }
         )

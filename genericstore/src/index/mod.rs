@@ -16,7 +16,7 @@
 //!
 //! 1. new entries, except those that may be taken over from another record;
 //! 2. the record (or its removal);
-//! 3. new entries of a unique index that [`takes over`](UniqueIndex::taking_over);
+//! 3. new entries of a unique index whose [last put wins](UniqueIndex::last_wins);
 //! 4. the removal of entries that the record no longer has.
 //!
 //! A crash in between leaves at worst a stale entry (after 1 and before 4), which reads find out

@@ -8,7 +8,7 @@ use storehouse_objectstore::{
     Operation, PutMode, PutOptions,
 };
 
-use super::define::{Index, IndexKind};
+use super::define::{Contested, Index, IndexKind};
 use super::entry::Entry;
 use crate::{Codec, Error, GenericStore, Result};
 
@@ -115,7 +115,9 @@ where
             mode.check(&change.object, there.as_ref().map(|(etag, _)| etag))?;
             let mut batch = Batch::new();
             for (index, entry) in self.by_index(&change.wanted) {
-                let mode = self.entry_mode(index, entry, change.key).await?;
+                let Some(mode) = self.entry_mode(index, entry, change.key).await? else {
+                    continue;
+                };
                 batch = batch.op(BatchOp::Put {
                     key: entry.key.clone(),
                     bytes: entry.value.clone(),
@@ -163,10 +165,13 @@ where
         let _entries = self.indexes.locks.entries(unique).await;
 
         // All that may be refused is judged before the first write.
-        for (index, entry) in &wanted {
-            self.entry_mode(index, entry, change.key).await?;
+        let mut won = Vec::with_capacity(wanted.len());
+        for (index, entry) in wanted {
+            if self.entry_mode(index, entry, change.key).await?.is_some() {
+                won.push((index, entry));
+            }
         }
-        for (index, entry) in &wanted {
+        for (index, entry) in &won {
             if !index.takes_over() {
                 self.store.put(&entry.key, entry.value.clone()).await?;
             }
@@ -187,7 +192,7 @@ where
                 None
             }
         };
-        for (index, entry) in &wanted {
+        for (index, entry) in &won {
             if index.takes_over() {
                 self.store.put(&entry.key, entry.value.clone()).await?;
             }
@@ -225,30 +230,37 @@ where
         all
     }
 
-    /// How the entry may be put: whether another record holds its key.
-    async fn entry_mode(&self, index: &Index<T>, entry: &Entry, key: &str) -> Result<PutMode> {
-        let IndexKind::Unique {
-            pointer,
-            takes_over: false,
-        } = index.kind()
-        else {
-            return Ok(PutMode::Overwrite);
+    /// How the entry is put; `None` if another record keeps its key.
+    async fn entry_mode(
+        &self,
+        index: &Index<T>,
+        entry: &Entry,
+        key: &str,
+    ) -> Result<Option<PutMode>> {
+        let IndexKind::Unique { pointer, contested } = index.kind() else {
+            return Ok(Some(PutMode::Overwrite));
         };
+        if *contested == Contested::Last {
+            return Ok(Some(PutMode::Overwrite));
+        }
         let (value, etag) = match self.read_bytes(&entry.key).await {
             Ok(read) => read,
-            Err(e) if e.is_not_found() => return Ok(PutMode::Create),
+            Err(e) if e.is_not_found() => return Ok(Some(PutMode::Create)),
             Err(e) => return Err(e),
         };
         if let Some(holder) = pointer.decode(&value).filter(|holder| holder != key)
             && self.holds(index, &holder, &entry.text).await?
         {
+            if *contested == Contested::First {
+                return Ok(None);
+            }
             return Err(Error::NotUnique {
                 index: index.name().to_owned(),
                 index_key: entry.text.clone(),
                 holder,
             });
         }
-        Ok(PutMode::Replace(etag))
+        Ok(Some(PutMode::Replace(etag)))
     }
 
     /// Whether the record is there and has this key in the index. One that cannot be decoded may

@@ -215,7 +215,12 @@ impl Writer {
             },
             async {
                 if due.store {
-                    self.node.records().receipts.put(&due.receipt).await
+                    self.node
+                        .records()
+                        .receipts
+                        .put(&due.receipt)
+                        .await
+                        .map(drop)
                 } else {
                     Ok(())
                 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use storehouse::formats::dag_json::JsonError;
 use storehouse::formats::{self, Cid};
-use storehouse::genericstore::{Codec, Error, GenericStore, Raw};
-use storehouse::objectstore::{self, ObjectStore};
+use storehouse::genericstore::{Codec, GenericStore, Raw};
+use storehouse::objectstore::ObjectStore;
 use storehouse::records::{self, Delegation, Receipt, RecordCodec};
 
 use crate::api_error::ApiError;
@@ -22,6 +23,11 @@ pub(super) trait Archived: Send + 'static {
     type Record: Send + Sync + 'static;
     type Codec: Codec<Self::Record>;
     fn records(node: &AppState) -> &Store<Self::Record, Self::Codec>;
+    /// Stores an archive if none of its CID is there, and says whether it did.
+    fn put<'a>(
+        node: &'a AppState,
+        record: &'a Self::Record,
+    ) -> BoxFuture<'a, records::Result<bool>>;
     fn decode(archive: Bytes) -> formats::Result<Self::Record>;
     fn cid(record: &Self::Record) -> Cid;
     fn check_signature(record: &Self::Record, signers: &Signers) -> Result<(), ApiError>;
@@ -38,6 +44,10 @@ impl Archived for Claims {
 
     fn records(node: &AppState) -> &Store<Delegation, RecordCodec> {
         node.records().delegations.records()
+    }
+
+    fn put<'a>(node: &'a AppState, claim: &'a Delegation) -> BoxFuture<'a, records::Result<bool>> {
+        Box::pin(node.records().delegations.put(claim))
     }
 
     fn decode(archive: Bytes) -> formats::Result<Delegation> {
@@ -69,6 +79,10 @@ impl Archived for Receipts {
         node.records().receipts.records()
     }
 
+    fn put<'a>(node: &'a AppState, receipt: &'a Receipt) -> BoxFuture<'a, records::Result<bool>> {
+        Box::pin(put_receipt(node, receipt))
+    }
+
     fn decode(archive: Bytes) -> formats::Result<Receipt> {
         Receipt::decode(archive)
     }
@@ -97,23 +111,23 @@ pub(super) async fn stored_bytes<A: Archived>(
     Ok(bytes.get(&cid.to_string()).await?)
 }
 
-/// Stores an archive if none of its CID is there, and says whether it did.
-pub(super) async fn put_if_absent<A: Archived>(
-    node: &AppState,
-    record: &A::Record,
-) -> records::Result<bool> {
-    let (records, key) = (A::records(node), A::cid(record).to_string());
-    match records.put_if_absent(&key, record).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_already_exists() => Ok(false),
-        // A server that ignores conditions: the look and the put are two requests there.
-        Err(Error::Store(objectstore::Error::Unsupported { .. })) => {
-            let is_new = !records.exists(&key).await?;
-            if is_new {
-                records.put(&key, record).await?;
-            }
-            Ok(is_new)
-        }
-        Err(e) => Err(e.into()),
+/// Stores a receipt. One that did not come through here may lead from its invocation and have no
+/// valid signature; then this one does from now on.
+async fn put_receipt(node: &AppState, receipt: &Receipt) -> records::Result<bool> {
+    let receipts = &node.records().receipts;
+    if !receipts.put(receipt).await? {
+        return Ok(false);
     }
+    let is_led_to = match receipts.get_by_ran(&receipt.ran()).await {
+        Ok(Some(found)) => {
+            found.cid() == receipt.cid() || node.signers.check_receipt(&found).is_ok()
+        }
+        Ok(None) => false,
+        Err(e) if e.is_record() => false,
+        Err(e) => return Err(e),
+    };
+    if !is_led_to {
+        receipts.replace(receipt).await?;
+    }
+    Ok(true)
 }

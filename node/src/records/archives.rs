@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use storehouse::records::{Cid, Error};
 
-use super::archived::{Archived, Claims, Receipts, put_if_absent, stored_bytes};
+use super::archived::{Archived, Claims, Receipts, stored_bytes};
 use super::from_json::from_json;
 use crate::answer::{Answer, json};
 use crate::api_error::ApiError;
@@ -80,16 +80,24 @@ pub(crate) async fn find_receipt(
     let found = node
         .blocking
         .wait_for(async move { receipts.get_by_ran(&ran).await });
-    let receipt = found.await??.ok_or_else(|| {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is no receipt of that invocation",
-        )
-    })?;
-    let archive = receipt.store_form();
-    let view = move || view_as::<Receipts>(kind, &receipt, archive);
+    let receipt = found.await??.ok_or_else(no_receipt)?;
+    let signers = Arc::clone(&node.signers);
+    let view = move || {
+        if signers.check_receipt(&receipt).is_err() {
+            return Err(no_receipt());
+        }
+        let archive = receipt.store_form();
+        view_as::<Receipts>(kind, &receipt, archive)
+    };
     node.blocking.run(usize::MAX, view).await
+}
+
+fn no_receipt() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no valid receipt of that invocation",
+    )
 }
 
 async fn get<A: Archived>(node: &AppState, cid: Segment, headers: &HeaderMap) -> Answer {
@@ -143,7 +151,7 @@ async fn put<A: Archived>(
         Ok(record)
     };
     let record = node.blocking.run(len, check).await?;
-    let is_new = put_if_absent::<A>(node, &record).await?;
+    let is_new = A::put(node, &record).await?;
     Ok(stored(is_new, A::PATH, &cid))
 }
 

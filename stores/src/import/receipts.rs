@@ -82,7 +82,7 @@ async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<
         _ => {}
     }
     match store.get(&cid).await {
-        Ok(receipt) if receipt.ran() == ran => store.put(&receipt).await.map(|()| None),
+        Ok(receipt) if receipt.ran() == ran => store.replace(&receipt).await.map(|()| None),
         Ok(_) => Ok(Some(Problem::because(
             &found.key,
             "an entry of the index that leads to the receipt of another invocation",

@@ -18,13 +18,31 @@ macro_rules! by_cid {
                 Ok(self.records.get(&cid.to_string()).await?)
             }
 
-            #[doc = concat!("Stores a ", $name, " under its CID, whether or not it is there.")]
+            #[doc = concat!("Stores a ", $name, " under its CID, and says whether it did: the first")]
+            /// one of a CID stays. The CID is of the root block alone, so an archive that comes later
+            /// may have fewer blocks.
+            ///
+            /// Of several puts at once one wins, unless the object store has neither batches nor
+            /// conditional puts.
             ///
             /// # Errors
             /// [`Error::Store`](crate::Error::Store).
-            pub async fn put(&self, record: &$record) -> Result<()> {
-                self.records.put(&record.cid().to_string(), record).await?;
-                Ok(())
+            pub async fn put(&self, record: &$record) -> Result<bool> {
+                let key = record.cid().to_string();
+                match self.records.put_if_absent(&key, record).await {
+                    Ok(_) => Ok(true),
+                    Err(e) if e.is_already_exists() => Ok(false),
+                    Err(storehouse_genericstore::Error::Store(
+                        storehouse_objectstore::Error::Unsupported { .. },
+                    )) => {
+                        let is_new = !self.records.exists(&key).await?;
+                        if is_new {
+                            self.records.put(&key, record).await?;
+                        }
+                        Ok(is_new)
+                    }
+                    Err(e) => Err(e.into()),
+                }
             }
 
             #[doc = concat!("Removes the ", $name, " with this CID. A missing one is ok.")]

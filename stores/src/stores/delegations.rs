@@ -22,6 +22,16 @@ impl<S: ObjectStore> DelegationStore<S> {
             records: GenericStore::new(store, RecordCodec, layout.delegations.clone()),
         }
     }
+
+    /// Stores a delegation under its CID, in place of the one that is there, if one is.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn replace(&self, delegation: &Delegation) -> Result<()> {
+        let key = delegation.cid().to_string();
+        self.records.put(&key, delegation).await?;
+        Ok(())
+    }
 }
 
 by_cid!(DelegationStore, Delegation, "delegation");

@@ -10,27 +10,46 @@ use crate::{Layout, Receipt, RecordCodec, Result};
 /// [`Receipt`]s, by their CID and by the invocation that ran. Archives are kept byte for byte; one
 /// that came in the other [form](storehouse_formats::ucan::ReceiptForm) is stored in the store's.
 ///
-/// If several receipts are of one invocation, it leads to the one that was put last; when that is
-/// deleted, the others are found by it again after a [`repair`](Self::repair).
+/// If several receipts are of one invocation, it leads to the one that was put first: a later one
+/// takes its place nowhere. When the first is deleted, another is found by the invocation after a
+/// [`repair`](Self::repair).
 #[derive(Clone, Debug)]
 pub struct ReceiptStore<S> {
     records: GenericStore<Receipt, RecordCodec, S>,
     by_ran: UniqueIndex<Receipt, Cid>,
+    /// The same records, with an index that the last put wins.
+    replacing: GenericStore<Receipt, RecordCodec, S>,
 }
 
-impl<S: ObjectStore> ReceiptStore<S> {
+impl<S: ObjectStore + Clone> ReceiptStore<S> {
     /// The receipts in `store`, under the keys of `layout`.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) if the layout puts the index where receipts lie.
     pub fn new(store: S, layout: &Layout) -> Result<Self> {
-        let by_ran = UniqueIndex::new("ran", |receipt: &Receipt| vec![receipt.ran()])
-            .taking_over()
+        let index = UniqueIndex::new("ran", |receipt: &Receipt| vec![receipt.ran()])
             .entries_in(layout.ran.clone())
             .pointing_by(layout.ran_form);
-        let records =
-            GenericStore::new(store, RecordCodec, layout.receipts.clone()).with_index(&by_ran)?;
-        Ok(Self { records, by_ran })
+        let records = GenericStore::new(store, RecordCodec, layout.receipts.clone());
+        let by_ran = index.clone().first_wins();
+        Ok(Self {
+            replacing: records.clone().with_index(&index.last_wins())?,
+            records: records.with_index(&by_ran)?,
+            by_ran,
+        })
+    }
+}
+
+impl<S: ObjectStore> ReceiptStore<S> {
+    /// Stores a receipt under its CID, in place of the one that is there, if one is. From now on it
+    /// is the one that is found by its invocation.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store).
+    pub async fn replace(&self, receipt: &Receipt) -> Result<()> {
+        let key = receipt.cid().to_string();
+        self.replacing.put(&key, receipt).await?;
+        Ok(())
     }
 
     /// The receipt of the invocation `ran`, if there is one. Two gets.
