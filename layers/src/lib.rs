@@ -9,6 +9,7 @@
 //! | How is a part of a store a store of its own? | [`PrefixStore`] |
 //! | How is a store kept from being written? | [`ReadOnlyStore`] |
 //! | How do small objects go here and large ones there? | [`SizeStore`] |
+//! | What of failures that pass? | [`RetryStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -21,6 +22,7 @@ mod observed;
 mod parts;
 mod prefix;
 mod read_only;
+mod retry;
 mod size;
 
 pub use fault::{Fault, FaultStore, Faults};
@@ -30,4 +32,5 @@ pub use noop::NoopStore;
 pub use observed::ObservedStore;
 pub use prefix::PrefixStore;
 pub use read_only::ReadOnlyStore;
+pub use retry::{RetryOptions, RetryStore};
 pub use size::{SizeOptions, SizeStore};

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -32,7 +33,11 @@ const READER_PIECE: usize = 256 * 1024;
 pub struct Body {
     source: Source,
     size: Option<u64>,
+    again: Option<Again>,
 }
+
+/// Makes a body anew, from its start.
+type Again = Arc<dyn Fn() -> Body + Send + Sync>;
 
 enum Source {
     Memory(Bytes),
@@ -57,6 +62,7 @@ impl Body {
         Self {
             source: Source::Stream(stream.map_err(|e| from_source(e.into())).boxed()),
             size: None,
+            again: None,
         }
     }
 
@@ -89,8 +95,13 @@ impl Body {
     }
 
     fn of_file(file: File) -> io::Result<Self> {
-        let (pieces, size) = file::to_pieces(file)?;
-        Ok(Self::from_stream(pieces).with_size(size))
+        let file = file::FilePart::rest_of(file)?;
+        let body = move || Self::from_stream(file.pieces()).with_size(file.len());
+        let first = body();
+        Ok(Self {
+            again: Some(Arc::new(body)),
+            ..first
+        })
     }
 
     /// The same body with its size, in bytes, said beforehand. A store takes it as the declared
@@ -115,6 +126,32 @@ impl Body {
             Source::Memory(bytes) => Some(bytes),
             Source::Stream(_) => None,
         }
+    }
+
+    /// Another body of the same bytes, if this one can be had again: bytes in memory, or a file of
+    /// which nothing was read yet. For layers that repeat a put.
+    ///
+    /// ```
+    /// use storehouse_objectstore::Body;
+    ///
+    /// assert!(Body::from("content").again().is_some());
+    /// let once = Body::from_reader(&b"content"[..]);
+    /// assert!(once.again().is_none());
+    /// ```
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let body = match (&self.source, &self.again) {
+            (Source::Memory(bytes), _) => bytes.clone().into(),
+            (Source::Stream(_), Some(again)) => Self {
+                again: Some(Arc::clone(again)),
+                ..again()
+            },
+            (Source::Stream(_), None) => return None,
+        };
+        Some(Self {
+            size: self.size,
+            ..body
+        })
     }
 
     /// The body as an [`AsyncRead`]. A body's error becomes an [`io::Error`] that has it as its
@@ -173,6 +210,7 @@ impl From<Bytes> for Body {
         Self {
             size: Some(bytes.len() as u64),
             source: Source::Memory(bytes),
+            again: None,
         }
     }
 }
@@ -210,7 +248,10 @@ impl Stream for Body {
             Source::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Source::Memory(bytes) => Ok(bytes.split_to(bytes.len().min(PIECE))),
             Source::Stream(stream) => match stream.poll_next_unpin(cx) {
-                Poll::Ready(Some(piece)) => piece,
+                Poll::Ready(Some(piece)) => {
+                    this.again = None;
+                    piece
+                }
                 Poll::Ready(None) => {
                     // Polled again, many a stream would panic.
                     *this = Self::empty();

@@ -1,7 +1,8 @@
 //! Files as bodies, read off the async threads.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -22,27 +23,50 @@ pub(crate) async fn off_thread<T: Send + 'static>(
         .map_err(io::Error::other)?
 }
 
-/// The rest of `file` in pieces, read one piece ahead, and its length in bytes.
-pub(crate) fn to_pieces(
-    mut file: File,
-) -> io::Result<(impl Stream<Item = io::Result<Bytes>> + Send + 'static, u64)> {
-    use std::io::Seek;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    let left = metadata.len().saturating_sub(file.stream_position()?);
-    Ok((stream::unfold(Ahead::Start(file), Ahead::next), left))
+/// What lay between a file's position and its end when it was opened. Clones read on their own.
+#[derive(Clone)]
+pub(crate) struct FilePart {
+    /// Its position is set before each read.
+    file: Arc<Mutex<File>>,
+    start: u64,
+    len: u64,
 }
 
-type Read1 = io::Result<Option<(File, Bytes)>>;
+impl FilePart {
+    /// The rest of `file`. Blocks for two system calls.
+    pub(crate) fn rest_of(mut file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        let start = file.stream_position()?;
+        Ok(Self {
+            file: Arc::new(Mutex::new(file)),
+            start,
+            len: metadata.len().saturating_sub(start),
+        })
+    }
+
+    /// Its length, in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// All up to the file's end, in pieces, read one piece ahead.
+    pub(crate) fn pieces(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        stream::unfold(Ahead::Start(self.clone()), Ahead::next)
+    }
+}
+
+/// A piece, and what follows it.
+type Read1 = io::Result<Option<(FilePart, Bytes)>>;
 
 /// Where the reading stands: each piece is asked for while the one before is consumed.
 enum Ahead {
-    Start(File),
+    Start(FilePart),
     Reading(JoinHandle<Read1>),
     End,
 }
@@ -66,19 +90,24 @@ impl Ahead {
     }
 }
 
-fn spawn_read(mut file: File) -> JoinHandle<Read1> {
+fn spawn_read(mut part: FilePart) -> JoinHandle<Read1> {
     tokio::task::spawn_blocking(move || {
         let mut piece = vec![0; PIECE];
         let mut filled = 0;
-        while filled < piece.len() {
-            match file.read(&mut piece[filled..]) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+        {
+            let mut file = part.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(part.start))?;
+            while filled < piece.len() {
+                match file.read(&mut piece[filled..]) {
+                    Ok(0) => break,
+                    Ok(n) => filled += n,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
             }
         }
         piece.truncate(filled);
-        Ok((filled > 0).then(|| (file, Bytes::from(piece))))
+        part.start += filled as u64;
+        Ok((filled > 0).then(|| (part, Bytes::from(piece))))
     })
 }

@@ -321,15 +321,15 @@ impl Faults {
 impl State {
     fn effects(&mut self, operation: Operation, text: &str) -> Vec<Effect> {
         *self.calls.entry(operation).or_default() += 1;
-        let mut effects = Vec::new();
+        let (mut effects, mut failed) = (Vec::new(), false);
         for fault in &mut self.faults {
-            if fault.happens(operation, text, &mut self.random) {
-                self.happened += 1;
-                effects.push(fault.effect.clone());
-                if matches!(fault.effect, Effect::Error(_) | Effect::LostAnswer(_)) {
-                    break;
-                }
+            // Those after the first error only count the operation, for what they skip.
+            if fault.skips(operation, text) || failed || !fault.happens(&mut self.random) {
+                continue;
             }
+            self.happened += 1;
+            failed = matches!(fault.effect, Effect::Error(_) | Effect::LostAnswer(_));
+            effects.push(fault.effect.clone());
         }
         self.faults.retain(|fault| fault.times > 0);
         effects
@@ -337,17 +337,19 @@ impl State {
 }
 
 impl Fault {
-    /// Whether this happens to an operation, which it then counts.
-    fn happens(&mut self, operation: Operation, text: &str, random: &mut u64) -> bool {
+    /// Whether this operation is none of those that it may happen to.
+    fn skips(&mut self, operation: Operation, text: &str) -> bool {
         let matches =
             self.on.is_none_or(|on| on == operation) && text.starts_with(self.under.as_str());
-        if !matches || self.times == 0 {
-            return false;
-        }
-        if self.skip > 0 {
+        if matches && self.skip > 0 {
             self.skip -= 1;
-            return false;
+            return true;
         }
+        !matches || self.times == 0
+    }
+
+    /// Whether this happens to an operation that it does not skip.
+    fn happens(&mut self, random: &mut u64) -> bool {
         if self.one_in > 1 && !next_random(random).is_multiple_of(self.one_in) {
             return false;
         }

@@ -2,3 +2,4 @@
 
 mod fixtures;
 mod pass_through;
+mod retry;
