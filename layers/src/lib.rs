@@ -8,8 +8,9 @@
 //! | How many operations, how fast, how many bytes? | `ObservedStore` (feature `observe`) |
 //! | How is a part of a store a store of its own? | [`PrefixStore`] |
 //! | How is a store kept from being written? | [`ReadOnlyStore`] |
-//! | How do small objects go here and large ones there? | [`SizeStore`] |
 //! | What of failures that pass? | [`RetryStore`] |
+//! | How do several stores hold what one cannot? | [`ShardStore`] |
+//! | How do small objects go here and large ones there? | [`SizeStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -23,6 +24,7 @@ mod parts;
 mod prefix;
 mod read_only;
 mod retry;
+mod shard;
 mod size;
 
 pub use fault::{Fault, FaultStore, Faults};
@@ -33,4 +35,5 @@ pub use observed::ObservedStore;
 pub use prefix::PrefixStore;
 pub use read_only::ReadOnlyStore;
 pub use retry::{RetryOptions, RetryStore};
+pub use shard::{Rebalanced, Shard, ShardOptions, ShardStore};
 pub use size::{SizeOptions, SizeStore};

@@ -32,8 +32,8 @@ use storehouse_objectstore::{
 };
 
 use crate::parts::{
-    CommitPoint, KeyGuard, KeyLocks, LookUp, Merge, Moves, detached, detached_put, gated, mark,
-    marked, merged, of_no_version, same_order, unmarked,
+    CommitPoint, KeyGuard, KeyLocks, LookUp, Merge, Moves, conditions, detached, detached_put,
+    gated, mark, marked, merged, precondition, same_order, unmarked,
 };
 
 const SMALL: &str = "s";
@@ -215,10 +215,13 @@ impl<S: ObjectStore, L: ObjectStore> SizeStore<S, L> {
             },
             ListOptions::default(),
         );
-        both.try_fold(0, |removed, entry| async move {
-            let shared = Arc::clone(&self.shared);
-            let twin = detached(async move { shared.remove_twin(&entry.key).await });
-            Ok(removed + u64::from(twin.await?))
+        let shared = Arc::clone(shared);
+        both.try_fold(0, move |removed, entry| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let twin = detached(async move { shared.remove_twin(&entry.key).await });
+                Ok(removed + u64::from(twin.await?))
+            }
         })
         .await
     }
@@ -418,29 +421,6 @@ impl<S: ObjectStore, L: ObjectStore> Shared<S, L> {
                 return Err(Error::not_found(Operation::Head, key));
             }
         }
-    }
-}
-
-/// The caller's conditions, for the store of this mark.
-fn conditions(mark: &str, options: &GetOptions) -> GetOptions {
-    let if_match = options
-        .if_match
-        .as_ref()
-        .map(|etag| unmarked(mark, etag).unwrap_or_else(of_no_version));
-    let if_none_match = options
-        .if_none_match
-        .as_ref()
-        .and_then(|etag| unmarked(mark, etag));
-    options
-        .clone()
-        .if_match(if_match)
-        .if_none_match(if_none_match)
-}
-
-fn precondition(key: &Key) -> Error {
-    Error::Precondition {
-        operation: Operation::Put,
-        key: key.clone(),
     }
 }
 

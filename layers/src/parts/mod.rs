@@ -14,4 +14,4 @@ pub(crate) use key_locks::{KeyGuard, KeyLocks};
 pub(crate) use merge::{LookUp, Merge, merged};
 pub(crate) use moves::Moves;
 pub(crate) use orders::same_order;
-pub(crate) use tags::{mark, marked, of_no_version, unmarked};
+pub(crate) use tags::{conditions, mark, marked, precondition, unmarked};

@@ -2,4 +2,5 @@
 //! promises besides.
 
 mod backends;
+mod shard;
 mod size;
