@@ -14,24 +14,25 @@
 //! | [`ShardStore::rebalance`] | | one listing of each shard; for each object that moves a get, a put, some heads and a delete | a piece of each object that moves |
 //!
 //! A crash loses nothing acknowledged. In the middle of a put or of a move it can leave a second
-//! copy under a key: the one in the shard of the better score is the object, and `rebalance` removes
-//! the other.
+//! copy under a key: the one in the shard of the better score is the object, and `rebalance`
+//! removes the other.
 //!
 //! # Changing the shards
 //!
 //! A store opened with other shards than before is not settled: objects lie where the old shards
-//! say. It finds them, and [`ShardStore::rebalance`] moves them while others read and write. To take
-//! a shard away, open the store with its weight 0, rebalance, and leave it out from then on. All
-//! processes have to know the new shards before one of them rebalances. An object that moves gets a
-//! new ETag and a new time.
+//! say. It finds them, and [`ShardStore::rebalance`] moves them while others read and write. To
+//! take a shard away, open the store with its weight 0, rebalance, and leave it out from then on.
+//! All processes have to know the new shards before one of them rebalances. An object that moves
+//! gets a new ETag and a new time.
 //!
 //! # The hash
 //!
-//! The score of the shard named *n* with weight *w* for the key *k* is −log₂(*h* / 2⁶⁴) / *w*, where
-//! *h* is the 64-bit XXH3 with seed 0 of the bytes of *n*, one zero byte and the bytes of *k*, or 1
-//! if that is 0. The lowest score wins; of equal ones, the name that comes first in byte order. The
-//! logarithm is computed with integers to 40 binary places (by squaring the 64-bit mantissa, cut off
-//! after each step), so it is the same on every machine. Weights are 32-bit integers.
+//! The score of the shard named *n* with weight *w* for the key *k* is −log₂(*h* / 2⁶⁴) / *w*,
+//! where *h* is the 64-bit XXH3 with seed 0 of the bytes of *n*, one zero byte and the bytes of
+//! *k*, or 1 if that is 0. The lowest score wins; of equal ones, the name that comes first in byte
+//! order. The logarithm is computed with integers to 40 binary places (by squaring the 64-bit
+//! mantissa, cut off after each step), so it is the same on every machine. Weights are 32-bit
+//! integers.
 //!
 //! | key | owner among `a` 1, `b` 1, `c` 1 | among `a` 1, `b` 1, `c` 4 |
 //! |---|---|---|

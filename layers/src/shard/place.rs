@@ -52,7 +52,7 @@ fn minus_log2(hash: u64) -> u64 {
         fraction = fraction << 1 | carry;
     }
     // log₂(hash / 2⁶⁴) = -(zeros + 1) + fraction.
-    (u64::from(zeros) + 1 << PLACES) - fraction
+    ((u64::from(zeros) + 1) << PLACES) - fraction
 }
 
 #[cfg(test)]
