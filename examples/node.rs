@@ -20,8 +20,8 @@ async fn main() -> ExitCode {
     let args = match Args::parse() {
         Ok(Some(args)) => args,
         Ok(None) => return ExitCode::SUCCESS, // it printed its help
-        Err(message) => {
-            eprintln!("{message}\nTry --help.");
+        Err(error) => {
+            eprintln!("{}\nTry --help.", chain(error.as_ref()));
             return ExitCode::from(2);
         }
     };

@@ -19,6 +19,8 @@ pub enum Error {
         origin: Option<String>,
         /// What is wrong, by line and name. Never a value: it may be a secret.
         reason: String,
+        /// The cause, if the file cannot be read.
+        source: Option<BoxError>,
     },
     /// A setting has a value that cannot be used.
     #[error("{setting}: {reason}")]

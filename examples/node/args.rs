@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use storehouse_node::{AccessRules, Limits, ServerOptions};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const HELP: &str = "\
 A storage node: blobs and records over HTTP.
@@ -68,7 +71,7 @@ pub(crate) struct Args {
 
 impl Args {
     /// `None` if help was asked for, which is then printed.
-    pub(crate) fn parse() -> Result<Option<Self>, String> {
+    pub(crate) fn parse() -> Result<Option<Self>> {
         let (mut toml, mut data_dir, mut uploads) = (None, None, None);
         let mut listen = "127.0.0.1:7450".to_owned();
         let (mut require_allocation, mut receipts) = (false, false);
@@ -76,7 +79,7 @@ impl Args {
         let (mut access, mut signer_keys) = (AccessRules::default(), Vec::new());
         let mut accept_unsigned = false;
         let mut parser = lexopt::Parser::from_env();
-        while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        while let Some(arg) = parser.next()? {
             match arg {
                 Long("config") => toml = Some(path(&mut parser)?),
                 Long("data-dir") => data_dir = Some(path(&mut parser)?),
@@ -121,10 +124,10 @@ impl Args {
                     println!("{HELP}");
                     return Ok(None);
                 }
-                other => return Err(other.unexpected().to_string()),
+                other => return Err(other.unexpected().into()),
             }
         }
-        let mut config = Config::load(toml.as_deref()).map_err(|e| e.to_string())?;
+        let mut config = Config::load(toml.as_deref())?;
         if data_dir.is_some() {
             // With S3 it is where the keystore and the journal lie.
             config.repo.data_dir = data_dir;
@@ -132,7 +135,7 @@ impl Args {
             config.repo.data_dir = Some("storehouse-data".into());
         }
         // Only now, with the flags in it.
-        config.check().map_err(|e| e.to_string())?;
+        config.check()?;
         // On S3 each holds a part of 8 MiB in memory while it fills.
         limits.uploads = uploads.unwrap_or(if config.repo.s3.is_some() {
             16
@@ -153,15 +156,12 @@ impl Args {
     }
 }
 
-fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
-    parser
-        .value()
-        .and_then(ValueExt::string)
-        .map_err(|e| e.to_string())
+fn text(parser: &mut lexopt::Parser) -> Result<String> {
+    Ok(parser.value()?.string()?)
 }
 
 /// `ISSUER=KEY`, both DIDs.
-fn signer_key(text: &str) -> Result<(Did, Did), String> {
+fn signer_key(text: &str) -> Result<(Did, Did)> {
     let (issuer, key) = text
         .split_once('=')
         .ok_or_else(|| format!("--signer-key {text}: DID=KEY is needed"))?;
@@ -172,20 +172,17 @@ fn signer_key(text: &str) -> Result<(Did, Did), String> {
     Ok((did(issuer)?, did(key)?))
 }
 
-fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
-    parser.value().map(PathBuf::from).map_err(|e| e.to_string())
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf> {
+    Ok(parser.value()?.into())
 }
 
 fn number<T: std::str::FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
     parser: &mut lexopt::Parser,
-) -> Result<T, String> {
-    parser
-        .value()
-        .and_then(|value| value.parse())
-        .map_err(|e| e.to_string())
+) -> Result<T> {
+    Ok(parser.value()?.parse()?)
 }
 
-fn seconds(parser: &mut lexopt::Parser) -> Result<Duration, String> {
+fn seconds(parser: &mut lexopt::Parser) -> Result<Duration> {
     // A day is as good as for ever, and cannot overflow a clock.
     Ok(Duration::from_secs(number::<u64>(parser)?.clamp(1, 86_400)))
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
@@ -33,11 +34,11 @@ pub(crate) struct Args {
 
 impl Args {
     /// `None` if help was asked for, which is then printed.
-    pub(crate) fn parse() -> Result<Option<Self>, String> {
+    pub(crate) fn parse() -> Result<Option<Self>, Box<dyn Error + Send + Sync>> {
         let (mut file, mut toml, mut data_dir, mut json, mut keep) =
             (None, None, None, false, false);
         let mut parser = lexopt::Parser::from_env();
-        while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        while let Some(arg) = parser.next()? {
             match arg {
                 Long("config") => toml = Some(path(&mut parser)?),
                 Long("data-dir") => data_dir = Some(path(&mut parser)?),
@@ -48,10 +49,10 @@ impl Args {
                     return Ok(None);
                 }
                 Value(value) if file.is_none() => file = Some(PathBuf::from(value)),
-                other => return Err(other.unexpected().to_string()),
+                other => return Err(other.unexpected().into()),
             }
         }
-        let mut config = Config::load(toml.as_deref()).map_err(|e| e.to_string())?;
+        let mut config = Config::load(toml.as_deref())?;
         if data_dir.is_some() {
             // A directory named here is meant: it wins over a server in the configuration.
             config.repo.s3 = None;
@@ -71,6 +72,6 @@ impl Args {
     }
 }
 
-fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
-    parser.value().map(PathBuf::from).map_err(|e| e.to_string())
+fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, lexopt::Error> {
+    parser.value().map(PathBuf::from)
 }

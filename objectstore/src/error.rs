@@ -190,6 +190,9 @@ pub enum Error {
         expected: u64,
         /// The bytes that came.
         received: u64,
+        /// What cut them off, if it is known: a connection that broke. `None` if the source itself
+        /// is shorter than it said.
+        source: Option<BoxError>,
     },
     /// The backend cannot do this, and says so in its [`Capabilities`](crate::Capabilities).
     #[error("{operation} {key:?}: this store does not support {feature}")]

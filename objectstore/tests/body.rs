@@ -104,6 +104,7 @@ fn a_failed_body_ends() {
 #[test]
 fn errors_of_a_store_pass_through_a_body_and_a_reader_keeps_the_cause() {
     let truncated = || Error::Truncated {
+        source: None,
         key: Key::new("k").unwrap(),
         expected: 2,
         received: 1,

@@ -118,6 +118,7 @@ impl Config {
                     origin: Some(origin.clone()).filter(|origin| !origin.is_empty()),
                     reason: "picks no backend; set repo.data_dir or repo.s3, or repo.backend = \"memory\""
                         .to_owned(),
+                    source: None,
                 }),
             },
             None => Ok(()),
@@ -171,7 +172,11 @@ fn read(path: &Path) -> Result<(String, String)> {
     let origin = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((text, origin)),
-        Err(e) => Err(form(Some(&origin), &format!("cannot be read: {e}"))),
+        Err(e) => Err(Error::Form {
+            origin: Some(origin),
+            reason: "cannot be read".to_owned(),
+            source: Some(e.into()),
+        }),
     }
 }
 
@@ -210,5 +215,7 @@ fn form(origin: Option<&str>, reason: &str) -> Error {
     Error::Form {
         origin: origin.map(str::to_owned),
         reason: reason.trim().replace('\n', " "),
+        // A deserializer's error quotes values, which may be secrets.
+        source: None,
     }
 }

@@ -218,11 +218,14 @@ impl Reading {
     fn ended(&self, failure: Failure) -> Error {
         match failure {
             Failure::Broken(Broken {
-                cause: Cause::Cut, ..
+                cause: Cause::Cut,
+                source,
+                ..
             }) => Error::Truncated {
                 key: self.key.clone(),
                 expected: self.expected(),
                 received: self.received,
+                source,
             },
             failure => self.client.error(failure, Operation::Get, Some(&self.key)),
         }

@@ -528,8 +528,15 @@ fn a_variable_that_is_wrong_is_named() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = Config::from_path("/nonexistent/config.toml")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("/nonexistent/config.toml"), "{error}");
+    let error = Config::from_path("/nonexistent/config.toml").unwrap_err();
+    let text = error.to_string();
+    assert_eq!(
+        text,
+        "configuration /nonexistent/config.toml: cannot be read"
+    );
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        cause.downcast_ref::<std::io::Error>().unwrap().kind(),
+        std::io::ErrorKind::NotFound
+    );
 }

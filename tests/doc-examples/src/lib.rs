@@ -1,5 +1,5 @@
-//! The examples of every crate compile for somebody who depends on `storehouse` alone. They run where
-//! they stand, as doc tests.
+//! The examples of every crate compile for somebody who depends on `storehouse` alone.
+//! They run where they stand, as doc tests.
 
 #![allow(
     clippy::all,

@@ -152,6 +152,7 @@ pub(in super::super) async fn pass_through_a_put(fixture: Fixture) {
         key: other.clone(),
         expected: 10,
         received: 5,
+        source: Some("cut off".into()),
     };
     let body = storehouse_objectstore::Body::from_stream(futures_util::stream::iter([Err::<
         bytes::Bytes,
@@ -165,7 +166,8 @@ pub(in super::super) async fn pass_through_a_put(fixture: Fixture) {
             key: said,
             expected: 10,
             received: 5,
-        }) if said == other => {}
+            source: Some(source),
+        }) if said == other && source.to_string() == "cut off" => {}
         put => panic!(
             "rule 2: an error of another store, passed through a put, becomes {}",
             super::super::check::story(&put)

@@ -164,6 +164,7 @@ impl FileReader {
                         key: key.clone(),
                         expected: len as u64,
                         received: filled as u64,
+                        source: None,
                     }));
                 }
                 Ok(n) => filled += n,

@@ -77,6 +77,7 @@ impl ReadStream {
             key: self.key.clone(),
             expected: self.range.end - self.range.start,
             received: self.at - self.range.start,
+            source: None,
         }
     }
 

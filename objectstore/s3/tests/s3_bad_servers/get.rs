@@ -20,7 +20,8 @@ async fn it_breaks_off_or_falls_silent_in_the_middle_of_a_get() {
             Error::Truncated {
                 expected: 1_000_000,
                 received: 500_000,
-                ..
+                source: Some(_),
+                key: _,
             }
         ),
         "{error} {error:?}"
