@@ -69,6 +69,7 @@ impl<S: ObjectStore> Reading<S> {
                     key: self.key.clone(),
                     expected: self.promised,
                     received: self.promised - (self.left.end - self.left.start),
+                    source: None,
                 },
                 Some(Err(error)) => error,
             };
