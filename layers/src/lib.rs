@@ -11,6 +11,8 @@
 //! | What of failures that pass? | [`RetryStore`] |
 //! | How do several stores hold what one cannot? | [`ShardStore`] |
 //! | How do small objects go here and large ones there? | [`SizeStore`] |
+//! | How fast may a store be used? | [`ThrottleStore`] |
+//! | What of silence? | [`TimeoutStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -26,6 +28,8 @@ mod read_only;
 mod retry;
 mod shard;
 mod size;
+mod throttle;
+mod timeout;
 
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
@@ -37,3 +41,5 @@ pub use read_only::ReadOnlyStore;
 pub use retry::{RetryOptions, RetryStore};
 pub use shard::{Rebalanced, Shard, ShardOptions, ShardStore};
 pub use size::{SizeOptions, SizeStore};
+pub use throttle::{ThrottleOptions, ThrottleStore};
+pub use timeout::{TimeoutOptions, TimeoutStore};
