@@ -72,6 +72,11 @@ pub enum Backend {
     Memory,
     /// A store that the program handed to [`StoresBuilder::store`](crate::StoresBuilder::store).
     Own,
+    /// A store of the section `[stores]` of the configuration.
+    Named {
+        /// Its name there.
+        name: String,
+    },
     /// Files under a directory.
     Flatfs {
         /// The flatfs directory.
@@ -101,6 +106,7 @@ impl fmt::Display for Backend {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Own => f.write_str("a store of the program's own"),
+            Self::Named { name } => write!(f, "the store {name:?}"),
             Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
             Self::Fjall { path } => write!(f, "fjall at {}", path.display()),
             Self::Redb { path } => write!(f, "redb at {}", path.display()),

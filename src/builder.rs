@@ -219,20 +219,23 @@ impl StoresBuilder {
             options,
         } = self;
         config.check()?;
-        let plans = open::plan(&config.repo, &own.keys().copied().collect::<Vec<_>>())?;
+        let tree = config.tree()?;
+        let own_names: Vec<_> = own.keys().copied().collect();
+        let plans = open::plan(&config.repo, &own_names, &tree)?;
         let passphrase = config.repo.keystore.passphrase()?;
         let mut opener = Opener::new(own, layers, observed, options, &config.repo);
-        let (store, backend) = opener.open(&plans, StoreName::Blobs).await?;
-        let keys = blob_keys.unwrap_or_else(|| open::blob_keys(backend));
+        opener.open_named(tree).await?;
+        let (store, plan) = opener.open(&plans, StoreName::Blobs).await?;
+        let keys = blob_keys.unwrap_or_else(|| open::blob_keys(plan));
         let blobs = BlobStore::new(store, keys);
         let records = opener.records(&plans).await?;
         let local = LocalStores::open(&config.repo, passphrase, observed).await?;
-        let opened = opener.opened();
+        let (opened, named) = opener.opened();
         let backends: BTreeMap<StoreName, Backend> = plans
             .into_iter()
             .map(|plan| (plan.name, plan.backend))
             .collect();
-        Ok(Stores::new(blobs, records, backends, local, opened))
+        Ok(Stores::new(blobs, records, backends, local, opened, named))
     }
 }
 

@@ -7,18 +7,22 @@ mod error;
 mod handles;
 mod open;
 mod stores;
+mod tree;
 
 pub use backend::{Backend, StoreName};
 pub use builder::StoresBuilder;
 pub use config::{
     AddressingConfig, BackendKind, Config, CredentialsConfig, FlatfsConfig, JournalConfig,
-    KeystoreConfig, RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig, SweepConfig,
-    SyncConfig,
+    KeysConfig, KeystoreConfig, RepoConfig, S3Config, SseConfig, StoreConfig, StoresConfig,
+    SweepConfig, SyncConfig,
 };
 pub use error::{Error, Result};
 pub use handles::{Blobs, Records};
 pub use open::LocalStores;
 pub use stores::Stores;
+pub use tree::{
+    Description, NamedStores, StorePlan, StoreRef, StoreSettings, StoreTypes, describe,
+};
 
 pub use storehouse_blobstore as blobstore;
 #[cfg(feature = "conformance")]

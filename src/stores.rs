@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use storehouse_objectstore::ObjectStore;
+
 use crate::handles::{Blobs, OpenedStore, Records};
+use crate::tree::OpenedTree;
 use crate::{Backend, Error, LocalStores, Result, StoreName};
 
 /// Every store of a node, open and ready. Clones share them.
@@ -26,6 +29,7 @@ pub struct Stores {
     local: LocalStores,
     /// Every object store underneath, once.
     opened: Arc<[OpenedStore]>,
+    named: Arc<OpenedTree>,
 }
 
 impl Stores {
@@ -35,6 +39,7 @@ impl Stores {
         backends: BTreeMap<StoreName, Backend>,
         local: LocalStores,
         opened: Vec<OpenedStore>,
+        named: OpenedTree,
     ) -> Self {
         Self {
             blobs,
@@ -42,7 +47,28 @@ impl Stores {
             backends: Arc::new(backends),
             local,
             opened: opened.into(),
+            named: Arc::new(named),
         }
+    }
+
+    /// The store of this name in the section `[stores]` of the configuration.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::objectstore::{Key, ObjectStoreExt};
+    ///
+    /// let config = storehouse::Config::from_toml("[stores.near]\ntype = 'memory'")?;
+    /// let stores = storehouse::Stores::open(&config).await?;
+    /// let near = stores.named("near").unwrap();
+    /// near.put(&Key::new("a")?, "hello").await?;
+    /// assert!(stores.named("far").is_none());
+    /// # stores.close().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<dyn ObjectStore>> {
+        self.named.get(name)
     }
 
     /// The blobs.

@@ -9,10 +9,11 @@ mod settings;
 mod stores;
 #[cfg(test)]
 mod tests;
-mod units;
+pub(crate) mod units;
 
 pub use flatfs::FlatfsConfig;
 pub use local::{JournalConfig, KeystoreConfig, SyncConfig};
+pub(crate) use parse::without_value;
 pub use s3::{AddressingConfig, CredentialsConfig, S3Config, SseConfig, SweepConfig};
 pub use settings::{Config, RepoConfig};
-pub use stores::{BackendKind, StoreConfig, StoresConfig};
+pub use stores::{BackendKind, KeysConfig, StoreConfig, StoresConfig};

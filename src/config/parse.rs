@@ -1,10 +1,12 @@
 //! From TOML to a checked [`Config`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::BackendKind;
 use super::{Config, env};
-use crate::{Error, Result, StoreName};
+use crate::tree::{StoreTree, StoreTypes};
+use crate::{Backend, Error, Result, StoreName};
 
 impl Config {
     /// Reads and checks TOML.
@@ -13,7 +15,15 @@ impl Config {
     /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here;
     /// [`Error::Setting`] for a value that cannot be used. Neither repeats a value.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let mut config = Self::from_table(table(text, None)?, None)?;
+        Self::from_toml_with(text, &StoreTypes::default())
+    }
+
+    /// The same with types of stores of the program's own.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`].
+    pub fn from_toml_with(text: &str, types: &StoreTypes) -> Result<Self> {
+        let mut config = Self::from_table(table(text, None)?, None, types, &of_process)?;
         config.origin = Some(String::new());
         Ok(config)
     }
@@ -24,7 +34,13 @@ impl Config {
     /// As [`Config::from_toml`]; [`Error::Form`] if it cannot be read.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let (text, origin) = read(path.as_ref())?;
-        Self::from_table(table(&text, Some(&origin))?, Some(&origin))
+        let types = StoreTypes::default();
+        Self::from_table(
+            table(&text, Some(&origin))?,
+            Some(&origin),
+            &types,
+            &of_process,
+        )
     }
 
     /// What a program usually wants: the TOML file at `path`, if one is given, with this process's
@@ -40,6 +56,22 @@ impl Config {
     /// # Errors
     /// As [`Config::from_path`]; [`Error::Setting`] for a variable that cannot be used.
     pub fn load(path: Option<&Path>) -> Result<Self> {
+        Self::load_with(path, &StoreTypes::default())
+    }
+
+    /// The same with types of stores of the program's own.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    ///
+    /// ```
+    /// use storehouse::{Config, StoreTypes};
+    ///
+    /// let config = Config::load_with(None, &StoreTypes::default())?;
+    /// assert!(config.stores.is_empty());
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
+    pub fn load_with(path: Option<&Path>, types: &StoreTypes) -> Result<Self> {
         let vars =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let mut vars: Vec<(String, String)> = vars
@@ -50,7 +82,7 @@ impl Config {
             })
             .collect::<Result<_>>()?;
         vars.sort();
-        Self::with_env(path, vars)
+        Self::laid_over(path, vars, types, &of_process)
     }
 
     /// The same with these environment variables instead of the process's own.
@@ -61,18 +93,37 @@ impl Config {
         path: Option<&Path>,
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
+        let vars: Vec<_> = vars.into_iter().collect();
+        let held: BTreeMap<_, _> = vars.iter().cloned().collect();
+        let variable = |name: &str| held.get(name).cloned();
+        Self::laid_over(path, vars, &StoreTypes::default(), &variable)
+    }
+
+    fn laid_over(
+        path: Option<&Path>,
+        vars: Vec<(String, String)>,
+        types: &StoreTypes,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let (mut values, origin) = match path.map(read).transpose()? {
             Some((text, origin)) => (table(&text, Some(&origin))?, Some(origin)),
             None => (toml::Table::new(), None),
         };
         env::lay_over(&mut values, vars)?;
-        Self::from_table(values, origin.as_deref())
+        Self::from_table(values, origin.as_deref(), types, variable)
     }
 
-    fn from_table(values: toml::Table, origin: Option<&str>) -> Result<Self> {
+    fn from_table(
+        values: toml::Table,
+        origin: Option<&str>,
+        types: &StoreTypes,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let mut config: Self = values
             .try_into()
             .map_err(|e: toml::de::Error| form(origin, &without_value(&e.to_string())))?;
+        config.types = types.clone();
+        config.stores.expand(variable)?;
         config.check_each()?;
         config.origin = origin.map(str::to_owned);
         Ok(config)
@@ -112,7 +163,10 @@ impl Config {
             .iter()
             .any(|&name| repo.stores.get(name).is_some());
         match repo.backend {
-            None if repo.data_dir.is_none() && repo.s3.is_none() && !stores => match &self.origin {
+            None if repo.data_dir.is_none()
+                && repo.s3.is_none()
+                && !stores
+                && self.stores.is_empty() => match &self.origin {
                 None => Ok(()),
                 Some(origin) => Err(Error::Form {
                     origin: Some(origin.clone()).filter(|origin| !origin.is_empty()),
@@ -164,8 +218,39 @@ impl Config {
             .map_or(Ok(()), |s3| s3.check("repo.s3", true))?;
         self.repo.stores.check()?;
         self.repo.keystore.check()?;
-        self.repo.journal.check()
+        self.repo.journal.check()?;
+        self.tree().map(drop)
     }
+
+    /// The named stores, checked.
+    pub(crate) fn tree(&self) -> Result<StoreTree> {
+        let tree = StoreTree::parse(&self.stores, &self.types)?;
+        for name in StoreName::ALL {
+            if let Some(store) = self
+                .repo
+                .stores
+                .get(name)
+                .and_then(|own| own.store.as_ref())
+            {
+                tree.must_have(&format!("repo.stores.{name}.store"), store)?;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// What each store lies in.
+    pub(crate) fn backends(&self) -> Result<Vec<(StoreName, Backend)>> {
+        let plans = crate::open::plan(&self.repo, &[], &self.tree()?)?;
+        Ok(plans
+            .into_iter()
+            .map(|plan| (plan.name, plan.backend))
+            .collect())
+    }
+}
+
+/// An environment variable of this process. One that is not UTF-8 counts as not set.
+fn of_process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn read(path: &Path) -> Result<(String, String)> {
@@ -192,7 +277,7 @@ fn table(text: &str, origin: Option<&str>) -> Result<toml::Table> {
 
 /// The message of a deserializer without the value that it met: `invalid type: string "…", expected
 /// a boolean`.
-fn without_value(message: &str) -> String {
+pub(crate) fn without_value(message: &str) -> String {
     if let Some((_, expected)) = message
         .strip_prefix("unknown variant `")
         .and_then(|rest| rest.rsplit_once("`, expected "))

@@ -151,7 +151,7 @@ impl S3Config {
     }
 
     /// Checks the section of that name.
-    pub(super) fn check(&self, section: &str, needs_prefix: bool) -> Result<()> {
+    pub(crate) fn check(&self, section: &str, needs_prefix: bool) -> Result<()> {
         let wrong = |name: &str, reason: &str| {
             Err(Error::setting(
                 format!("{section}.{name}"),

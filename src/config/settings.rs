@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{BackendKind, FlatfsConfig, JournalConfig, KeystoreConfig, S3Config, StoresConfig};
+use crate::tree::{NamedStores, StoreTypes};
 
 /// What picks the backends.
 ///
@@ -35,6 +36,14 @@ use super::{BackendKind, FlatfsConfig, JournalConfig, KeystoreConfig, S3Config, 
 /// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore, fjall, redb (records)
 /// path = "/mnt/large/blobs"         # with s3: bucket, and a section [repo.stores.blobs.s3] for a server of its own
 ///
+/// [repo.stores.receipts]
+/// store = "shared"                  # a store of the section [stores]
+///
+/// [stores.shared]
+/// type = "limit"                    # a type of store, and its settings; see StoreTypes
+/// operations = 64
+/// store = { type = "memory" }       # a store that it is over: settings, or a name
+///
 /// [repo.flatfs]
 /// log = false                       # true: a write-ahead log of small puts
 ///
@@ -55,6 +64,13 @@ pub struct Config {
     /// Where the node's data lies.
     #[serde(default)]
     pub repo: RepoConfig,
+    /// Stores by names of the operator's own, for `repo.stores.NAME.store` and for the program:
+    /// the section `[stores]`.
+    #[serde(default)]
+    pub stores: NamedStores,
+    /// The types that `stores` was read with.
+    #[serde(skip)]
+    pub(super) types: StoreTypes,
     /// The text that it was read from, if any, as its errors call it.
     #[serde(skip)]
     pub(super) origin: Option<String>,

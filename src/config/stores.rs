@@ -61,6 +61,24 @@ pub struct StoreConfig {
     pub bucket: Option<String>,
     /// The section `[repo.stores.NAME.s3]`: its server, with `s3`. Without it `repo.s3`.
     pub s3: Option<S3Config>,
+    /// A store of the section `[stores]` by its name, instead of all of these.
+    pub store: Option<String>,
+    /// With `store`: the keys under which it keeps what it keeps. Without it `s3` if nothing but
+    /// buckets is under it, `flatfs` for blobs if a flatfs directory is, else `plain`.
+    pub keys: Option<KeysConfig>,
+}
+
+/// The setting `keys` of a store: how names become keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum KeysConfig {
+    /// Those of a store in memory or a database.
+    Plain,
+    /// Those that a flatfs directory of Piri's has: for blobs.
+    Flatfs,
+    /// Those that Piri's buckets have.
+    S3,
 }
 
 /// What a store can lie in.
@@ -154,6 +172,28 @@ impl StoreConfig {
                 );
             }
             _ => {}
+        }
+        if let Some(name) = &self.store {
+            if name.is_empty() {
+                return wrong("store", "is empty".into());
+            }
+            let others = [
+                ("backend", self.backend.is_some()),
+                ("path", self.path.is_some()),
+                ("bucket", self.bucket.is_some()),
+                ("s3", self.s3.is_some()),
+            ];
+            if let Some((other, _)) = others.iter().find(|(_, set)| *set) {
+                return wrong(
+                    other,
+                    "is set beside store, which says all of it; leave one out".into(),
+                );
+            }
+            if store != StoreName::Blobs && self.keys == Some(KeysConfig::Flatfs) {
+                return wrong("keys", "is \"flatfs\", which is for blobs".into());
+            }
+        } else if self.keys.is_some() {
+            return wrong("keys", "is for a store that is named by store".into());
         }
         let Some(kind) = self.kind(store) else {
             return Ok(());

@@ -8,18 +8,18 @@ use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
 /// Reads `"10 s"`, `"2 min"`, `"1 day 12 h"`. A number alone is refused: its unit is not said.
-pub(super) fn duration<'de, D: Deserializer<'de>>(
+pub(crate) fn duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     deserializer.deserialize_any(DurationText).map(Some)
 }
 
 /// Reads `"8 MiB"`, `"64 KiB"`, or a number of bytes.
-pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     deserializer.deserialize_any(SizeText).map(Some)
 }
 
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let short = text.len() <= 64;
     short
         .then(|| humantime::parse_duration(text.trim()).ok())

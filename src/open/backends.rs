@@ -35,7 +35,7 @@ pub(crate) struct BackendOptions {
     dead_code,
     reason = "a build without some backend does not use all of it"
 )]
-pub(super) struct Backends {
+pub(crate) struct Backends {
     options: BackendOptions,
     flatfs: FlatfsConfig,
     /// The sources of keys that are open, by the setting of their section: all stores of one
@@ -83,7 +83,7 @@ fn not_built(setting: &str, feature: &str) -> Error {
     )
 )]
 impl Backends {
-    pub(super) fn new(options: BackendOptions, flatfs: FlatfsConfig) -> Self {
+    pub(crate) fn new(options: BackendOptions, flatfs: FlatfsConfig) -> Self {
         Self {
             options,
             flatfs,
@@ -92,7 +92,7 @@ impl Backends {
         }
     }
 
-    pub(super) fn memory(&self, setting: &str) -> Opened {
+    pub(crate) fn memory(&self, setting: &str) -> Opened {
         #[cfg(feature = "memory")]
         {
             let _ = setting;
@@ -103,37 +103,57 @@ impl Backends {
     }
 
     pub(super) async fn flatfs(&self, path: &Path, setting: &str) -> Opened {
+        self.flatfs_with(path, self.flatfs.log, setting).await
+    }
+
+    pub(crate) async fn flatfs_with(&self, path: &Path, log: bool, setting: &str) -> Opened {
         #[cfg(feature = "flatfs")]
         {
-            let options = storehouse_flatfs::FlatFsOptions::default().log(self.flatfs.log);
+            let options = storehouse_flatfs::FlatFsOptions::default().log(log);
             let options = changed(&self.options.flatfs, options);
             let opened = storehouse_flatfs::FlatFs::open(path, options).await;
-            Ok(Arc::new(opened.map_err(|e| cannot_open(setting, e))?))
+            Ok(Arc::new(
+                opened.map_err(|e| cannot_open(setting, e, false))?,
+            ))
         }
         #[cfg(not(feature = "flatfs"))]
         Err(not_built(setting, "flatfs"))
     }
 
-    pub(super) async fn fjall(&self, path: &Path, setting: &str) -> Opened {
+    pub(crate) async fn fjall(&self, path: &Path, setting: &str) -> Opened {
         #[cfg(feature = "fjall")]
         {
             let options = changed(&self.options.fjall, Default::default());
             let opened = storehouse_fjall::Fjall::open(path, options).await;
-            Ok(Arc::new(opened.map_err(|e| cannot_open(setting, e))?))
+            Ok(Arc::new(
+                opened.map_err(|e| cannot_open(setting, e, false))?,
+            ))
         }
         #[cfg(not(feature = "fjall"))]
         Err(not_built(setting, "fjall"))
     }
 
-    pub(super) async fn redb(&self, path: &Path, setting: &str) -> Opened {
+    pub(crate) async fn redb(&self, path: &Path, setting: &str) -> Opened {
         #[cfg(feature = "redb")]
         {
             let options = changed(&self.options.redb, Default::default());
             let opened = storehouse_redb::Redb::open(path, options).await;
-            Ok(Arc::new(opened.map_err(|e| cannot_open(setting, e))?))
+            Ok(Arc::new(
+                opened.map_err(|e| cannot_open(setting, e, false))?,
+            ))
         }
         #[cfg(not(feature = "redb"))]
         Err(not_built(setting, "redb"))
+    }
+
+    /// A bucket of the section `[stores]`; `setting` is the store's table.
+    pub(crate) async fn s3_bucket(
+        &mut self,
+        config: &S3Config,
+        bucket: &str,
+        setting: &str,
+    ) -> Opened {
+        self.s3(config, bucket, setting, StoreName::Blobs).await
     }
 
     pub(super) async fn s3(
@@ -145,7 +165,7 @@ impl Backends {
     ) -> Opened {
         #[cfg(feature = "s3")]
         {
-            let wrong = |e| cannot_open(setting, e);
+            let wrong = |e| cannot_open(setting, e, true);
             let mut options = super::s3_options::s3_options(config, bucket);
             if !config.anonymous {
                 let shared = match self.credentials.get(setting) {
@@ -171,14 +191,15 @@ impl Backends {
     }
 }
 
-/// The store's error under the setting's full name: the store knows its settings by shorter ones.
+/// The store's error under the setting's full name: the store knows its settings by shorter
+/// ones. `has_settings` if `section` is a section, and not a setting itself.
 #[cfg(any(
     feature = "fjall",
     feature = "flatfs",
     feature = "redb",
     feature = "s3"
 ))]
-fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
+fn cannot_open(section: &str, error: storehouse_objectstore::Error, has_settings: bool) -> Error {
     use storehouse_objectstore::Error as Store;
     match error {
         Store::Config {
@@ -191,7 +212,7 @@ fn cannot_open(section: &str, error: storehouse_objectstore::Error) -> Error {
             let variable = setting.starts_with(|c: char| c.is_ascii_uppercase());
             let setting = if variable {
                 setting.to_owned()
-            } else if section.ends_with("s3") {
+            } else if has_settings {
                 format!("{section}.{setting}")
             } else {
                 section.to_owned()

@@ -8,18 +8,29 @@ use storehouse_objectstore::{
     Object, ObjectStore, Operation, PutOptions, PutResult, Result,
 };
 
-/// A store whose every operation fails and says which feature is missing.
+/// A store whose every operation fails and says why.
 #[derive(Debug)]
-pub(super) struct MissingBackend {
+pub(crate) struct MissingBackend {
     capabilities: Capabilities,
-    feature: &'static str,
+    reason: String,
 }
 
 impl MissingBackend {
     pub(super) fn new(feature: &'static str) -> Self {
         Self {
             capabilities: Capabilities::full(),
-            feature,
+            reason: format!(
+                "this build of storehouse has no backend for records; build it with the feature \
+                 {feature:?}"
+            ),
+        }
+    }
+
+    /// A store that is described and not open.
+    pub(crate) fn stand_in(capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            reason: "the store is described alone, and not open".to_owned(),
         }
     }
 
@@ -28,10 +39,7 @@ impl MissingBackend {
             operation,
             key: key.cloned(),
             class: ErrorClass::Fatal,
-            message: format!(
-                "this build of storehouse has no backend for records; build it with the feature {:?}",
-                self.feature
-            ),
+            message: self.reason.clone(),
             source: None,
         }
     }

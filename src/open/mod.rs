@@ -9,7 +9,8 @@ mod plan;
 #[cfg(feature = "s3")]
 mod s3_options;
 
-pub(crate) use backends::BackendOptions;
+pub(crate) use backends::{BackendOptions, Backends};
 pub use local::LocalStores;
+pub(crate) use missing::MissingBackend;
 pub(crate) use object_stores::{Layer, Opener, blob_keys};
 pub(crate) use plan::plan;

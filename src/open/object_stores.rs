@@ -14,8 +14,9 @@ use super::backends::{BackendOptions, Backends};
 use super::missing::MissingBackend;
 use super::observed;
 use super::plan::{StorePlan, absolute};
-use crate::config::RepoConfig;
+use crate::config::{KeysConfig, RepoConfig};
 use crate::handles::OpenedStore;
+use crate::tree::{OpenedTree, StoreTree, open_tree};
 use crate::{Backend, Error, Records, Result, StoreName};
 
 /// A layer around a store.
@@ -27,6 +28,7 @@ pub(crate) struct Opener {
     layers: Vec<(StoreName, Layer)>,
     observed: bool,
     backends: Backends,
+    named: OpenedTree,
     databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
     opened: Vec<OpenedStore>,
 }
@@ -44,29 +46,42 @@ impl Opener {
             layers,
             observed,
             backends: Backends::new(options, repo.flatfs.clone()),
+            named: BTreeMap::new(),
             databases: BTreeMap::new(),
             opened: Vec::new(),
         }
     }
 
-    /// Every object store that was opened, once.
-    pub(crate) fn opened(self) -> Vec<OpenedStore> {
-        self.opened
+    /// Opens the stores of the section `[stores]`.
+    pub(crate) async fn open_named(&mut self, tree: StoreTree) -> Result<()> {
+        self.named = open_tree(tree, &mut self.backends).await?;
+        for (name, store) in &self.named {
+            self.opened.push(OpenedStore {
+                setting: format!("stores.{name}"),
+                store: Arc::clone(store),
+            });
+        }
+        Ok(())
+    }
+
+    /// Every object store that was opened, once; and those of them that have names.
+    pub(crate) fn opened(self) -> (Vec<OpenedStore>, OpenedTree) {
+        (self.opened, self.named)
     }
 
     pub(crate) async fn records(&mut self, plans: &[StorePlan<'_>]) -> Result<Records> {
-        let (store, backend) = self.open(plans, StoreName::Allocations).await?;
-        let allocations = AllocationStore::new(store, &layout(backend));
-        let (store, backend) = self.open(plans, StoreName::Acceptances).await?;
-        let acceptances = AcceptanceStore::new(store, &layout(backend));
-        let (store, backend) = self.open(plans, StoreName::Delegations).await?;
-        let delegations = DelegationStore::new(store, &layout(backend));
-        let (store, backend) = self.open(plans, StoreName::Receipts).await?;
-        let receipts = ReceiptStore::new(store, &layout(backend)).map_err(|e| {
+        let (store, plan) = self.open(plans, StoreName::Allocations).await?;
+        let allocations = AllocationStore::new(store, &layout(plan));
+        let (store, plan) = self.open(plans, StoreName::Acceptances).await?;
+        let acceptances = AcceptanceStore::new(store, &layout(plan));
+        let (store, plan) = self.open(plans, StoreName::Delegations).await?;
+        let delegations = DelegationStore::new(store, &layout(plan));
+        let (store, plan) = self.open(plans, StoreName::Receipts).await?;
+        let receipts = ReceiptStore::new(store, &layout(plan)).map_err(|e| {
             Error::setting("repo.stores.receipts", "cannot be indexed").caused_by(Some(e.into()))
         })?;
-        let (store, backend) = self.open(plans, StoreName::Consolidations).await?;
-        let consolidations = ConsolidationStore::new(store, &layout(backend));
+        let (store, plan) = self.open(plans, StoreName::Consolidations).await?;
+        let consolidations = ConsolidationStore::new(store, &layout(plan));
         Ok(Records {
             allocations,
             acceptances,
@@ -79,9 +94,9 @@ impl Opener {
     /// The store of `name` in its layers.
     pub(crate) async fn open<'a>(
         &mut self,
-        plans: &'a [StorePlan<'_>],
+        plans: &'a [StorePlan<'a>],
         name: StoreName,
-    ) -> Result<(Arc<dyn ObjectStore>, &'a Backend)> {
+    ) -> Result<(Arc<dyn ObjectStore>, &'a StorePlan<'a>)> {
         let Some(plan) = plans.iter().find(|plan| plan.name == name) else {
             return Err(Error::setting(
                 format!("repo.stores.{name}"),
@@ -101,13 +116,21 @@ impl Opener {
         if self.observed {
             store = observed::store(store, name.as_str(), label(&plan.backend));
         }
-        Ok((store, &plan.backend))
+        Ok((store, plan))
     }
 
     /// The store of a plan without layers.
     async fn bare(&mut self, plan: &StorePlan<'_>) -> Result<Arc<dyn ObjectStore>> {
         let setting = &plan.setting;
         let store = match (&plan.backend, plan.server) {
+            (Backend::Named { name }, _) => {
+                // The configuration was checked: it is there.
+                return self
+                    .named
+                    .get(name)
+                    .map(Arc::clone)
+                    .ok_or_else(|| Error::setting(setting.clone(), "is not there"));
+            }
             (Backend::Own, _) => match self.own.remove(&plan.name) {
                 Some(own) => own,
                 None => return Err(Error::setting(setting.clone(), "has no store")),
@@ -145,18 +168,18 @@ impl Opener {
 }
 
 /// Piri's keys of blobs, for what they lie in.
-pub(crate) fn blob_keys(backend: &Backend) -> Arc<dyn KeyEncoder> {
-    match backend {
-        Backend::Flatfs { .. } => Arc::new(FlatfsKeys),
-        Backend::S3 { .. } => Arc::new(S3Keys),
+pub(crate) fn blob_keys(plan: &StorePlan<'_>) -> Arc<dyn KeyEncoder> {
+    match (plan.keys, &plan.backend) {
+        (Some(KeysConfig::Flatfs), _) | (None, Backend::Flatfs { .. }) => Arc::new(FlatfsKeys),
+        (Some(KeysConfig::S3), _) | (None, Backend::S3 { .. }) => Arc::new(S3Keys),
         _ => Arc::new(PlainKeys),
     }
 }
 
 /// Piri's keys of records, for what they lie in.
-fn layout(backend: &Backend) -> Layout {
-    match backend {
-        Backend::S3 { .. } => Layout::s3(),
+fn layout(plan: &StorePlan<'_>) -> Layout {
+    match (plan.keys, &plan.backend) {
+        (Some(KeysConfig::S3), _) | (None, Backend::S3 { .. }) => Layout::s3(),
         _ => Layout::database(),
     }
 }
@@ -170,5 +193,6 @@ fn label(backend: &Backend) -> &'static str {
         Backend::Redb { .. } => "redb",
         Backend::S3 { .. } => "s3",
         Backend::Own => "own",
+        Backend::Named { .. } => "named",
     }
 }

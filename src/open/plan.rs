@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::local::{JOURNAL_DIR, KEYSTORE_DIR};
-use crate::config::{BackendKind, RepoConfig, S3Config};
+use crate::config::{BackendKind, KeysConfig, RepoConfig, S3Config, StoreConfig};
+use crate::tree::StoreTree;
 use crate::{Backend, Error, Result, StoreName};
 
 /// Where blobs lie under the data directory, as Piri has it.
@@ -28,10 +29,16 @@ pub(crate) struct StorePlan<'a> {
     pub(crate) setting: String,
     /// Whether its own section put it there, not the rest of the configuration.
     pub(crate) chosen: bool,
+    /// The keys in it, if they do not follow from the backend.
+    pub(crate) keys: Option<KeysConfig>,
 }
 
 /// Where every store goes, in the order of [`StoreName::ALL`].
-pub(crate) fn plan<'a>(repo: &'a RepoConfig, own: &[StoreName]) -> Result<Vec<StorePlan<'a>>> {
+pub(crate) fn plan<'a>(
+    repo: &'a RepoConfig,
+    own: &[StoreName],
+    tree: &StoreTree,
+) -> Result<Vec<StorePlan<'a>>> {
     let plans: Vec<_> = StoreName::ALL
         .iter()
         .map(|&name| {
@@ -42,9 +49,10 @@ pub(crate) fn plan<'a>(repo: &'a RepoConfig, own: &[StoreName]) -> Result<Vec<St
                     server: None,
                     setting: format!("repo.stores.{name}"),
                     chosen: true,
+                    keys: None,
                 })
             } else {
-                plan_of(repo, name)
+                plan_of(repo, name, tree)
             }
         })
         .collect::<Result<_>>()?;
@@ -52,7 +60,11 @@ pub(crate) fn plan<'a>(repo: &'a RepoConfig, own: &[StoreName]) -> Result<Vec<St
         let on_s3 = repo.s3.is_some().then_some("repo.s3".to_owned());
         let kept = plans
             .iter()
-            .find(|place| !matches!(place.backend, Backend::Memory | Backend::Own))
+            .find(|place| match &place.backend {
+                Backend::Memory | Backend::Own => false,
+                Backend::Named { name } => !tree.leaves(name).all_memory,
+                _ => true,
+            })
             .map(|place| place.setting.clone());
         if let Some(setting) = on_s3.or(kept) {
             return Err(Error::setting(
@@ -68,12 +80,16 @@ pub(crate) fn plan<'a>(repo: &'a RepoConfig, own: &[StoreName]) -> Result<Vec<St
         .as_deref()
         .map(|dir| [dir.join(KEYSTORE_DIR), dir.join(JOURNAL_DIR)]);
     apart(&plans, local.iter().flatten())?;
+    apart_from_named(&plans, local.iter().flatten(), tree)?;
     Ok(plans)
 }
 
-fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
+fn plan_of<'a>(repo: &'a RepoConfig, name: StoreName, tree: &StoreTree) -> Result<StorePlan<'a>> {
     let own = repo.stores.get(name);
     let section = format!("repo.stores.{name}");
+    if let Some((own, store)) = own.and_then(|own| Some((own, own.store.as_ref()?))) {
+        return Ok(named(name, section, own, store, tree));
+    }
     let usual = match (&repo.s3, &repo.data_dir) {
         (Some(_), _) => BackendKind::S3,
         (None, Some(_)) if name == StoreName::Blobs => BackendKind::Flatfs,
@@ -109,6 +125,7 @@ fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
             server: None,
             setting: usual_setting,
             chosen,
+            keys: None,
         },
         BackendKind::Flatfs => {
             let (path, setting) = directory(BLOBS_DIR)?;
@@ -118,6 +135,7 @@ fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
                 server: None,
                 setting,
                 chosen,
+                keys: None,
             }
         }
         BackendKind::Datastore | BackendKind::Fjall | BackendKind::Redb => {
@@ -133,6 +151,7 @@ fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
                 server: None,
                 setting,
                 chosen,
+                keys: None,
             }
         }
         BackendKind::S3 => {
@@ -158,9 +177,73 @@ fn plan_of(repo: &RepoConfig, name: StoreName) -> Result<StorePlan<'_>> {
                 server: Some(server),
                 setting,
                 chosen,
+                keys: None,
             }
         }
     })
+}
+
+/// A store that the section `[stores]` has.
+fn named<'a>(
+    name: StoreName,
+    section: String,
+    own: &StoreConfig,
+    store: &str,
+    tree: &StoreTree,
+) -> StorePlan<'a> {
+    let leaves = tree.leaves(store);
+    let fitting = if leaves.all_s3 {
+        KeysConfig::S3
+    } else if leaves.any_flatfs && name == StoreName::Blobs {
+        KeysConfig::Flatfs
+    } else {
+        KeysConfig::Plain
+    };
+    StorePlan {
+        name,
+        backend: Backend::Named {
+            name: store.to_owned(),
+        },
+        server: None,
+        setting: format!("{section}.store"),
+        chosen: true,
+        keys: Some(own.keys.unwrap_or(fitting)),
+    }
+}
+
+/// No named store lies in a directory of the rest, and blobs share no store with records.
+fn apart_from_named<'a>(
+    plans: &[StorePlan<'_>],
+    local: impl Iterator<Item = &'a PathBuf>,
+    tree: &StoreTree,
+) -> Result<()> {
+    let plain: Vec<_> = plans
+        .iter()
+        .filter_map(|plan| Some((plan.name.as_str(), directory(&plan.backend)?)))
+        .chain(local.map(|path| ("the keystore or the journal", path.as_path())))
+        .collect();
+    for (setting, path) in tree.directories() {
+        for &(whose, taken) in &plain {
+            overlap(&setting, &path, taken, whose)?;
+        }
+    }
+    let blobs = plans.iter().find(|plan| plan.name == StoreName::Blobs);
+    let Some(Backend::Named { name: of_blobs }) = blobs.map(|plan| &plan.backend) else {
+        return Ok(());
+    };
+    let other = plans.iter().find(|plan| {
+        plan.name != StoreName::Blobs
+            && matches!(&plan.backend, Backend::Named { name } if name == of_blobs)
+    });
+    match other {
+        None => Ok(()),
+        Some(other) => Err(Error::setting(
+            other.setting.clone(),
+            format!(
+                "is {of_blobs:?}, which has the blobs; give each a part of it, by type = \"prefix\""
+            ),
+        )),
+    }
 }
 
 /// No store lies in another one's bucket or directory. Record stores may share a database, whose
@@ -215,14 +298,19 @@ fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) 
 fn directory(backend: &Backend) -> Option<&Path> {
     match backend {
         Backend::Flatfs { path } | Backend::Fjall { path } | Backend::Redb { path } => Some(path),
-        Backend::Memory | Backend::Own | Backend::S3 { .. } => None,
+        Backend::Memory | Backend::Own | Backend::Named { .. } | Backend::S3 { .. } => None,
     }
 }
 
 fn outside(place: &StorePlan<'_>, taken: &Path, whose: &str) -> Result<()> {
-    let Some(path) = directory(&place.backend) else {
-        return Ok(());
-    };
+    match directory(&place.backend) {
+        Some(path) => overlap(&place.setting, path, taken, whose),
+        None => Ok(()),
+    }
+}
+
+/// Whether `path`, which `setting` says, and `taken` are one directory, or one within the other.
+fn overlap(setting: &str, path: &Path, taken: &Path, whose: &str) -> Result<()> {
     let (mine, theirs) = (absolute(path), absolute(taken));
     if !mine.starts_with(&theirs) && !theirs.starts_with(&mine) {
         return Ok(());
@@ -232,7 +320,7 @@ fn outside(place: &StorePlan<'_>, taken: &Path, whose: &str) -> Result<()> {
         path.display(),
         taken.display()
     );
-    Err(Error::setting(place.setting.clone(), reason))
+    Err(Error::setting(setting, reason))
 }
 
 /// The path as the file system takes it, as far as that can be known without asking.

@@ -1,0 +1,21 @@
+//! The types by their names.
+
+use super::{backends, layers};
+use crate::Result;
+use crate::tree::plan::StorePlan;
+use crate::tree::settings::StoreSettings;
+
+/// The plan that a type makes of its settings.
+type PlanOf = fn(StoreSettings) -> Result<StorePlan>;
+
+/// The names of the types, each with its function.
+pub(in crate::tree) const TYPES: &[(&str, PlanOf)] = &[
+    ("datastore", backends::datastore),
+    ("fjall", backends::fjall),
+    ("flatfs", backends::flatfs),
+    ("limit", layers::limit),
+    ("memory", backends::memory),
+    ("prefix", layers::prefix),
+    ("redb", backends::redb),
+    ("s3", backends::s3),
+];

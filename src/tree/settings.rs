@@ -1,0 +1,130 @@
+//! The settings of one store, as they stand in a configuration.
+
+use std::ffi::OsStr;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::fields::fields_of;
+use super::nearest::meant;
+use crate::config::without_value;
+use crate::{Error, Result};
+
+/// A store that another one is over: the name of a store, or the settings of one, in place.
+///
+/// A field of this type in the settings of a store is `store = "near"` or
+/// `store = { type = "memory" }` in a configuration.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum StoreRef {
+    /// A store of the section `[stores]`, which is opened once for all that name it.
+    Named(String),
+    /// A store of its own.
+    Inline(Table),
+}
+
+/// Names and types alone: the settings may hold secrets.
+impl fmt::Debug for StoreRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => f.debug_tuple("Named").field(name).finish(),
+            Self::Inline(table) => f.debug_tuple("Inline").field(&table.get("type")).finish(),
+        }
+    }
+}
+
+/// The settings of one store: a table, without `type`, and the table's full name.
+#[derive(Clone)]
+pub struct StoreSettings {
+    path: String,
+    table: Table,
+}
+
+/// Names alone: the values may be secrets.
+impl fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSettings")
+            .field("path", &self.path)
+            .field("names", &self.table.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl StoreSettings {
+    pub(super) fn new(path: String, table: Table) -> Self {
+        Self { path, table }
+    }
+
+    /// The table's full name, such as `stores.blobs.slow`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// An error about the setting `name` of this table. `reason` follows the name: "is empty".
+    #[must_use]
+    pub fn error(&self, name: &str, reason: impl Into<String>) -> Error {
+        Error::setting(format!("{}.{name}", self.path), reason)
+    }
+
+    /// Checks that a text or a path is not empty.
+    pub(super) fn not_empty(&self, name: &str, value: impl AsRef<OsStr>) -> Result<()> {
+        if value.as_ref().is_empty() {
+            return Err(self.error(name, "is empty"));
+        }
+        Ok(())
+    }
+
+    /// Takes one setting out, if it is there.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let Some(value) = self.table.remove(name) else {
+            return Ok(None);
+        };
+        let value =
+            T::deserialize(value).map_err(|e| self.error(name, without_value(e.message())))?;
+        Ok(Some(value))
+    }
+
+    /// Reads all settings into a struct that derives `Deserialize`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the full name of a setting that the struct does not have, and the
+    /// name that is closest to it; or of one that has another type. Values are not repeated.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        self.read_but(&[])
+    }
+
+    /// The same; the fields `hidden` of the struct count as fields that it does not have.
+    pub(super) fn read_but<T: DeserializeOwned>(&self, hidden: &[&str]) -> Result<T> {
+        if let Some(known) = fields_of::<T>() {
+            let known = || known.iter().copied().filter(|name| !hidden.contains(name));
+            if let Some(name) = self.table.keys().find(|name| known().all(|k| k != *name)) {
+                let mut all: Vec<_> = known().collect();
+                all.sort_unstable();
+                let reason = format!(
+                    "is no setting of this store{}; its settings are {}",
+                    meant(name, known()),
+                    if all.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        all.join(", ")
+                    }
+                );
+                return Err(self.error(name, reason));
+            }
+        }
+        let value = Value::Table(self.table.clone());
+        serde_path_to_error::deserialize(value).map_err(|e| {
+            let at = e.path().to_string();
+            let reason = without_value(e.inner().message());
+            if at == "." || at.is_empty() {
+                Error::setting(self.path.clone(), reason)
+            } else {
+                self.error(&at, reason)
+            }
+        })
+    }
+}

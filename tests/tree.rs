@@ -1,0 +1,251 @@
+//! Stores that chain, written in a configuration.
+
+use std::collections::BTreeMap;
+
+use storehouse::objectstore::{Key, ObjectStoreExt};
+use storehouse::{Config, StoreTypes, Stores, describe};
+
+fn error(toml: &str) -> String {
+    Config::from_toml(toml).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_wrong_is_named_by_its_path() {
+    for (toml, wanted) in [
+        (
+            "[stores.a]\npath = '/x'",
+            "stores.a.type: is not set; it says what the store is, like \"memory\"",
+        ),
+        (
+            "stores.a = 'memory'",
+            "stores.a: is no table; a store has a type and settings",
+        ),
+        ("[stores.a]\ntype = 3", "stores.a.type: is no text"),
+        (
+            "[stores.a]\ntype = 'limit'\noperations = 1\nstore = 'neer'\n[stores.near]\ntype = 'memory'",
+            "stores.a.store: is \"neer\", which is no store of the section [stores]; did you mean \"near\"?",
+        ),
+        (
+            "[stores.a]\ntype = 'limit'\noperations = 1\nstore = { type = 'prefix', prefix = 'x', store = { type = 'flatfs', pth = '/x' } }",
+            "stores.a.store.store.pth: is no setting of this store; did you mean \"path\"?; its settings are log, path",
+        ),
+        (
+            "[stores.a]\ntype = 'limit'\noperations = 'many'\nstore = 'a'",
+            "stores.a.operations: invalid type: string, expected usize",
+        ),
+        (
+            "[stores.a]\ntype = 'limit'\nstore = 'a'",
+            "stores.a: missing field `operations`",
+        ),
+        (
+            "[stores.a]\ntype = 'limit'\noperations = 0\nstore = 'a'",
+            "stores.a.operations: is 0; nothing could go on",
+        ),
+        (
+            "[stores.a]\ntype = 's3'\nendpoint = 'https://s3.example.com'",
+            "stores.a.bucket: is not set",
+        ),
+        (
+            "[stores.a]\ntype = 'limit'\noperations = 1\nstore = 'b'\n[stores.b]\ntype = 'prefix'\nprefix = 'x'\nstore = 'a'",
+            "stores.a: is over itself: a over b over a",
+        ),
+        (
+            "[stores.a]\ntype = 'fjall'\npath = '/data/x'\n[stores.b]\ntype = 'flatfs'\npath = '/data/x/../x'",
+            "",
+        ),
+        (
+            "[stores.a]\ntype = 'flatfs'\npath = '/data/x'\n[stores.b]\ntype = 'flatfs'\npath = '/data/x/y'",
+            "stores.b: /data/x/y and /data/x, where stores.a lies, are one directory or one within the other; name the store to use it twice",
+        ),
+        (
+            "[repo]\ndata_dir = '/data'\n[repo.stores.blobs]\nstore = 'a'",
+            "repo.stores.blobs.store: is \"a\", and the section [stores] has no store",
+        ),
+        (
+            "[repo]\ndata_dir = '/data'\n[repo.stores.blobs]\nstore = 'a'\npath = '/x'\n[stores.a]\ntype = 'memory'",
+            "repo.stores.blobs.path: is set beside store, which says all of it; leave one out",
+        ),
+    ] {
+        if !wanted.is_empty() {
+            assert_eq!(error(toml), wanted, "{toml}");
+        }
+    }
+    let unknown = error("[stores.a]\ntype = 'memry'");
+    assert!(
+        unknown.starts_with("stores.a.type: is \"memry\", which is no type of store; did you mean \"memory\"?; the types are "),
+        "{unknown}"
+    );
+    let many = error("[stores.a]\ntype = 's3'\nbucket = 'b'\nendpoit = 'x'");
+    assert!(
+        many.starts_with(
+            "stores.a.endpoit: is no setting of this store; did you mean \"endpoint\"?"
+        ),
+        "{many}"
+    );
+    assert!(!many.contains("bucket_prefix"), "{many}");
+}
+
+/// A text of any depth is refused, and none uses up the stack.
+#[test]
+fn depth_is_bounded_in_tables_and_by_names() {
+    let mut nested = "{ type = 'memory' }".to_owned();
+    for _ in 0..40 {
+        nested = format!("{{ type = 'limit', operations = 1, store = {nested} }}");
+    }
+    let said = error(&format!("stores.a = {nested}"));
+    assert!(said.contains("more than 32 stores"), "{said}");
+    let mut chain = "[stores.s0]\ntype = 'memory'\n".to_owned();
+    for at in 1..2000 {
+        chain += &format!(
+            "[stores.s{at}]\ntype = 'limit'\noperations = 1\nstore = 's{}'\n",
+            at - 1
+        );
+    }
+    let said = error(&chain);
+    assert!(
+        said.contains("more than 32 stores over each other"),
+        "{said}"
+    );
+}
+
+/// A tree of names that share stores has few nodes and many ways through; checking it takes no
+/// longer for that.
+#[test]
+fn shared_names_cost_no_more_than_their_number() {
+    let mut text = "[stores.s0]\ntype = 'memory'\n".to_owned();
+    let types = StoreTypes::default()
+        .register("both", |settings| {
+            #[derive(serde::Deserialize)]
+            struct Both {
+                left: storehouse::StoreRef,
+                right: storehouse::StoreRef,
+            }
+            let Both { left, right } = settings.read()?;
+            let below = [("left".to_owned(), left), ("right".to_owned(), right)];
+            Ok(storehouse::StorePlan::over(below, |mut stores| {
+                Ok::<_, storehouse::objectstore::BoxError>(stores.remove(0))
+            }))
+        })
+        .unwrap();
+    for at in 1..30 {
+        let below = at - 1;
+        text += &format!("[stores.s{at}]\ntype = 'both'\nleft = 's{below}'\nright = 's{below}'\n");
+    }
+    text += "[repo.stores.blobs]\nstore = 's29'\n";
+    let config = Config::from_toml_with(&text, &types).unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    assert_eq!(shown.lines().count(), 6 + 1 + 29 * 3);
+}
+
+#[tokio::test]
+async fn a_named_store_is_opened_once_for_all_that_name_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::from_toml(&format!(
+        "[repo]
+         data_dir = {data:?}
+         [repo.stores]
+         receipts = {{ store = 'few' }}
+         blobs = {{ store = 'near' }}
+         [stores]
+         near = {{ type = 'flatfs', path = {near:?} }}
+         few = {{ type = 'limit', operations = 2, store = {{ type = 'prefix', prefix = 'r/', store = 'all' }} }}
+         all = {{ type = 'memory' }}",
+        data = dir.path().join("data"),
+        near = dir.path().join("near"),
+    ))
+    .unwrap();
+    let stores = Stores::open(&config).await.unwrap();
+    let key = Key::new("a").unwrap();
+    stores
+        .named("few")
+        .unwrap()
+        .put(&key, "here")
+        .await
+        .unwrap();
+    let all = stores.named("all").unwrap();
+    let read = all.get(&Key::new("r/a").unwrap()).await.unwrap();
+    assert_eq!(read.body.collect(9).await.unwrap(), "here");
+    let digest =
+        storehouse::blobstore::Digest::of(storehouse::blobstore::HashFunction::Sha2_256, b"hello");
+    stores.blobs().put(&digest, "hello").await.unwrap();
+    // Under Piri's key, because it lies in a flatfs directory.
+    let listed = std::fs::read_dir(dir.path().join("near"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+        .count();
+    assert!(listed > 0);
+    assert!(
+        stores
+            .blobs()
+            .key(&digest)
+            .unwrap()
+            .as_str()
+            .starts_with("ciq")
+    );
+    stores.close().await.unwrap();
+    assert!(all.get(&key).await.is_err(), "closed with the rest");
+    // All was released.
+    Stores::open(&config).await.unwrap().close().await.unwrap();
+}
+
+#[test]
+fn variables_stand_for_text_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("node.toml");
+    std::fs::write(
+        &file,
+        "[stores.a]\ntype = 's3'\nendpoint = '${HOST}'\nbucket = '${BUCKET:-blobs}'\n\
+         credentials = { access_key_id = 'id', secret_access_key = '${SECRET}' }\n",
+    )
+    .unwrap();
+    let with = |vars: &[(&str, &str)]| {
+        let vars = vars
+            .iter()
+            .map(|(name, held)| ((*name).to_owned(), (*held).to_owned()));
+        Config::with_env(Some(&file), vars)
+    };
+    let said = with(&[("HOST", "h:9000")]).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "stores.a.credentials.secret_access_key: needs the environment variable SECRET, which is not set"
+    );
+    let config = with(&[("HOST", "h:9000"), ("SECRET", "hunter2'\n[x]")]).unwrap();
+    let shown = format!("{config:?} {}", describe(&config).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_description_shows_the_tree_and_no_secret() {
+    let config = Config::from_toml(
+        "[repo]
+         data_dir = '/data'
+         [repo.stores.blobs]
+         store = 'blobs'
+         [stores.blobs]
+         type = 'limit'
+         operations = 8
+         store = { type = 'prefix', prefix = 'node/', store = 'bucket' }
+         [stores.bucket]
+         type = 's3'
+         endpoint = 'http://127.0.0.1:9'
+         bucket = 'big'
+         credentials = { access_key_id = 'AK', secret_access_key = 'hunter2' }",
+    )
+    .unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    let wanted = "\
+blobs         the store \"blobs\"
+allocations   fjall at /data/records
+acceptances   fjall at /data/records
+delegations   fjall at /data/records
+receipts      fjall at /data/records
+consolidations  fjall at /data/records
+stores.blobs  limit, 8 at once (create, replace, ordered by key, remote, verifies SHA-256)
+└─ store  prefix, \"node/\" (create, replace, ordered by key, remote, verifies SHA-256)
+   └─ store  the store \"bucket\"
+stores.bucket  s3, bucket big at http://127.0.0.1:9 (create, replace, ordered by key, remote, verifies SHA-256)
+";
+    assert_eq!(shown, wanted);
+    let all: BTreeMap<_, _> = config.stores.names().map(|name| (name, ())).collect();
+    assert_eq!(all.len(), 2);
+}
