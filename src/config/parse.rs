@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::BackendKind;
+use super::message::without_value;
 use super::{Config, env};
 use crate::tree::{StoreTree, StoreTypes};
-use crate::{Backend, Error, Result, StoreName};
+use crate::{Error, Result, StoreName};
 
 impl Config {
     /// Reads and checks TOML.
@@ -237,15 +238,6 @@ impl Config {
         }
         Ok(tree)
     }
-
-    /// What each store lies in.
-    pub(crate) fn backends(&self) -> Result<Vec<(StoreName, Backend)>> {
-        let plans = crate::open::plan(&self.repo, &[], &self.tree()?)?;
-        Ok(plans
-            .into_iter()
-            .map(|plan| (plan.name, plan.backend))
-            .collect())
-    }
 }
 
 /// An environment variable of this process. One that is not UTF-8 counts as not set.
@@ -273,27 +265,6 @@ fn table(text: &str, origin: Option<&str>) -> Result<toml::Table> {
         });
         form(origin, &format!("line {line}: {}", e.message()))
     })
-}
-
-/// The message of a deserializer without the value that it met: `invalid type: string "…", expected
-/// a boolean`.
-pub(crate) fn without_value(message: &str) -> String {
-    if let Some((_, expected)) = message
-        .strip_prefix("unknown variant `")
-        .and_then(|rest| rest.rsplit_once("`, expected "))
-    {
-        return format!("unknown value, expected {expected}");
-    }
-    let parts = message
-        .split_once(": ")
-        .and_then(|(what, rest)| Some((what, rest.rsplit_once(", expected ")?)));
-    match parts {
-        Some((what, (found, expected))) if what.starts_with("invalid ") => {
-            let kind = found.split(['`', '"']).next().unwrap_or_default().trim();
-            format!("{what}: {kind}, expected {expected}")
-        }
-        _ => message.to_owned(),
-    }
 }
 
 fn form(origin: Option<&str>, reason: &str) -> Error {

@@ -9,7 +9,7 @@ use storehouse_objectstore::{Capabilities, ListOrder, ObjectStore};
 
 use super::parse::{Edge, Node};
 use super::plan::{BackendPlan, PlanKind};
-use crate::open::MissingBackend;
+use crate::open::{MissingBackend, plan};
 use crate::{Backend, Config, Result, StoreName};
 
 /// The stores that a configuration asks for, as a tree: its `Display` has one line a store.
@@ -48,10 +48,10 @@ impl fmt::Display for Description {
 pub fn describe(config: &Config) -> Result<Description> {
     config.check()?;
     let mut out = String::new();
-    for (name, backend) in config.backends()? {
-        line(&mut out, name, &backend);
-    }
     let tree = config.tree()?;
+    for place in plan(&config.repo, &[], &tree)? {
+        line(&mut out, place.name, &place.backend);
+    }
     let mut built = BTreeMap::new();
     let mut left = tree.named;
     let mut texts = BTreeMap::new();

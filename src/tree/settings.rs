@@ -41,6 +41,7 @@ impl fmt::Debug for StoreRef {
 pub struct StoreSettings {
     path: String,
     table: Table,
+    taken: Vec<String>,
 }
 
 /// Names alone: the values may be secrets.
@@ -55,7 +56,11 @@ impl fmt::Debug for StoreSettings {
 
 impl StoreSettings {
     pub(super) fn new(path: String, table: Table) -> Self {
-        Self { path, table }
+        Self {
+            path,
+            table,
+            taken: Vec::new(),
+        }
     }
 
     /// The table's full name, such as `stores.blobs.slow`.
@@ -78,14 +83,58 @@ impl StoreSettings {
         Ok(())
     }
 
-    /// Takes one setting out, if it is there.
-    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+    /// Takes one setting out, if it is there. [`read`](Self::read) takes all at once.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if it has another type. The value is not repeated.
+    pub fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        self.taken.push(name.to_owned());
         let Some(value) = self.table.remove(name) else {
             return Ok(None);
         };
         let value =
             T::deserialize(value).map_err(|e| self.error(name, without_value(e.message())))?;
         Ok(Some(value))
+    }
+
+    /// Takes one setting out, which must be there.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); [`Error::Setting`] if it is not set.
+    pub fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
+        match self.take(name)? {
+            Some(value) => Ok(value),
+            None => Err(self.error(name, "is not set")),
+        }
+    }
+
+    /// Checks that every setting was taken.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the name of one that was not, and the name that is closest to it.
+    pub fn done(self) -> Result<()> {
+        let taken: Vec<&str> = self.taken.iter().map(String::as_str).collect();
+        self.all_known(&taken)
+    }
+
+    fn all_known(&self, known: &[&str]) -> Result<()> {
+        let Some(name) = self
+            .table
+            .keys()
+            .find(|name| !known.contains(&name.as_str()))
+        else {
+            return Ok(());
+        };
+        let mut all = known.to_vec();
+        all.sort_unstable();
+        let all = if all.is_empty() {
+            "none".to_owned()
+        } else {
+            all.join(", ")
+        };
+        let meant = meant(name, known.iter().copied());
+        let reason = format!("is no setting of this store{meant}; its settings are {all}");
+        Err(self.error(name, reason))
     }
 
     /// Reads all settings into a struct that derives `Deserialize`.
@@ -100,21 +149,13 @@ impl StoreSettings {
     /// The same; the fields `hidden` of the struct count as fields that it does not have.
     pub(super) fn read_but<T: DeserializeOwned>(&self, hidden: &[&str]) -> Result<T> {
         if let Some(known) = fields_of::<T>() {
-            let known = || known.iter().copied().filter(|name| !hidden.contains(name));
-            if let Some(name) = self.table.keys().find(|name| known().all(|k| k != *name)) {
-                let mut all: Vec<_> = known().collect();
-                all.sort_unstable();
-                let reason = format!(
-                    "is no setting of this store{}; its settings are {}",
-                    meant(name, known()),
-                    if all.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        all.join(", ")
-                    }
-                );
-                return Err(self.error(name, reason));
-            }
+            let known: Vec<_> = known
+                .iter()
+                .copied()
+                .filter(|name| !hidden.contains(name))
+                .chain(self.taken.iter().map(String::as_str))
+                .collect();
+            self.all_known(&known)?;
         }
         let value = Value::Table(self.table.clone());
         serde_path_to_error::deserialize(value).map_err(|e| {

@@ -46,22 +46,17 @@ impl StoreTypes {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// use serde::Deserialize;
     /// use storehouse::layers::LimitStore;
     /// use storehouse::objectstore::BoxError;
     /// use storehouse::{Config, StorePlan, StoreRef, StoreTypes, Stores};
     ///
-    /// #[derive(Deserialize)]
-    /// struct Polite {
-    ///     guests: usize,
-    ///     store: StoreRef,
-    /// }
-    ///
-    /// let types = StoreTypes::default().register("polite", |settings| {
-    ///     let Polite { guests, store } = settings.read()?;
+    /// let types = StoreTypes::default().register("polite", |mut settings| {
+    ///     let guests: usize = settings.need("guests")?;
     ///     if guests == 0 {
     ///         return Err(settings.error("guests", "is 0"));
     ///     }
+    ///     let store: StoreRef = settings.need("store")?;
+    ///     settings.done()?;
     ///     Ok(StorePlan::layer("store", store, move |inner| {
     ///         Ok::<_, BoxError>(LimitStore::new(inner, guests))
     ///     }))
