@@ -8,8 +8,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use storehouse_blobstore::{BlobStore, Digest, Error, HashFunction, PlainKeys, PutBlob};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, ErrorClass, GetOptions, Key, ListOptions, Memory, Metadata,
-    Object, ObjectStore, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, ErrorClass, Events, GetOptions,
+    Key, ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result,
 };
 use support::{in_pieces, noise};
 
@@ -56,6 +57,40 @@ impl ObjectStore for Hasty {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.0.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.0.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        ObjectStore::copy_opts(&self.0, from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        ObjectStore::get_ranges_opts(&self.0, key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.0.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        ObjectStore::presign(&self.0, key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,8 +11,9 @@ use futures_util::StreamExt;
 
 use super::gate::{Gate, Slot, Turn};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata,
-    Object, ObjectStore, PutOptions, PutResult, Result,
+    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events,
+    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// A store that does at most a number of operations at once; the others wait.
@@ -104,6 +105,40 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         ToCaller::new(self.inner.list(options), Slot::new(&self.gate)).boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        ToCaller::new(self.inner.list_delimited(options), Slot::new(&self.gate)).boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(self.limited(self.inner.copy_opts(from, to, options)))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(self.limited(self.inner.get_ranges_opts(key, ranges, options)))
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        self.inner.presign(key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

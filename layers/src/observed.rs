@@ -14,8 +14,9 @@ use tracing::{Instrument, Span, debug_span};
 
 use storehouse_objectstore::observe::{Meter, OperationSpan, TARGET};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions,
-    Metadata, Object, ObjectStore, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry,
+    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// A store whose operations are counted, timed and traced: how many with which outcome, how long
@@ -45,6 +46,8 @@ struct Meters {
     put: Meter,
     get: Meter,
     head: Meter,
+    copy: Meter,
+    get_ranges: Meter,
     delete: Meter,
     delete_many: Meter,
     list: Meter,
@@ -62,6 +65,8 @@ impl<S: ObjectStore> ObservedStore<S> {
             put: meter("put"),
             get: meter("get"),
             head: meter("head"),
+            copy: meter("copy"),
+            get_ranges: meter("get_ranges"),
             delete: meter("delete"),
             delete_many: meter("delete_many"),
             list: meter("list"),
@@ -180,6 +185,56 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
         let meter = &self.meters.list;
         let span = span!(meter, "list", prefix = %options.prefix);
         Many::new(self.inner.list(options), meter, span, true).boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let meter = &self.meters.list;
+        let span = span!(meter, "list", prefix = %options.prefix);
+        Many::new(self.inner.list_delimited(options), meter, span, true).boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        let meter = &self.meters.copy;
+        let span = span!(meter, "copy", key = %from, to = %to);
+        Box::pin(observe(
+            meter,
+            span,
+            self.inner.copy_opts(from, to, options),
+        ))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        let meter = &self.meters.get_ranges;
+        let span = span!(meter, "get_ranges", key = %key, ranges = ranges.len());
+        Box::pin(async move {
+            let got = self.inner.get_ranges_opts(key, ranges, options);
+            let got = observe(meter, span, got).await;
+            got.inspect(|got| {
+                meter.bytes_out(got.parts.iter().map(|part| part.len() as u64).sum());
+            })
+        })
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        self.inner.presign(key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -7,8 +7,9 @@ use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream};
 
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry, Error, GetOptions, Key,
-    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
+    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// How many keys are looked at together by [`ObjectStore::delete_many`]: S3 deletes as many in a
@@ -83,6 +84,27 @@ impl<S: ObjectStore> PrefixStore<S> {
         &self.inner
     }
 
+    /// The options of a listing for the inner store, without a limit, and the key up to which what
+    /// it gives is still to be passed over, if there is one: a key that is too long with the prefix
+    /// has no place in the inner store's order, but its beginning has, if that is by key.
+    fn inner_options(&self, options: ListOptions) -> (ListOptions, Option<Key>) {
+        let by_key = self.capabilities.order.is_by_key();
+        let (start_after, behind) = match options.start_after.clone() {
+            None => (None, None),
+            Some(after) => match self.inner_key(&after) {
+                Some(inner) => (Some(inner), None),
+                None => {
+                    let text = format!("{}{after}", self.prefix);
+                    let cut = text.floor_char_boundary(Key::MAX_LEN);
+                    (Key::new(&text[..cut]).ok().filter(|_| by_key), Some(after))
+                }
+            },
+        };
+        let prefix = format!("{}{}", self.prefix, options.prefix);
+        let inner = options.prefix(prefix).start_after(start_after).limit(None);
+        (inner, behind)
+    }
+
     /// The key in the inner store; `None` if it is too long to be one.
     fn inner_key(&self, key: &Key) -> Option<Key> {
         Key::new(format!("{}{key}", self.prefix)).ok()
@@ -93,6 +115,11 @@ impl<S: ObjectStore> PrefixStore<S> {
 /// follows is no key.
 fn outer_key(prefix: &str, inner: &Key) -> Option<Key> {
     Key::new(inner.as_str().strip_prefix(prefix)?).ok()
+}
+
+/// An entry of the inner store under the caller's key, if it has one.
+fn outer_entry(prefix: &str, entry: Entry) -> Option<Entry> {
+    outer_key(prefix, &entry.key).map(|key| Entry { key, ..entry })
 }
 
 /// An error of the inner store, about the caller's key.
@@ -194,39 +221,100 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let prefix = Arc::clone(&self.prefix);
         let limit = options.limit;
-        let start_after = match options.start_after.clone() {
-            None => None,
-            Some(after) => match self.inner_key(&after) {
-                Some(after) => Some(after),
-                // A key that cannot be under the prefix has no place in the inner store's order.
-                None => {
-                    return skip_to(
-                        self.list(options.start_after(None).limit(None)),
-                        self,
-                        after,
-                        limit,
-                    );
-                }
-            },
-        };
+        let (mut inner, behind) = self.inner_options(options);
         // Among the inner keys may be some that have no key here (`prefix` itself, or `prefix/…`
         // without the slash in the prefix): they do not count.
-        let exact = prefix.is_empty() || prefix.ends_with('/');
-        let inner = ListOptions::default()
-            .prefix(format!("{prefix}{}", options.prefix))
-            .start_after(start_after)
-            .limit(options.limit.filter(|limit| exact || *limit == 0))
-            .inline_values(options.inline_values);
+        let exact = behind.is_none() && (prefix.is_empty() || prefix.ends_with('/'));
+        inner.limit = limit.filter(|limit| exact || *limit == 0);
         let entries = self.inner.list(inner).filter_map(move |entry| {
             future::ready(match entry {
-                Ok(entry) => outer_key(&prefix, &entry.key).map(|key| Ok(Entry { key, ..entry })),
+                Ok(entry) => outer_entry(&prefix, entry).map(Ok),
                 Err(error) => Some(Err(outer_error(&prefix, error))),
             })
         });
-        match options.limit {
-            Some(limit) => entries.take(limit).boxed(),
-            None => entries.boxed(),
-        }
+        let key_of = |entry: &Entry| Some(entry.key.clone());
+        limited(skip_to(entries.boxed(), self, behind, key_of), limit)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let prefix = Arc::clone(&self.prefix);
+        let limit = options.limit;
+        let (mut inner, behind) = self.inner_options(options);
+        // As with `list`: what has no key here does not count.
+        inner.limit = limit.filter(|limit| *limit == 0);
+        let listing = self.inner.list_delimited(inner).filter_map(move |listed| {
+            future::ready(match listed {
+                Ok(Listed::Object(entry)) => {
+                    outer_entry(&prefix, entry).map(Listed::Object).map(Ok)
+                }
+                Ok(Listed::Prefix(folder)) => folder
+                    .strip_prefix(&*prefix)
+                    .filter(|folder| Key::last_under(folder).is_some())
+                    .map(|folder| Ok(Listed::Prefix(folder.to_owned()))),
+                Err(error) => Some(Err(outer_error(&prefix, error))),
+            })
+        });
+        limited(
+            skip_to(listing.boxed(), self, behind, Listed::resume_after),
+            limit,
+        )
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        let Some(inner_from) = self.inner_key(from) else {
+            return future::err(Error::not_found(Operation::Copy, from)).boxed();
+        };
+        let Some(inner_to) = self.inner_key(to) else {
+            return future::err(Error::invalid_key(Operation::Copy, to.as_str(), TOO_LONG)).boxed();
+        };
+        Box::pin(async move {
+            let copied = self.inner.copy_opts(&inner_from, &inner_to, options).await;
+            copied.map_err(|error| outer_error(&self.prefix, error))
+        })
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        let Some(inner_key) = self.inner_key(key) else {
+            return future::err(Error::not_found(Operation::Get, key)).boxed();
+        };
+        Box::pin(async move {
+            let got = self
+                .inner
+                .get_ranges_opts(&inner_key, ranges, options)
+                .await;
+            got.map_err(|error| outer_error(&self.prefix, error))
+        })
+    }
+
+    fn events(&self) -> Option<Events> {
+        let prefix = Arc::clone(&self.prefix);
+        let events = self.inner.events()?;
+        Some(events.filter_map_keys(move |key| outer_key(&prefix, &key)))
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let Some(inner_key) = self.inner_key(key) else {
+            let error = Error::invalid_key(Operation::Presign, key.as_str(), TOO_LONG);
+            return future::err(error).boxed();
+        };
+        Box::pin(async move {
+            let signed = self.inner.presign(&inner_key, options).await;
+            signed.map_err(|error| outer_error(&self.prefix, error))
+        })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
@@ -246,23 +334,34 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
     }
 }
 
-/// What of a listing comes after a key, which the listing itself cannot be told of.
-fn skip_to<S>(
-    entries: BoxStream<'static, Result<Entry>>,
+/// What of a listing comes after a key that the listing itself could not be told of.
+fn skip_to<S, T: Send + 'static>(
+    listing: BoxStream<'static, Result<T>>,
     store: &PrefixStore<S>,
-    after: Key,
-    limit: Option<usize>,
-) -> BoxStream<'static, Result<Entry>> {
-    let order = store.capabilities.order.clone();
-    let comes_after = move |entry: &Result<Entry>| {
-        entry
-            .as_ref()
-            .map_or(true, |entry| order.compare(&entry.key, &after).is_gt())
+    after: Option<Key>,
+    key_of: impl Fn(&T) -> Option<Key> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
+    let Some(after) = after else {
+        return listing;
     };
-    let entries = entries.filter(move |entry| future::ready(comes_after(entry)));
+    let order = store.capabilities.order.clone();
+    let comes_after = move |item: &Result<T>| {
+        let key = item.as_ref().ok().and_then(&key_of);
+        key.is_none_or(|key| order.compare(&key, &after).is_gt())
+    };
+    listing
+        .filter(move |item| future::ready(comes_after(item)))
+        .boxed()
+}
+
+/// At most this number of items.
+fn limited<T: Send + 'static>(
+    listing: BoxStream<'static, Result<T>>,
+    limit: Option<usize>,
+) -> BoxStream<'static, Result<T>> {
     match limit {
-        Some(limit) => entries.take(limit).boxed(),
-        None => entries.boxed(),
+        Some(limit) => listing.take(limit).boxed(),
+        None => listing,
     }
 }
 

@@ -13,8 +13,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use storehouse_layers::LimitStore;
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Memory, Metadata,
-    Object, ObjectStore, ObjectStoreExt, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
+    ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore, ObjectStoreExt,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// How many operations are at work now, and were at most.
@@ -120,6 +121,40 @@ impl ObjectStore for Counted {
             async move { (gauge.work().await, entry).1 }
         });
         entries.boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.inner.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        ObjectStore::copy_opts(&self.inner, from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        ObjectStore::get_ranges_opts(&self.inner, key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        ObjectStore::presign(&self.inner, key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

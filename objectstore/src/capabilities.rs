@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Key;
+use crate::{Attributes, Error, Key, Operation, Result};
 
 /// What a store honours. Found out at opening where it depends on a server; constant from then on.
 #[derive(Clone, Debug)]
@@ -32,10 +32,23 @@ pub struct Capabilities {
     pub max_size: u64,
     /// Which keys are accepted.
     pub keys: KeyRule,
+    /// The most that the attributes of one object may take, in bytes (inclusive), as
+    /// [`Attributes::size`] counts; 0 if none are kept. A put or copy with more answers
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
+    pub max_attributes: u64,
+    /// A copy does not move the object's bytes through this process. If not, it is a get and a put.
+    pub native_copy: bool,
+    /// [`CopyOptions::remove_source`](crate::CopyOptions::remove_source) is honoured.
+    pub rename: bool,
+    /// [`ObjectStore::events`](crate::ObjectStore::events) gives some.
+    pub events: bool,
+    /// [`ObjectStore::presign`](crate::ObjectStore::presign) is honoured.
+    pub presign: bool,
 }
 
 impl Capabilities {
     /// All that the contract asks for: every mode, every key, byte order, sizes up to 2^63 - 1.
+    /// What goes beyond it is off.
     ///
     /// ```
     /// use storehouse_objectstore::Capabilities;
@@ -54,6 +67,11 @@ impl Capabilities {
             order: ListOrder::by_key(),
             max_size: i64::MAX as u64,
             keys: KeyRule::any(),
+            max_attributes: 0,
+            native_copy: false,
+            rename: false,
+            events: false,
+            presign: false,
         }
     }
 
@@ -104,6 +122,60 @@ impl Capabilities {
     pub fn with_keys(mut self, keys: KeyRule) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// With attributes of at most this size, in bytes (inclusive).
+    #[must_use]
+    pub fn with_max_attributes(mut self, bytes: u64) -> Self {
+        self.max_attributes = bytes;
+        self
+    }
+
+    /// With [`native_copy`](Self::native_copy) so.
+    #[must_use]
+    pub fn with_native_copy(mut self, native: bool) -> Self {
+        self.native_copy = native;
+        self
+    }
+
+    /// With [`rename`](Self::rename) so.
+    #[must_use]
+    pub fn with_rename(mut self, rename: bool) -> Self {
+        self.rename = rename;
+        self
+    }
+
+    /// With [`events`](Self::events) so.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// With [`presign`](Self::presign) so.
+    #[must_use]
+    pub fn with_presign(mut self, presign: bool) -> Self {
+        self.presign = presign;
+        self
+    }
+
+    /// Whether this store keeps all of `attributes`. For writers of backends.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it does not.
+    pub fn check_attributes(&self, key: &Key, attributes: &Attributes) -> Result<()> {
+        if attributes.size() <= self.max_attributes {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            operation: Operation::Put,
+            key: key.clone(),
+            feature: if self.max_attributes == 0 {
+                "attributes"
+            } else {
+                "attributes of this size"
+            },
+        })
     }
 
     /// Whether this store accepts `key` on put. If not: put answers

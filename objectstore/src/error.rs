@@ -36,6 +36,10 @@ pub enum Operation {
     Health,
     /// [`ObjectStore::close`](crate::ObjectStore::close).
     Close,
+    /// [`ObjectStore::copy_opts`](crate::ObjectStore::copy_opts).
+    Copy,
+    /// [`ObjectStore::presign`](crate::ObjectStore::presign).
+    Presign,
 }
 
 impl fmt::Display for Operation {
@@ -51,6 +55,8 @@ impl fmt::Display for Operation {
             Self::List => "list",
             Self::Health => "health",
             Self::Close => "close",
+            Self::Copy => "copy",
+            Self::Presign => "presign",
         })
     }
 }
@@ -100,6 +106,14 @@ pub enum Error {
         /// The object.
         key: Key,
         /// What is wrong with the request.
+        reason: &'static str,
+    },
+    /// An attribute that no store could hold.
+    #[error("attribute {name:?}: {reason}")]
+    InvalidAttribute {
+        /// The attribute's name.
+        name: String,
+        /// What is wrong with it.
         reason: &'static str,
     },
     /// There is no such object.
@@ -337,11 +351,38 @@ impl Error {
                 }
             }
             Self::CollectLimit { .. }
+            | Self::InvalidAttribute { .. }
             | Self::Body { key: None, .. }
             | Self::InUse { .. }
             | Self::Closed { key: None, .. }
             | Self::Config { .. }
             | Self::Backend { key: None, .. } => {}
+        }
+        self
+    }
+
+    /// The same error of another operation, where it says one. For writers of operations that are
+    /// made of others.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, Key, Operation};
+    ///
+    /// let error = Error::not_found(Operation::Get, &Key::new("a")?);
+    /// let error = error.map_operation(Operation::Copy);
+    /// assert_eq!(error.to_string(), r#"copy "a": not found"#);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn map_operation(mut self, to: Operation) -> Self {
+        match &mut self {
+            Self::InvalidKey { operation, .. }
+            | Self::InvalidRequest { operation, .. }
+            | Self::NotFound { operation, .. }
+            | Self::Precondition { operation, .. }
+            | Self::Unsupported { operation, .. }
+            | Self::Closed { operation, .. }
+            | Self::Backend { operation, .. } => *operation = to,
+            _ => {}
         }
         self
     }
@@ -352,6 +393,7 @@ impl Error {
         match self {
             Self::InvalidKey { .. }
             | Self::InvalidRequest { .. }
+            | Self::InvalidAttribute { .. }
             | Self::RangeNotSatisfiable { .. }
             | Self::TooLarge { .. }
             | Self::TooSmall { .. }

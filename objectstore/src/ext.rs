@@ -5,8 +5,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Body, ByteRange, Entry, GetOptions, Key, ListOptions, Object, ObjectStore, PutOptions,
-    PutResult, Result,
+    Body, ByteRange, CopyOptions, Entry, GetOptions, Key, ListOptions, Listed, Object,
+    ObjectRanges, ObjectStore, PutOptions, PutResult, Result,
 };
 
 /// Sugar over [`ObjectStore`], for every store.
@@ -67,6 +67,82 @@ pub trait ObjectStoreExt: ObjectStore {
                 Err(e) => Err(e),
             }
         }
+    }
+
+    /// Copies an object within the store, with its attributes, whether or not one is there under
+    /// the new key.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::copy_opts`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, from, to) = (Memory::new(), Key::new("a")?, Key::new("b")?);
+    /// store.put(&from, "bytes").await?;
+    /// store.copy(&from, &to).await?;
+    /// store.rename(&to, &Key::new("c")?).await?;
+    /// assert!(store.exists(&from).await? && !store.exists(&to).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn copy<'a>(&'a self, from: &'a Key, to: &'a Key) -> BoxFuture<'a, Result<PutResult>> {
+        self.copy_opts(from, to, CopyOptions::default())
+    }
+
+    /// Renames an object in one step, whether or not one is there under the new key.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::copy_opts`]; [`Unsupported`](crate::Error::Unsupported) by a store that
+    /// cannot do it in one step.
+    fn rename<'a>(&'a self, from: &'a Key, to: &'a Key) -> BoxFuture<'a, Result<PutResult>> {
+        self.copy_opts(from, to, CopyOptions::default().remove_source(true))
+    }
+
+    /// Reads several ranges of one version of the object into memory.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::get_ranges_opts`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// store.put(&key, "0123456789").await?;
+    /// let got = store.get_ranges(&key, &[(7..9).into(), (0..2).into()]).await?;
+    /// assert_eq!(got.parts, ["78", "01"]);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn get_ranges<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        self.get_ranges_opts(key, ranges, GetOptions::default())
+    }
+
+    /// Lists what lies in a folder: the objects in it, and the folders in it as common prefixes.
+    /// `prefix` is empty or ends with `/`.
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let store = Memory::new();
+    /// for key in ["a/b/1", "a/b/2", "a/c", "d"] {
+    ///     store.put(&Key::new(key)?, "").await?;
+    /// }
+    /// let folder = store.list_folder("a/").map_ok(|listed| listed.to_string());
+    /// assert_eq!(folder.try_collect::<Vec<_>>().await?, ["a/b/", "a/c"]);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn list_folder(&self, prefix: &str) -> BoxStream<'static, Result<Listed>> {
+        self.list_delimited(ListOptions::default().prefix(prefix))
     }
 
     /// Lists the objects whose keys start with `prefix`.

@@ -49,6 +49,28 @@ impl Key {
         })
     }
 
+    /// The last of all keys, in byte order, that start with `prefix`; `None` if no key does.
+    ///
+    /// ```
+    /// use storehouse_objectstore::Key;
+    ///
+    /// let last = Key::last_under("a/").unwrap();
+    /// assert!(last > Key::new("a/\u{ffff}")? && last < Key::new("a0")?);
+    /// assert_eq!(Key::last_under("a//"), None);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn last_under(prefix: &str) -> Option<Self> {
+        let mut text = prefix.to_owned();
+        // The greatest characters of four bytes down to one, as long as they fit.
+        for last in ['\u{10ffff}', '\u{ffff}', '\u{7ff}', '~'] {
+            while text.len() + last.len_utf8() <= Self::MAX_LEN {
+                text.push(last);
+            }
+        }
+        Self::new(text).ok()
+    }
+
     /// The key's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

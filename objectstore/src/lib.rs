@@ -8,20 +8,25 @@
 //! Architecture invariants: nothing here knows of blobs, records or configuration files, and no
 //! HTTP client is compiled.
 
+mod attributes;
 mod batch;
 mod body;
 mod capabilities;
 mod error;
+mod events;
 mod ext;
 mod file;
 mod key;
 mod lifecycle;
 mod object;
 mod options;
+mod presign;
 mod range;
 mod sized;
 mod small;
 mod store;
+
+pub mod fallback;
 
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -29,15 +34,18 @@ pub mod memory;
 #[cfg(feature = "observe")]
 pub mod observe;
 
+pub use attributes::{Attributes, HttpField};
 pub use batch::{Batch, BatchOp, BatchResult, Batches};
 pub use body::Body;
 pub use capabilities::{Capabilities, KeyRule, ListOrder};
 pub use error::{BoxError, Error, ErrorClass, Operation, Result};
+pub use events::{Event, EventSender, Events};
 pub use ext::ObjectStoreExt;
 pub use key::Key;
 pub use lifecycle::{Lifecycle, RunningOperation};
-pub use object::{ETag, Entry, Metadata, Object, PutResult};
-pub use options::{Durability, GetOptions, ListOptions, PutMode, PutOptions};
+pub use object::{ETag, Entry, Listed, Metadata, Object, ObjectRanges, PutResult};
+pub use options::{CopyOptions, Durability, GetOptions, ListOptions, PutMode, PutOptions};
+pub use presign::{PresignMethod, PresignOptions, PresignedRequest};
 pub use range::ByteRange;
 pub use sized::SizedBody;
 pub use small::SmallBytes;

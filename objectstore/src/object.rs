@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::{Body, Key, SmallBytes};
+use crate::{Attributes, Body, Key, SmallBytes};
 
 /// An opaque tag of one version of an object: two versions of one key never share a tag, as far as
 /// the backend can tell.
@@ -44,6 +44,7 @@ impl fmt::Display for ETag {
 
 /// What [`ObjectStore::head`](crate::ObjectStore::head) says about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metadata {
     /// The size of the whole object, in bytes.
     pub size: u64,
@@ -52,6 +53,43 @@ pub struct Metadata {
     /// When this version was written, by the backend's clock, if it keeps that. S3 gives whole
     /// seconds.
     pub last_modified: Option<SystemTime>,
+    /// The attributes that it was put with. Complete in the answers to get and head; a listing may
+    /// give none for objects that have some, as S3 does.
+    pub attributes: Attributes,
+}
+
+impl Metadata {
+    /// The metadata of an object of `size` bytes, of an unknown time and without attributes.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{ETag, Metadata};
+    ///
+    /// let metadata = Metadata::new(5, ETag::new("1")).last_modified(std::time::SystemTime::now());
+    /// assert!(metadata.last_modified.is_some() && metadata.attributes.is_empty());
+    /// ```
+    #[must_use]
+    pub fn new(size: u64, etag: ETag) -> Self {
+        Self {
+            size,
+            etag,
+            last_modified: None,
+            attributes: Attributes::default(),
+        }
+    }
+
+    /// With this time of the last write.
+    #[must_use]
+    pub fn last_modified(mut self, time: impl Into<Option<SystemTime>>) -> Self {
+        self.last_modified = time.into();
+        self
+    }
+
+    /// With these attributes.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
 }
 
 /// One entry of a listing.
@@ -66,6 +104,54 @@ pub struct Entry {
     /// records lie beside their keys, in memory or in an embedded database. `None` says nothing,
     /// and a get will tell.
     pub value: Option<Bytes>,
+}
+
+/// One item of a listing by folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// An object whose key has no delimiter behind the prefix.
+    Object(Entry),
+    /// What all of at least one key have in common, up to and with the first delimiter behind the
+    /// prefix: `photos/`.
+    Prefix(String),
+}
+
+impl Listed {
+    /// The key after which a listing goes on behind this item, with all keys below a common prefix
+    /// passed over. `None` if this is a prefix of no key.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Key, Listed};
+    ///
+    /// let after = Listed::Prefix("a/".into()).resume_after().unwrap();
+    /// assert!(Key::new("a/zz")? < after && after < Key::new("a0")?);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn resume_after(&self) -> Option<Key> {
+        match self {
+            Self::Object(entry) => Some(entry.key.clone()),
+            Self::Prefix(prefix) => Key::last_under(prefix),
+        }
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Object(entry) => entry.key.as_str(),
+            Self::Prefix(prefix) => prefix,
+        })
+    }
+}
+
+/// Ranges of one version of an object, in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRanges {
+    /// Size, tag and time of the whole object.
+    pub metadata: Metadata,
+    /// The bytes of each range, in the order asked for.
+    pub parts: Vec<Bytes>,
 }
 
 /// An object, or the range of it that was asked for. Metadata and body come from one version.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{ByteRange, ETag, Error, Key, Operation, Result};
+use crate::{Attributes, ByteRange, Capabilities, ETag, Error, Key, Operation, Result};
 
 /// Options of [`ObjectStore::put_opts`](crate::ObjectStore::put_opts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,29 @@ pub struct PutOptions {
     /// [`Error::AlreadyExists`](crate::Error::AlreadyExists) may mean that this very put wrote the
     /// object.
     pub content_addressed: bool,
+    /// What the object says of itself beside its bytes: none unless given, whatever the version
+    /// before it had. A store that keeps less than these
+    /// ([`Capabilities::max_attributes`](crate::Capabilities::max_attributes)) refuses the put.
+    pub attributes: Attributes,
+}
+
+/// Options of [`ObjectStore::copy_opts`](crate::ObjectStore::copy_opts).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyOptions {
+    /// Whether an object may be there already under the new key.
+    pub mode: PutMode,
+    /// Copy the source only if it has this tag, else
+    /// [`Error::Precondition`](crate::Error::Precondition).
+    pub if_match: Option<ETag>,
+    /// The attributes of the copy; the source's if `None`.
+    pub attributes: Option<Attributes>,
+    /// When the copy may return.
+    pub durability: Durability,
+    /// Rename: the source is gone at the moment at which the copy is there. A store without this
+    /// ([`Capabilities::rename`](crate::Capabilities::rename)) answers
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
+    pub remove_source: bool,
 }
 
 /// Whether an object may be there already when a put commits.
@@ -83,6 +106,9 @@ pub struct ListOptions {
     /// Inline the contents of objects of at most this size, in bytes (inclusive), where the store
     /// has them at no extra cost. None if `None`. See [`Entry::value`](crate::Entry::value).
     pub inline_values: Option<u64>,
+    /// What [`list_delimited`](crate::ObjectStore::list_delimited) rolls keys up at: `/` if `None`.
+    /// [`list`](crate::ObjectStore::list) does not look at it.
+    pub delimiter: Option<char>,
 }
 
 macro_rules! setters {
@@ -109,6 +135,21 @@ setters! { PutOptions:
     sha256(impl Into<Option<[u8; 32]>>) => |sha256| sha256.into();
     /// With a key that names the content, or not.
     content_addressed(bool) => |named| named;
+    /// With these attributes.
+    attributes(Attributes) => |attributes| attributes;
+}
+
+setters! { CopyOptions:
+    /// With this mode.
+    mode(PutMode) => |mode| mode;
+    /// Only if the source has this tag.
+    if_match(impl Into<Option<ETag>>) => |etag| etag.into();
+    /// With these attributes in place of the source's.
+    attributes(impl Into<Option<Attributes>>) => |attributes| attributes.into();
+    /// With this durability.
+    durability(Durability) => |durability| durability;
+    /// Removing the source, or not.
+    remove_source(bool) => |remove| remove;
 }
 
 setters! { GetOptions:
@@ -130,6 +171,8 @@ setters! { ListOptions:
     /// With the contents of objects of at most this size, in bytes (inclusive), where the store has
     /// them at no extra cost.
     inline_values(impl Into<Option<u64>>) => |bytes| bytes.into();
+    /// Rolled up at this character.
+    delimiter(impl Into<Option<char>>) => |delimiter| delimiter.into();
 }
 
 impl PutMode {
@@ -150,7 +193,66 @@ impl PutMode {
     }
 }
 
+impl CopyOptions {
+    /// Judges the condition on the source against the tag that it has. For writers of backends.
+    ///
+    /// # Errors
+    /// [`Error::Precondition`].
+    pub fn check_source(&self, from: &Key, etag: &ETag) -> Result<()> {
+        if self.if_match.as_ref().is_some_and(|wanted| wanted != etag) {
+            return Err(Error::Precondition {
+                operation: Operation::Copy,
+                key: from.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Judges the options themselves. For writers of backends.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a rename of a key to itself, and [`Error::Unsupported`] for
+    /// what the store does not do.
+    pub fn check(&self, from: &Key, to: &Key, capabilities: &Capabilities) -> Result<()> {
+        if self.remove_source && !capabilities.rename {
+            return Err(Error::Unsupported {
+                operation: Operation::Copy,
+                key: from.clone(),
+                feature: "rename",
+            });
+        }
+        if self.remove_source && from == to {
+            return Err(Error::InvalidRequest {
+                operation: Operation::Copy,
+                key: from.clone(),
+                reason: "a key cannot be renamed to itself",
+            });
+        }
+        self.attributes.as_ref().map_or(Ok(()), |attributes| {
+            capabilities
+                .check_attributes(to, attributes)
+                .map_err(|error| error.map_operation(Operation::Copy))
+        })
+    }
+}
+
 impl GetOptions {
+    /// Refuses a range: ranges of [`get_ranges_opts`](crate::ObjectStore::get_ranges_opts) are not
+    /// given here. For writers of backends.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`].
+    pub fn check_no_range(&self, key: &Key) -> Result<()> {
+        if self.range.is_some() {
+            return Err(Error::InvalidRequest {
+                operation: Operation::Get,
+                key: key.clone(),
+                reason: "the options of a get of several ranges have a range of their own",
+            });
+        }
+        Ok(())
+    }
+
     /// Judges the conditions against the tag of the object that is there. For writers of backends.
     ///
     /// # Errors

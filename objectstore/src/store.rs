@@ -8,8 +8,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object, PutOptions,
-    PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, PresignOptions, PresignedRequest,
+    PutOptions, PutResult, Result,
 };
 
 /// A store of objects: bytes under keys, streamed in and out.
@@ -55,6 +56,15 @@ use crate::{
 ///     [`InUse`](crate::Error::InUse).
 /// 15. *Close* waits until all is at rest; the data can be opened again at once. Dropping a store
 ///     loses nothing either, but may release its data a moment later.
+/// 16. *Attributes* are of the version that they were put with: get and head give them whole, and a
+///     put without any leaves none. A store that keeps less than a put asks for refuses the put.
+/// 17. *Copy* is a put whose body is one version of an object of the same store: atomic, durable,
+///     with every put mode. A rename leaves no moment with both keys or with neither.
+/// 18. *Ranges of one call* are of one version.
+/// 19. *A listing by folders* is the listing of [`list`](ObjectStore::list) with the same options,
+///     in which each run of keys that have a delimiter behind the prefix is one item.
+/// 20. *Events* come after the change is durable, those of one key in the order of the changes, and
+///     none is dropped without saying so.
 pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Stores `body` under `key`.
     ///
@@ -106,6 +116,71 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Lists objects in the order of [`Capabilities::order`]. After an error the listing ends; it
     /// can be resumed after the last key it gave.
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>>;
+
+    /// Lists by folders: of the keys that [`list`](ObjectStore::list) gives with these options,
+    /// those that have the [delimiter](ListOptions::delimiter) behind the prefix are rolled up into
+    /// common prefixes ([`Listed::Prefix`]), in their place. What lies below one is passed over where the store
+    /// can. The limit counts items; resume after [`Listed::resume_after`].
+    ///
+    /// A store whose [order](Capabilities::order) is not by key rolls up only at delimiters that
+    /// none of its keys can have, so there is nothing to roll up; others are an error of the class
+    /// [`InvalidInput`](crate::ErrorClass::InvalidInput).
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>>;
+
+    /// Copies an object, or renames it, within the store. From a key to itself it writes a new
+    /// version of the same bytes.
+    ///
+    /// # Errors
+    /// As [`get_opts`](ObjectStore::get_opts) for `from` and as [`put_opts`](ObjectStore::put_opts)
+    /// for `to`, with the operation [`Copy`](crate::Operation::Copy) where one is said.
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) for a rename of a key to itself;
+    /// [`Unsupported`](crate::Error::Unsupported) for one that the store does not do in one step.
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>>;
+
+    /// Reads ranges of one version of an object into memory, in the order asked for; those that lie
+    /// close together are read as one. They may overlap. Without any it only judges the conditions.
+    ///
+    /// `options` give the conditions; its range must be `None`.
+    ///
+    /// # Errors
+    /// As [`get_opts`](ObjectStore::get_opts), and as the body may fail;
+    /// [`RangeNotSatisfiable`](crate::Error::RangeNotSatisfiable) if one of the ranges is not;
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) if `options` have a range. An error of the
+    /// class transient if the object is replaced again and again meanwhile.
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>>;
+
+    /// Listens to changes of objects, from now on; `None` if the store does not tell any. A store
+    /// tells those made through itself and its clones; [`Capabilities::events`] says whether it
+    /// does.
+    ///
+    /// Held are a bounded number for each listener. One that falls behind reads
+    /// [`Event::Missed`](crate::Event::Missed) in place of what was dropped, and writers never wait
+    /// for it.
+    fn events(&self) -> Option<Events>;
+
+    /// A request by which a client without keys carries out one operation, until it expires.
+    /// Nothing is sent and nothing is checked: the object may be missing.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported) if the store has none;
+    /// [`InvalidRequest`](crate::Error::InvalidRequest) for a time that is too short or too long;
+    /// [`InvalidKey`](crate::Error::InvalidKey); [`Backend`](crate::Error::Backend) if there are no
+    /// keys to sign with.
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>>;
 
     /// Whether the store can serve: cheap, and without writing.
     ///
@@ -165,9 +240,29 @@ macro_rules! forward {
                 self.deref().health()
             }
 
+            fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+                self.deref().list_delimited(options)
+            }
+
+            fn copy_opts<'a>(&'a self, from: &'a Key, to: &'a Key, options: CopyOptions) -> BoxFuture<'a, Result<PutResult>> {
+                self.deref().copy_opts(from, to, options)
+            }
+
+            fn get_ranges_opts<'a>(&'a self, key: &'a Key, ranges: &'a [ByteRange], options: GetOptions) -> BoxFuture<'a, Result<ObjectRanges>> {
+                self.deref().get_ranges_opts(key, ranges, options)
+            }
+
+            fn events(&self) -> Option<Events> {
+                self.deref().events()
+            }
+
+            fn presign<'a>(&'a self, key: &'a Key, options: PresignOptions) -> BoxFuture<'a, Result<PresignedRequest>> {
+                self.deref().presign(key, options)
+            }
+
             fn capabilities(&self) -> &Capabilities {
-        self.deref().capabilities()
-    }
+                self.deref().capabilities()
+            }
 
             fn batches(&self) -> Option<&dyn Batches> {
                 self.deref().batches()

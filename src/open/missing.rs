@@ -4,8 +4,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future, stream};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Metadata,
-    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, Events,
+    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// A store whose every operation fails and says why.
@@ -75,6 +76,40 @@ impl ObjectStore for MissingBackend {
 
     fn list(&self, _: ListOptions) -> BoxStream<'static, Result<Entry>> {
         stream::iter([Err(self.error(Operation::List, None))]).boxed()
+    }
+
+    fn list_delimited(&self, _: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        stream::iter([Err(self.error(Operation::List, None))]).boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        _: &'a Key,
+        _: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        future::err(self.error(Operation::Copy, Some(from))).boxed()
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        _: &'a [ByteRange],
+        _: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        future::err(self.error(Operation::Get, Some(key))).boxed()
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        future::err(self.error(Operation::Presign, Some(key))).boxed()
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata, Object,
-    ObjectStore, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result,
 };
 use tokio::sync::Semaphore;
 
@@ -147,6 +148,40 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.store.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.store.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        ObjectStore::copy_opts(&self.store, from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        ObjectStore::get_ranges_opts(&self.store, key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.store.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        ObjectStore::presign(&self.store, key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

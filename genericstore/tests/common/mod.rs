@@ -9,8 +9,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, ListOptions, Memory,
-    Metadata, Object, ObjectStore, ObjectStoreExt, Operation, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, Events,
+    GetOptions, Key, ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore,
+    ObjectStoreExt, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// Memory, as a store without batches: like a process that is killed, it does a number of writes
@@ -132,6 +133,40 @@ impl ObjectStore for Plain {
         self.lists.fetch_add(1, Ordering::SeqCst);
         options.inline_values = options.inline_values.filter(|_| self.values);
         self.memory.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.memory.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        ObjectStore::copy_opts(&self.memory, from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        ObjectStore::get_ranges_opts(&self.memory, key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.memory.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        ObjectStore::presign(&self.memory, key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

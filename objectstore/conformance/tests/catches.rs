@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 
 use storehouse_conformance::{Fixture, Pace, Profile};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key, ListOptions, Memory,
-    Metadata, Object, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, Events, GetOptions,
+    Key, ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore, ObjectStoreExt,
+    Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, fallback,
 };
 
 /// What a store does wrong.
@@ -354,6 +355,43 @@ impl ObjectStore for Broken {
             }
             _ => self.inner.list(options),
         }
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(self.capabilities(), list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(std::future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -49,11 +49,7 @@ pub(crate) async fn head(client: &Client, key: &Key) -> Result<Metadata> {
         Some(size) => size,
         None => size_by_range(client, key).await.map_err(failed)?,
     };
-    Ok(Metadata {
-        size,
-        etag: found.etag,
-        last_modified: found.last_modified,
-    })
+    Ok(Metadata::new(size, found.etag).last_modified(found.last_modified))
 }
 
 fn first_byte(key: &Key) -> Call<'_> {
@@ -152,11 +148,7 @@ impl Get<'_> {
                 &format!("gave the bytes {given:?} for {asked:?}"),
             ));
         }
-        let metadata = Metadata {
-            size,
-            etag: found.etag,
-            last_modified: found.last_modified,
-        };
+        let metadata = Metadata::new(size, found.etag).last_modified(found.last_modified);
         let reading = Reading::new(client, key, body, given.clone(), &metadata);
         Ok(Object {
             metadata,

@@ -231,15 +231,12 @@ fn metadata(found: &Element) -> Option<Metadata> {
     let modified = found
         .get("LastModified")
         .and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-    Some(Metadata {
-        size: decimal(found.get("Size")?)?,
-        // Some servers list no tags; no object has an empty one.
-        etag: found.get("ETag").map_or_else(|| ETag::new(""), etag),
-        // To the second, as a head says it.
-        last_modified: modified
-            .and_then(|time| DateTime::from_timestamp(time.timestamp(), 0))
-            .map(Into::into),
-    })
+    let size = decimal(found.get("Size")?)?;
+    // Some servers list no tags; no object has an empty one.
+    let tag = found.get("ETag").map_or_else(|| ETag::new(""), etag);
+    // To the second, as a head says it.
+    let modified = modified.and_then(|time| DateTime::from_timestamp(time.timestamp(), 0));
+    Some(Metadata::new(size, tag).last_modified(modified.map(Into::into)))
 }
 
 /// The prefix that the server is asked for: without a last `.` or `..`, which some servers refuse,

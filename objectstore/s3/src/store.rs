@@ -9,8 +9,9 @@ use futures_util::{StreamExt, stream};
 use tokio::task::AbortHandle;
 
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, Lifecycle, ListOptions, Metadata,
-    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
+    Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
 use crate::limits::flaw;
@@ -259,6 +260,43 @@ impl ObjectStore for S3 {
             Ok(()) => list::list(&self.shared.client, self.shared.decodes, options),
             Err(closed) => stream::iter([Err(closed)]).boxed(),
         }
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(self.capabilities(), list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(std::future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -9,13 +9,17 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::{
-    Batch, BatchOp, BatchResult, ETag, Entry, Error, Key, ListOptions, Metadata, Operation,
-    PutMode, Result,
+    Attributes, Batch, BatchOp, BatchResult, CopyOptions, ETag, Entry, Error, EventSender, Key,
+    ListOptions, Metadata, Operation, PutMode, Result,
 };
 
 /// Objects behind a lock.
 #[derive(Debug, Default)]
-pub(super) struct LockedObjects(RwLock<Objects>);
+pub(super) struct LockedObjects {
+    objects: RwLock<Objects>,
+    /// Told under the lock, so that events of one key come in their order.
+    pub(super) events: EventSender,
+}
 
 #[derive(Default)]
 struct Objects {
@@ -38,25 +42,25 @@ pub(super) struct StoredObject {
     pub(super) bytes: Bytes,
     etag: ETag,
     modified: SystemTime,
+    attributes: Attributes,
 }
 
 impl StoredObject {
     /// The next version, with a tag of its own.
-    fn new(version: &mut u64, bytes: Bytes) -> Self {
+    fn new(version: &mut u64, bytes: Bytes, attributes: Attributes) -> Self {
         *version += 1;
         Self {
             bytes,
             etag: ETag::new(format!("{version:x}")),
             modified: SystemTime::now(),
+            attributes,
         }
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        Metadata {
-            size: self.bytes.len() as u64,
-            etag: self.etag.clone(),
-            last_modified: Some(self.modified),
-        }
+        Metadata::new(self.bytes.len() as u64, self.etag.clone())
+            .last_modified(self.modified)
+            .attributes(self.attributes.clone())
     }
 }
 
@@ -64,11 +68,11 @@ impl LockedObjects {
     // Nothing panics while it holds the lock, and the map is whole between any two statements:
     // poison says nothing here.
     fn read(&self) -> RwLockReadGuard<'_, Objects> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.objects.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Objects> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.objects.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, operation: Operation, key: &Key) -> Result<StoredObject> {
@@ -79,18 +83,53 @@ impl LockedObjects {
             .ok_or_else(|| Error::not_found(operation, key))
     }
 
-    pub(super) fn put(&self, key: &Key, bytes: Bytes, mode: &PutMode) -> Result<ETag> {
+    pub(super) fn put(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        mode: &PutMode,
+        attributes: Attributes,
+    ) -> Result<ETag> {
         let mut objects = self.write();
         let Objects { by_key, version } = &mut *objects;
         mode.check(key, by_key.get(key).map(|stored| &stored.etag))?;
-        let stored = StoredObject::new(version, bytes);
+        let stored = StoredObject::new(version, bytes, attributes);
         let etag = stored.etag.clone();
         by_key.insert(key.clone(), stored);
+        self.events.put(key, &etag);
+        Ok(etag)
+    }
+
+    /// Copies or renames; the bytes are shared.
+    pub(super) fn copy(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<ETag> {
+        let mut objects = self.write();
+        let Objects { by_key, version } = &mut *objects;
+        let source = by_key
+            .get(from)
+            .ok_or_else(|| Error::not_found(Operation::Copy, from))?;
+        options.check_source(from, &source.etag)?;
+        options
+            .mode
+            .check(to, by_key.get(to).map(|stored| &stored.etag))
+            .map_err(|error| error.map_operation(Operation::Copy))?;
+        let attributes = options
+            .attributes
+            .unwrap_or_else(|| source.attributes.clone());
+        let stored = StoredObject::new(version, source.bytes.clone(), attributes);
+        let etag = stored.etag.clone();
+        by_key.insert(to.clone(), stored);
+        self.events.put(to, &etag);
+        if options.remove_source {
+            by_key.remove(from);
+            self.events.deleted(from);
+        }
         Ok(etag)
     }
 
     pub(super) fn delete(&self, key: &Key) {
-        self.write().by_key.remove(key);
+        let mut objects = self.write();
+        objects.by_key.remove(key);
+        self.events.deleted(key);
     }
 
     pub(super) fn batch(&self, batch: Batch) -> Result<BatchResult> {
@@ -105,7 +144,10 @@ impl LockedObjects {
                 .map_or_else(|| by_key.get(op.key()), Option::as_ref);
             op.check_condition(there.map(|stored| &stored.etag))?;
             let (key, change) = match op {
-                BatchOp::Put { key, bytes, .. } => (key, Some(StoredObject::new(version, bytes))),
+                BatchOp::Put { key, bytes, .. } => {
+                    let stored = StoredObject::new(version, bytes, Attributes::default());
+                    (key, Some(stored))
+                }
                 BatchOp::Delete { key, .. } => (key, None),
             };
             etags.push(change.as_ref().map(|stored| stored.etag.clone()));
@@ -113,9 +155,15 @@ impl LockedObjects {
         }
         for (key, change) in changes {
             match change {
-                Some(stored) => by_key.insert(key, stored),
-                None => by_key.remove(&key),
-            };
+                Some(stored) => {
+                    self.events.put(&key, &stored.etag);
+                    by_key.insert(key, stored);
+                }
+                None => {
+                    by_key.remove(&key);
+                    self.events.deleted(&key);
+                }
+            }
         }
         Ok(BatchResult { etags })
     }

@@ -1,5 +1,6 @@
 //! The store over the map.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
@@ -8,9 +9,10 @@ use futures_util::{StreamExt, stream};
 
 use super::objects::LockedObjects;
 use crate::{
-    Batch, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, Lifecycle,
-    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
-    SizedBody,
+    Attributes, Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry,
+    Events, GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges,
+    ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    SizedBody, fallback,
 };
 
 /// How many entries a listing takes from the map at a time: the lock is held for that long and no
@@ -52,7 +54,11 @@ impl Memory {
     pub fn new() -> Self {
         Self {
             objects: Arc::default(),
-            capabilities: Capabilities::full(),
+            capabilities: Capabilities::full()
+                .with_max_attributes(Attributes::MAX_SIZE)
+                .with_native_copy(true)
+                .with_rename(true)
+                .with_events(true),
             lifecycle: Lifecycle::default(),
         }
     }
@@ -85,9 +91,13 @@ impl Memory {
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let _running = self.lifecycle.enter(Operation::Put, Some(key))?;
+        self.capabilities
+            .check_attributes(key, &options.attributes)?;
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
         let bytes = body.gather().await?;
-        let etag = self.objects.put(key, bytes, &options.mode)?;
+        let etag = self
+            .objects
+            .put(key, bytes, &options.mode, options.attributes)?;
         Ok(PutResult { etag })
     }
 
@@ -107,6 +117,41 @@ impl Memory {
             metadata,
             range,
             body: body.into(),
+        })
+    }
+
+    /// See [`ObjectStore::copy_opts`]. The bytes are shared, not copied.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<PutResult> {
+        let _running = self.lifecycle.enter(Operation::Copy, Some(to))?;
+        options.check(from, to, &self.capabilities)?;
+        let etag = self.objects.copy(from, to, options)?;
+        Ok(PutResult { etag })
+    }
+
+    /// See [`ObjectStore::get_ranges_opts`]. The bytes are shared, not copied.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_ranges_opts(
+        &self,
+        key: &Key,
+        ranges: &[ByteRange],
+        options: GetOptions,
+    ) -> Result<ObjectRanges> {
+        self.lifecycle.check(Operation::Get, Some(key))?;
+        options.check_no_range(key)?;
+        let stored = self.objects.get(Operation::Get, key)?;
+        let metadata = stored.metadata();
+        options.check_conditions(key, &metadata.etag)?;
+        let ranges = fallback::resolve_all(key, ranges, metadata.size)?;
+        let part =
+            |range: &Range<u64>| stored.bytes.slice(range.start as usize..range.end as usize);
+        Ok(ObjectRanges {
+            parts: ranges.iter().map(part).collect(),
+            metadata,
         })
     }
 
@@ -146,6 +191,7 @@ impl Memory {
     /// None.
     pub async fn close(&self) -> Result<()> {
         self.lifecycle.close().await;
+        self.objects.events.close();
         Ok(())
     }
 }
@@ -202,6 +248,47 @@ impl ObjectStore for Memory {
         })
         .flatten()
         .boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(&self.capabilities, list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(self.copy_opts(from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(self.get_ranges_opts(key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        Some(if self.lifecycle.is_closed() {
+            Events::ended()
+        } else {
+            self.objects.events.subscribe()
+        })
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(std::future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

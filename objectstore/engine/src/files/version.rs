@@ -60,11 +60,7 @@ pub fn is_object(stat: &Stat) -> bool {
 
 /// An object's metadata.
 pub fn metadata(stat: &Stat) -> Metadata {
-    Metadata {
-        size: stat.st_size as u64,
-        etag: etag(stat),
-        last_modified: modified(stat),
-    }
+    Metadata::new(stat.st_size as u64, etag(stat)).last_modified(modified(stat))
 }
 
 /// `<inode>-<modification time in ns>-<size>`, in hexadecimal.

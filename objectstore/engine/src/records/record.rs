@@ -104,11 +104,8 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        Metadata {
-            size: self.value.len() as u64,
-            etag: self.version.etag(),
-            last_modified: SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(self.modified)),
-        }
+        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(self.modified));
+        Metadata::new(self.value.len() as u64, self.version.etag()).last_modified(modified)
     }
 }
 

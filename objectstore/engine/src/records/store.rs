@@ -10,9 +10,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Durability, Entry, Error, GetOptions,
-    Key, ListOptions, Metadata, Object, ObjectStore, ObjectStoreExt as _, Operation, PutOptions,
-    PutResult, Result, SizedBody,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Durability,
+    Entry, Error, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
+    ObjectStore, ObjectStoreExt as _, Operation, PresignOptions, PresignedRequest, PutOptions,
+    PutResult, Result, SizedBody, fallback,
 };
 
 use super::core::Core;
@@ -157,6 +158,8 @@ impl<E: Engine> RecordStore<E> {
     /// # Errors
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
+        self.capabilities
+            .check_attributes(key, &options.attributes)?;
         let mut body = SizedBody::new(key, body, &options, self.capabilities.max_size)?;
         let bytes = body.gather().await?;
         let op = BatchOp::Put {
@@ -466,6 +469,43 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         listing::list(Arc::clone(&self.handle), options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(self.capabilities(), list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(std::future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
