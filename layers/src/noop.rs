@@ -3,9 +3,10 @@
 //! | operation | what it does |
 //! |---|---|
 //! | put | reads the body to its end, checks its size and its mode against an empty store |
-//! | get, head | not found |
+//! | get, get_ranges, head, copy | not found |
 //! | delete, delete_many | ok |
-//! | list | ends at once |
+//! | list, list_delimited | ends at once |
+//! | events, presign | there are none |
 //! | batches | there are none |
 //! | close | refuses every operation after it |
 //!
@@ -19,8 +20,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future, stream};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, ETag, Entry, Error, GetOptions, Key, Lifecycle, ListOptions,
-    Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result, SizedBody,
+    Attributes, Batches, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, Events,
+    GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result, SizedBody,
+    fallback,
 };
 
 /// A store that swallows what is put: to switch one off, or to measure what stands above it.
@@ -46,7 +49,7 @@ pub struct NoopStore {
 impl Default for NoopStore {
     fn default() -> Self {
         Self {
-            capabilities: Capabilities::full(),
+            capabilities: Capabilities::full().with_max_attributes(Attributes::MAX_SIZE),
             lifecycle: Lifecycle::default(),
             versions: Arc::default(),
         }
@@ -110,6 +113,41 @@ impl ObjectStore for NoopStore {
 
     fn list(&self, _: ListOptions) -> BoxStream<'static, Result<Entry>> {
         stream::iter(self.lifecycle.check(Operation::List, None).err().map(Err)).boxed()
+    }
+
+    fn list_delimited(&self, _: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        stream::iter(self.lifecycle.check(Operation::List, None).err().map(Err)).boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        _: &'a Key,
+        _: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(future::ready(self.not_found(Operation::Copy, from)))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        _: &'a [ByteRange],
+        _: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(future::ready(self.not_found(Operation::Get, key)))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(future::err(unsupported))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

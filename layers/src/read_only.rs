@@ -2,10 +2,10 @@
 //!
 //! | operation | what it does | requests of the inner store |
 //! |---|---|---|
-//! | put, delete | fails with [`Error::Unsupported`]; no byte of the body is read | 0 |
+//! | put, copy, delete; presign of one | fails with [`Error::Unsupported`]; no byte of the body is read | 0 |
 //! | delete_many | the same for each key | 0 |
 //! | batches | there are none | 0 |
-//! | get, head, list, health, close | as the inner store | 1 |
+//! | get, get_ranges, head, list, list_delimited, events, presign of a read, health, close | as the inner store | 1 |
 //!
 //! The layer holds nothing, so a crash loses nothing.
 
@@ -13,8 +13,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Metadata, Object,
-    ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignMethod,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
 };
 
 /// What the store does not support.
@@ -52,7 +53,9 @@ impl<S: ObjectStore> ReadOnlyStore<S> {
             .clone()
             .with_create(false)
             .with_replace(false)
-            .with_verifies_sha256(false);
+            .with_verifies_sha256(false)
+            .with_native_copy(false)
+            .with_rename(false);
         Self {
             inner,
             capabilities,
@@ -104,6 +107,43 @@ impl<S: ObjectStore> ObjectStore for ReadOnlyStore<S> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.inner.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.inner.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        _: &'a Key,
+        to: &'a Key,
+        _: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(future::err(refused(Operation::Copy, to)))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        self.inner.get_ranges_opts(key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        match options.method {
+            PresignMethod::Get | PresignMethod::Head => self.inner.presign(key, options),
+            _ => Box::pin(future::err(refused(Operation::Presign, key))),
+        }
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

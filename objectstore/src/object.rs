@@ -44,7 +44,6 @@ impl fmt::Display for ETag {
 
 /// What [`ObjectStore::head`](crate::ObjectStore::head) says about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Metadata {
     /// The size of the whole object, in bytes.
     pub size: u64,

@@ -8,8 +8,9 @@ use futures_core::stream::BoxStream;
 use futures_util::FutureExt;
 use storehouse_formats::ucan::{Capability, DelegationBuilder, ReceiptBuilder, Signer};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions, Memory, Metadata,
-    Object, ObjectStore, Operation, PutMode, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
+    ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result,
 };
 use storehouse_stores::{Delegation, DelegationStore, Ipld, Layout, Receipt, ReceiptStore};
 
@@ -56,6 +57,40 @@ impl ObjectStore for Plain {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.memory.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.memory.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        ObjectStore::copy_opts(&self.memory, from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        ObjectStore::get_ranges_opts(&self.memory, key, ranges, options)
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.memory.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        ObjectStore::presign(&self.memory, key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

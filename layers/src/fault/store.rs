@@ -4,8 +4,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions, Metadata,
-    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events,
+    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
 use super::planned::Planned;
@@ -88,6 +89,30 @@ impl Item for Entry {
     fn flip(&mut self, _: u64, _: u8) {}
 }
 
+impl Item for Listed {
+    fn len(&self) -> u64 {
+        1
+    }
+
+    fn split_to(&mut self, _: u64) -> Self {
+        self.clone()
+    }
+
+    fn flip(&mut self, _: u64, _: u8) {}
+}
+
+fn broken_listing<T: Item + Send + Unpin + 'static>(
+    items: BoxStream<'static, Result<T>>,
+    mut planned: Planned,
+) -> BoxStream<'static, Result<T>> {
+    let start = async move {
+        planned.start().await?;
+        planned.after.take().map_or(Ok(()), Err)?;
+        Ok(Breaking::new(items, planned, 0))
+    };
+    stream::once(start.boxed()).try_flatten().boxed()
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for FaultStore<S> {
     fn put_opts<'a>(
@@ -139,14 +164,50 @@ impl<S: ObjectStore> ObjectStore for FaultStore<S> {
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        let mut planned = self.faults.plan(Operation::List, None, &options.prefix);
-        let entries = self.inner.list(options);
-        let start = async move {
-            planned.start().await?;
-            planned.after.take().map_or(Ok(()), Err)?;
-            Ok(Breaking::new(entries, planned, 0))
-        };
-        stream::once(start.boxed()).try_flatten().boxed()
+        let planned = self.faults.plan(Operation::List, None, &options.prefix);
+        broken_listing(self.inner.list(options), planned)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let planned = self.faults.plan(Operation::List, None, &options.prefix);
+        broken_listing(self.inner.list_delimited(options), planned)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(async move {
+            let planned = self.plan(Operation::Copy, to);
+            planned.run(self.inner.copy_opts(from, to, options)).await
+        })
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        // In terms of gets, so that what is wrong with bodies is wrong with these.
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        Box::pin(async move {
+            let planned = self.plan(Operation::Presign, key);
+            planned.run(self.inner.presign(key, options)).await
+        })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -6,8 +6,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry, Error, GetOptions, Key,
-    ListOptions, Metadata, Object, ObjectStore, PutMode, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
+    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result,
 };
 
 use super::attempts::{Attempts, RetryOptions, is_repeatable};
@@ -169,21 +170,53 @@ impl<S: ObjectStore> ObjectStore for RetryStore<S> {
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        let listing = Listing {
-            entries: self.inner.list(options.clone()),
-            inner: Arc::clone(&self.inner),
-            retry: self.options.clone(),
-            options,
-            attempts: None,
-        };
-        let entries = stream::unfold(Some(listing), |listing| async {
-            let mut listing = listing?;
-            match listing.next().await? {
-                Ok(entry) => Some((Ok(entry), Some(listing))),
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        entries.boxed()
+        let inner = Arc::clone(&self.inner);
+        let begin = move |options| inner.list(options);
+        let key_of = |entry: &Entry| Some(entry.key.clone());
+        resumed_listing(begin, key_of, &self.options, options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let inner = Arc::clone(&self.inner);
+        let begin = move |options| inner.list_delimited(options);
+        resumed_listing(begin, Listed::resume_after, &self.options, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        // Done again, a rename would not find its source.
+        if options.mode == PutMode::Overwrite && !options.remove_source && from != to {
+            let again = move || self.inner.copy_opts(from, to, options.clone());
+            return Box::pin(self.options.repeat(again));
+        }
+        self.inner.copy_opts(from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        let again = move || self.inner.get_ranges_opts(key, ranges, options.clone());
+        Box::pin(self.options.repeat(again))
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let again = move || self.inner.presign(key, options.clone());
+        Box::pin(self.options.repeat(again))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
@@ -224,26 +257,52 @@ impl<S: ObjectStore> Batches for RetryStore<S> {
     }
 }
 
-/// A listing that goes on after its last key.
-struct Listing<S> {
-    inner: Arc<S>,
-    retry: RetryOptions,
-    /// Of what is left.
+/// A listing that goes on after its last item.
+fn resumed_listing<T: Send + 'static>(
+    begin: impl Fn(ListOptions) -> BoxStream<'static, Result<T>> + Send + Sync + 'static,
+    key_of: fn(&T) -> Option<Key>,
+    retry: &RetryOptions,
     options: ListOptions,
-    entries: BoxStream<'static, Result<Entry>>,
-    /// Since the last entry.
+) -> BoxStream<'static, Result<T>> {
+    let listing = Listing {
+        items: begin(options.clone()),
+        begin: Box::new(begin),
+        key_of,
+        retry: retry.clone(),
+        options,
+        attempts: None,
+    };
+    let items = stream::unfold(Some(listing), |listing| async {
+        let mut listing = listing?;
+        match listing.next().await? {
+            Ok(item) => Some((Ok(item), Some(listing))),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    items.boxed()
+}
+
+struct Listing<T> {
+    begin: Box<dyn Fn(ListOptions) -> BoxStream<'static, Result<T>> + Send + Sync>,
+    /// The key after which the listing goes on behind an item.
+    key_of: fn(&T) -> Option<Key>,
+    retry: RetryOptions,
+    /// Of what is still to be listed.
+    options: ListOptions,
+    items: BoxStream<'static, Result<T>>,
+    /// Since the last item.
     attempts: Option<Attempts>,
 }
 
-impl<S: ObjectStore> Listing<S> {
-    async fn next(&mut self) -> Option<Result<Entry>> {
+impl<T> Listing<T> {
+    async fn next(&mut self) -> Option<Result<T>> {
         loop {
-            match self.entries.next().await? {
-                Ok(entry) => {
-                    self.options.start_after = Some(entry.key.clone());
+            match self.items.next().await? {
+                Ok(item) => {
+                    self.options.start_after = (self.key_of)(&item);
                     self.options.limit = self.options.limit.map(|left| left.saturating_sub(1));
                     self.attempts = None;
-                    return Some(Ok(entry));
+                    return Some(Ok(item));
                 }
                 Err(error) => {
                     let retry = &self.retry;
@@ -251,7 +310,7 @@ impl<S: ObjectStore> Listing<S> {
                     if !is_repeatable(&error) || !attempts.pause().await {
                         return Some(Err(error));
                     }
-                    self.entries = self.inner.list(self.options.clone());
+                    self.items = (self.begin)(self.options.clone());
                 }
             }
         }
