@@ -9,8 +9,10 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, KeyRule, Lifecycle, ListOptions,
-    Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Attributes, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
+    GetOptions, Key, KeyRule, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges,
+    ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    fallback,
 };
 
 use super::options::{Shard, ShardOptions};
@@ -172,7 +174,8 @@ fn capabilities_of<S: ObjectStore>(shards: &[Shard<S>]) -> Result<Capabilities> 
     let order = first.store.capabilities().order.clone();
     let mut all = Capabilities::full()
         .with_order(order.clone())
-        .with_verifies_sha256(true);
+        .with_verifies_sha256(true)
+        .with_max_attributes(Attributes::MAX_SIZE);
     let mut rules = Vec::new();
     for shard in shards {
         let one = shard.store.capabilities();
@@ -183,7 +186,8 @@ fn capabilities_of<S: ObjectStore>(shards: &[Shard<S>]) -> Result<Capabilities> 
             .with_replace(all.replace && one.replace && one.create)
             .with_verifies_sha256(all.verifies_sha256 && one.verifies_sha256)
             .with_remote(all.remote || one.remote)
-            .with_max_size(all.max_size.min(one.max_size));
+            .with_max_size(all.max_size.min(one.max_size))
+            .with_max_attributes(all.max_attributes.min(one.max_attributes));
         rules.push(one.keys.clone());
     }
     Ok(all.with_keys(KeyRule::new(move |key| {
@@ -277,6 +281,43 @@ impl<S: ObjectStore> ObjectStore for ShardStore<S> {
             },
             options,
         )
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(self.capabilities(), list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(std::future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
