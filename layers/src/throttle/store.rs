@@ -7,8 +7,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, Capabilities, Entry, GetOptions, Key, ListOptions,
-    Metadata, Object, ObjectStore, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry,
+    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
 use super::bucket::{Bucket, take};
@@ -91,6 +92,25 @@ impl<S: ObjectStore> ThrottleStore<S> {
         }
     }
 
+    /// A listing of which each page is a read.
+    fn paged<T: Send + 'static>(
+        &self,
+        items: BoxStream<'static, Result<T>>,
+    ) -> BoxStream<'static, Result<T>> {
+        let Some(bucket) = self.reads.operations.clone() else {
+            return items;
+        };
+        let state = (items, bucket, 0_u64);
+        let items = stream::unfold(state, |(mut items, bucket, given)| async move {
+            if given.is_multiple_of(PAGE) {
+                bucket.take(1).await;
+            }
+            let item = items.next().await?;
+            Some((item, (items, bucket, given + 1)))
+        });
+        items.boxed()
+    }
+
     /// The store that is throttled.
     #[must_use]
     pub fn inner(&self) -> &S {
@@ -160,19 +180,54 @@ impl<S: ObjectStore> ObjectStore for ThrottleStore<S> {
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        let entries = self.inner.list(options);
-        let Some(bucket) = self.reads.operations.clone() else {
-            return entries;
-        };
-        let state = (entries, bucket, 0_u64);
-        let entries = stream::unfold(state, |(mut entries, bucket, given)| async move {
-            if given.is_multiple_of(PAGE) {
-                bucket.take(1).await;
-            }
-            let entry = entries.next().await?;
-            Some((entry, (entries, bucket, given + 1)))
-        });
-        entries.boxed()
+        self.paged(self.inner.list(options))
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.paged(self.inner.list_delimited(options))
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        // The bytes pass through here or not at all.
+        if !self.capabilities().native_copy && !options.remove_source {
+            return Box::pin(fallback::copy(self, from, to, options));
+        }
+        Box::pin(async move {
+            self.writes.operations(1).await;
+            self.inner.copy_opts(from, to, options).await
+        })
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(async move {
+            self.reads.operations(1).await;
+            let got = self.inner.get_ranges_opts(key, ranges, options).await?;
+            let bytes = got.parts.iter().map(|part| part.len() as u64).sum();
+            take(self.reads.bytes.as_ref(), bytes).await;
+            Ok(got)
+        })
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        self.inner.presign(key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,8 +11,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, Capabilities, Entry, Error, GetOptions, Key, ListOptions,
-    Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
+    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
 use super::options::TimeoutOptions;
@@ -194,6 +195,48 @@ impl<S: ObjectStore> ObjectStore for TimeoutStore<S> {
         let limits = (self.options.operation, self.options.stall);
         let error = |limit| silent(Operation::List, None, limit);
         timed(self.inner.list(options), None, limits, error).boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let limits = (self.options.operation, self.options.stall);
+        let error = |limit| silent(Operation::List, None, limit);
+        timed(self.inner.list_delimited(options), None, limits, error).boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        // A copy within the inner store takes as long as it takes, in silence.
+        if self.capabilities().native_copy || options.remove_source {
+            return self.inner.copy_opts(from, to, options);
+        }
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        // In terms of gets, of which each is timed.
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let signed = self.inner.presign(key, options);
+        Box::pin(self.answer(Operation::Presign, Some(key), signed))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
