@@ -82,11 +82,6 @@ pub enum Backend {
         /// The flatfs directory.
         path: PathBuf,
     },
-    /// A fjall database in a directory.
-    Fjall {
-        /// The database's directory.
-        path: PathBuf,
-    },
     /// A redb database in a directory.
     Redb {
         /// The database's directory.
@@ -108,7 +103,6 @@ impl fmt::Display for Backend {
             Self::Own => f.write_str("a store of the program's own"),
             Self::Named { name } => write!(f, "the store {name:?}"),
             Self::Flatfs { path } => write!(f, "flatfs at {}", path.display()),
-            Self::Fjall { path } => write!(f, "fjall at {}", path.display()),
             Self::Redb { path } => write!(f, "redb at {}", path.display()),
             Self::S3 { endpoint, bucket } => write!(f, "s3 bucket {bucket} at {endpoint}"),
         }

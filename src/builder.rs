@@ -148,25 +148,6 @@ impl StoresBuilder {
         self
     }
 
-    /// Changes the options of every fjall database, after the configuration was applied.
-    ///
-    /// ```
-    /// let builder = storehouse::Stores::builder()
-    ///     .fjall(|options| options);
-    /// # drop(builder);
-    /// ```
-    #[cfg(feature = "fjall")]
-    pub fn fjall(
-        mut self,
-        change: impl Fn(storehouse_fjall::FjallOptions) -> storehouse_fjall::FjallOptions
-        + Send
-        + Sync
-        + 'static,
-    ) -> Self {
-        self.options.fjall = Some(Box::new(change));
-        self
-    }
-
     /// Changes the options of every redb database, after the configuration was applied.
     ///
     /// ```

@@ -29,8 +29,6 @@ pub use storehouse_blobstore as blobstore;
 pub use storehouse_conformance as conformance;
 #[cfg(feature = "engine")]
 pub use storehouse_engine as engine;
-#[cfg(feature = "fjall")]
-pub use storehouse_fjall as fjall;
 #[cfg(all(unix, feature = "flatfs"))]
 pub use storehouse_flatfs as flatfs;
 pub use storehouse_formats as formats;

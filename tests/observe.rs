@@ -16,7 +16,7 @@ async fn every_store_that_is_opened_is_counted() {
     let _guard = metrics::set_default_local_recorder(&recorder);
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::default();
-    for backends in [["memory", "memory", "memory"], ["flatfs", "fjall", "files"]] {
+    for backends in [["memory", "memory", "memory"], ["flatfs", "redb", "files"]] {
         let stores = Stores::open(&config).await.unwrap();
         let digest = Digest::of(HashFunction::Sha2_256, b"hello");
         stores

@@ -33,7 +33,7 @@ use crate::tree::{NamedStores, StoreTypes};
 /// secret_access_key = "…"
 ///
 /// [repo.stores.blobs]               # one store elsewhere; also allocations, acceptances, delegations, receipts, consolidations
-/// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore, fjall, redb (records)
+/// backend = "flatfs"                # memory, s3, flatfs (blobs), datastore, redb (records)
 /// path = "/mnt/large/blobs"         # with s3: bucket, and a section [repo.stores.blobs.s3] for a server of its own
 ///
 /// [repo.stores.receipts]

@@ -92,8 +92,6 @@ pub enum BackendKind {
     Flatfs,
     /// An embedded database, the default one: for records.
     Datastore,
-    /// A fjall database: for records.
-    Fjall,
     /// A redb database: for records.
     Redb,
     /// A bucket of an S3 server: for any store.
@@ -108,14 +106,13 @@ impl BackendKind {
             Self::Memory => "memory",
             Self::Flatfs => "flatfs",
             Self::Datastore => "datastore",
-            Self::Fjall => "fjall",
             Self::Redb => "redb",
             Self::S3 => "s3",
         }
     }
 
     fn is_database(self) -> bool {
-        matches!(self, Self::Datastore | Self::Fjall | Self::Redb)
+        matches!(self, Self::Datastore | Self::Redb)
     }
 
     fn takes_path(self) -> bool {
@@ -168,7 +165,7 @@ impl StoreConfig {
             (_, Some(BackendKind::Flatfs)) => {
                 return wrong(
                     "backend",
-                    "is \"flatfs\", which does not take the keys of records; they take memory, datastore, fjall, redb or s3".into(),
+                    "is \"flatfs\", which does not take the keys of records; they take memory, datastore, redb or s3".into(),
                 );
             }
             _ => {}

@@ -22,8 +22,6 @@ pub(crate) type Change<T> = Option<Box<dyn Fn(T) -> T + Send + Sync>>;
 pub(crate) struct BackendOptions {
     #[cfg(feature = "flatfs")]
     pub(crate) flatfs: Change<storehouse_flatfs::FlatFsOptions>,
-    #[cfg(feature = "fjall")]
-    pub(crate) fjall: Change<storehouse_fjall::FjallOptions>,
     #[cfg(feature = "redb")]
     pub(crate) redb: Change<storehouse_redb::RedbOptions>,
     #[cfg(feature = "s3")]
@@ -44,12 +42,7 @@ pub(crate) struct Backends {
     credentials: std::collections::BTreeMap<String, storehouse_s3::SharedCredentials>,
 }
 
-#[cfg(any(
-    feature = "fjall",
-    feature = "flatfs",
-    feature = "redb",
-    feature = "s3"
-))]
+#[cfg(any(feature = "flatfs", feature = "redb", feature = "s3"))]
 fn changed<T>(change: &Change<T>, options: T) -> T {
     match change {
         Some(change) => change(options),
@@ -68,12 +61,7 @@ fn not_built(setting: &str, feature: &str) -> Error {
 }
 
 #[cfg_attr(
-    not(all(
-        feature = "fjall",
-        feature = "flatfs",
-        feature = "redb",
-        feature = "s3"
-    )),
+    not(all(feature = "flatfs", feature = "redb", feature = "s3")),
     allow(
         clippy::unused_async,
         clippy::unused_self,
@@ -118,19 +106,6 @@ impl Backends {
         }
         #[cfg(not(feature = "flatfs"))]
         Err(not_built(setting, "flatfs"))
-    }
-
-    pub(crate) async fn fjall(&self, path: &Path, setting: &str) -> Opened {
-        #[cfg(feature = "fjall")]
-        {
-            let options = changed(&self.options.fjall, Default::default());
-            let opened = storehouse_fjall::Fjall::open(path, options).await;
-            Ok(Arc::new(
-                opened.map_err(|e| cannot_open(setting, e, false))?,
-            ))
-        }
-        #[cfg(not(feature = "fjall"))]
-        Err(not_built(setting, "fjall"))
     }
 
     pub(crate) async fn redb(&self, path: &Path, setting: &str) -> Opened {
@@ -193,12 +168,7 @@ impl Backends {
 
 /// The store's error under the setting's full name: the store knows its settings by shorter
 /// ones. `has_settings` if `section` is a section, and not a setting itself.
-#[cfg(any(
-    feature = "fjall",
-    feature = "flatfs",
-    feature = "redb",
-    feature = "s3"
-))]
+#[cfg(any(feature = "flatfs", feature = "redb", feature = "s3"))]
 fn cannot_open(section: &str, error: storehouse_objectstore::Error, has_settings: bool) -> Error {
     use storehouse_objectstore::Error as Store;
     match error {

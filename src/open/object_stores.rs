@@ -136,19 +136,14 @@ impl Opener {
                 None => return Err(Error::setting(setting.clone(), "has no store")),
             },
             (Backend::Flatfs { path }, _) => self.backends.flatfs(path, setting).await?,
-            (Backend::Fjall { path } | Backend::Redb { path }, _) => {
+            (Backend::Redb { path }, _) => {
                 if let Some(open) = self.databases.get(&absolute(path)) {
                     return Ok(Arc::clone(open));
                 }
-                let store: Arc<dyn ObjectStore> = match (&plan.backend, plan.chosen) {
-                    (Backend::Fjall { .. }, false) if !cfg!(feature = "fjall") => {
-                        Arc::new(MissingBackend::new("fjall"))
-                    }
-                    (Backend::Redb { .. }, false) if !cfg!(feature = "redb") => {
-                        Arc::new(MissingBackend::new("redb"))
-                    }
-                    (Backend::Redb { .. }, _) => self.backends.redb(path, setting).await?,
-                    _ => self.backends.fjall(path, setting).await?,
+                let store: Arc<dyn ObjectStore> = if !plan.chosen && !cfg!(feature = "redb") {
+                    Arc::new(MissingBackend::new("redb"))
+                } else {
+                    self.backends.redb(path, setting).await?
                 };
                 self.databases.insert(absolute(path), Arc::clone(&store));
                 store
@@ -189,7 +184,6 @@ fn label(backend: &Backend) -> &'static str {
     match backend {
         Backend::Memory => "memory",
         Backend::Flatfs { .. } => "flatfs",
-        Backend::Fjall { .. } => "fjall",
         Backend::Redb { .. } => "redb",
         Backend::S3 { .. } => "s3",
         Backend::Own => "own",

@@ -16,7 +16,7 @@ const BLOBS_DIR: &str = "pdp/datastore";
 const RECORDS_DIR: &str = "records";
 
 /// The database that `datastore` stands for. The feature of that name stands for the same one.
-const DATASTORE: BackendKind = BackendKind::Fjall;
+const DATASTORE: BackendKind = BackendKind::Redb;
 
 /// Where one store goes.
 #[derive(Debug)]
@@ -138,16 +138,11 @@ fn plan_of<'a>(repo: &'a RepoConfig, name: StoreName, tree: &StoreTree) -> Resul
                 keys: None,
             }
         }
-        BackendKind::Datastore | BackendKind::Fjall | BackendKind::Redb => {
+        BackendKind::Datastore | BackendKind::Redb => {
             let (path, setting) = directory(RECORDS_DIR)?;
-            let backend = if kind == BackendKind::Redb {
-                Backend::Redb { path }
-            } else {
-                Backend::Fjall { path }
-            };
             StorePlan {
                 name,
-                backend,
+                backend: Backend::Redb { path },
                 server: None,
                 setting,
                 chosen,
@@ -276,8 +271,7 @@ fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) 
                         ));
                     }
                 }
-                (Backend::Fjall { path }, Backend::Fjall { path: same })
-                | (Backend::Redb { path }, Backend::Redb { path: same })
+                (Backend::Redb { path }, Backend::Redb { path: same })
                     if absolute(path) == absolute(same) => {}
                 (_, theirs) => {
                     if let Some(taken) = directory(theirs) {
@@ -297,7 +291,7 @@ fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) 
 
 fn directory(backend: &Backend) -> Option<&Path> {
     match backend {
-        Backend::Flatfs { path } | Backend::Fjall { path } | Backend::Redb { path } => Some(path),
+        Backend::Flatfs { path } | Backend::Redb { path } => Some(path),
         Backend::Memory | Backend::Own | Backend::Named { .. } | Backend::S3 { .. } => None,
     }
 }

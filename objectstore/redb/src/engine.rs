@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -12,7 +13,8 @@ use storehouse_objectstore::{Operation, Result};
 
 use crate::RedbOptions;
 use crate::error::{fault, guarded};
-use crate::open::{self, RECORDS};
+use crate::open::{self, OpenFile, RECORDS};
+use crate::{reads, salvage};
 
 const READ: &str = "the database cannot be read";
 const WRITE: &str = "the database cannot be written";
@@ -32,7 +34,7 @@ pub struct RedbEngine {
     dir: PathBuf,
     options: RedbOptions,
     /// Replaced by a compaction.
-    database: RwLock<Database>,
+    file: RwLock<OpenFile>,
     /// Held while the database is written or replaced.
     writing: Mutex<()>,
     stopped: AtomicBool,
@@ -52,8 +54,8 @@ impl RedbEngine {
         what: &str,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, Fault> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let done = guarded(what, || work(&database));
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let done = guarded(what, || work(&file.database));
         // After a failed system call redb does nothing more, not even reads.
         if matches!(done, Err(Fault::Io { .. } | Fault::Stopped { .. })) {
             self.stopped.store(true, Ordering::Release);
@@ -61,10 +63,17 @@ impl RedbEngine {
         done
     }
 
-    /// Copies all records to another database.
+    /// Whether the disk was full when the file was opened, so that it can only be read.
+    fn is_in_memory(&self) -> bool {
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        file.disk.is_in_memory()
+    }
+
+    /// Copies all records to another database. None may be hidden by a damaged page.
     fn copy_to(&self, new: &Database) -> Result<(), Fault> {
         self.with(COMPACT, |database| {
             let table = database.begin_read()?.open_table(RECORDS)?;
+            let stored = table.len()?;
             let mut records = table.range::<&[u8]>(..)?.peekable();
             while records.peek().is_some() {
                 let writing = new.begin_write()?;
@@ -79,6 +88,11 @@ impl RedbEngine {
                     }
                 }
                 writing.commit()?;
+            }
+            let copied = new.begin_read()?.open_table(RECORDS)?.len()?;
+            if copied != stored {
+                let what = format!("{copied} of {stored} records are found");
+                return Err(redb::Error::Corrupted(what));
             }
             Ok(())
         })
@@ -102,12 +116,15 @@ impl Engine for RedbEngine {
         unused: bool,
         accept: &dyn Fn(&Self) -> Result<()>,
     ) -> Result<Self> {
-        let database = open::open(dir, options, unused);
-        let database = database.map_err(|fault| fault.into_error(Operation::Open, None))?;
+        let mut file = open::open(dir, options, unused);
+        if options.salvage && matches!(file, Err(Fault::Damaged { .. })) {
+            file = salvage::rebuild(dir, options).and_then(|()| open::open(dir, options, false));
+        }
+        let file = file.map_err(|fault| fault.into_error(Operation::Open, None))?;
         let engine = Self {
             dir: dir.to_owned(),
             options: *options,
-            database: RwLock::new(database),
+            file: RwLock::new(file),
             writing: Mutex::new(()),
             stopped: AtomicBool::new(false),
         };
@@ -118,33 +135,22 @@ impl Engine for RedbEngine {
     fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
         self.with(READ, |database| {
             let table = database.begin_read()?.open_table(RECORDS)?;
-            Ok(table.get(key)?.map(|value| read(value.value())))
+            Ok(reads::get(&table, key)?.map(|value| read(value.value())))
         })
     }
 
     fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault> {
         self.with(READ, |database| {
             let table = database.begin_read()?.open_table(RECORDS)?;
-            let mut range = table.range::<&[u8]>(span.bounds())?;
-            let mut next = || {
-                if span.reverse {
-                    range.next_back()
-                } else {
-                    range.next()
-                }
-            };
-            while let Some(record) = next() {
-                let (key, value) = record?;
-                if visit(key.value(), value.value()).is_break() {
-                    break;
-                }
-            }
-            Ok(())
+            reads::scan(&table, span, visit)
         })
     }
 
     fn write(&self, changes: &[(&[u8], Option<&[u8]>)], _: bool) -> Result<(), Fault> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_in_memory() {
+            return Err(Fault::io(WRITE, io::ErrorKind::StorageFull.into()));
+        }
         if self.has_stopped() {
             return Err(fault(WRITE)(redb::Error::PreviousIo));
         }
@@ -173,7 +179,7 @@ impl Engine for RedbEngine {
         // One that failed may have left its file, with records that are deleted by now.
         open::remove(&path)?;
         let new = open::create(&path, &self.options)?;
-        if let Err(fault) = self.copy_to(&new) {
+        if let Err(fault) = self.copy_to(&new.database) {
             drop(new);
             let _ = fs::remove_file(path);
             return Err(fault);
@@ -181,11 +187,8 @@ impl Engine for RedbEngine {
         let renamed = fs::rename(&path, open::file(&self.dir));
         renamed.map_err(|e| Fault::io("the compacted database cannot be renamed", e))?;
         let old = {
-            let mut database = self
-                .database
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *database, new)
+            let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *file, new)
         };
         drop(old);
         // Until its name is durable, a power cut would bring the old file back.
@@ -203,15 +206,26 @@ impl Engine for RedbEngine {
             }
             Ok((table.len()?, found))
         });
-        Ok(match counts {
-            Ok((expected, found)) if expected != found => {
-                vec![format!(
-                    "records.redb: {found} of {expected} records are found"
-                )]
+        let damaged = salvage::damaged_files(&self.dir);
+        let damaged = damaged.map_err(|e| Fault::io("the directory cannot be read", e))?;
+        let salvaged = damaged.iter().map(|file| {
+            format!(
+                "{}: the records were taken from this damaged file; some may be missing, older, or \
+                 have been deleted. Remove it once that is dealt with",
+                file.display()
+            )
+        });
+        let mut found: Vec<String> = salvaged.collect();
+        match counts {
+            Ok((expected, counted)) if expected != counted => {
+                found.push(format!(
+                    "records.redb: {counted} of {expected} records are found"
+                ));
             }
-            Err(Fault::Damaged { what }) => vec![format!("records.redb: {what}")],
-            counts => counts.map(|_| Vec::new())?,
-        })
+            Err(Fault::Damaged { what }) => found.push(format!("records.redb: {what}")),
+            counts => drop(counts?),
+        }
+        Ok(found)
     }
 
     fn stats(&self) -> Result<EngineStats, Fault> {
@@ -231,12 +245,16 @@ impl Engine for RedbEngine {
     }
 
     fn has_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.stopped.load(Ordering::Acquire) || self.is_in_memory()
     }
 
     fn room_to_reopen(&self) -> u64 {
         // A database that has stopped does not even read, so nothing is lost by trying.
-        0
+        if self.stopped.load(Ordering::Acquire) {
+            0
+        } else {
+            ROOM_TO_WRITE
+        }
     }
 
     fn room_to_write(&self, operations: u64, bytes: u64, only_removes: bool) -> u64 {

@@ -8,15 +8,20 @@
 //! - Memory: [`RedbOptions::cache`], and the records that are being put and read.
 //! - After a crash, opening reads the whole file once.
 //!
-//! Files: `LOCK`, `MARK` (the last acknowledged version) and `records.redb`.
+//! Files: `LOCK`, `MARK` (the last acknowledged version), `RESERVE` (space for a full disk) and
+//! `records.redb`.
 //!
-//! `options` are the options, `open` opens and makes the file, `engine` reads and writes it,
-//! `error` translates redb's errors.
+//! `options` are the options, `open` opens and makes the file, `disk` is the file below redb,
+//! `engine` reads and writes, `reads` proves what is absent, `salvage` makes a file anew from a
+//! damaged one, `error` translates redb's errors.
 
+mod disk;
 mod engine;
 mod error;
 mod open;
 mod options;
+mod reads;
+mod salvage;
 mod store;
 
 pub use engine::RedbEngine;

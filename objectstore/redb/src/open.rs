@@ -8,7 +8,15 @@ use redb::{Database, TableDefinition};
 use storehouse_engine::Fault;
 
 use crate::RedbOptions;
+use crate::disk::Disk;
 use crate::error::guarded;
+
+/// An open database. It is closed before its file.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) database: Database,
+    pub(crate) disk: Disk,
+}
 
 /// The one table.
 pub(crate) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
@@ -25,8 +33,9 @@ pub(crate) fn new_file(dir: &Path) -> PathBuf {
     dir.join("records.redb.new")
 }
 
-/// Opens the database in `dir`, or makes one.
-pub(crate) fn open(dir: &Path, options: &RedbOptions, unused: bool) -> Result<Database, Fault> {
+/// Opens the database in `dir`, or makes one. On a full disk one that is there may be open to be
+/// read alone.
+pub(crate) fn open(dir: &Path, options: &RedbOptions, unused: bool) -> Result<OpenFile, Fault> {
     let path = file(dir);
     remove(&new_file(dir))?;
     let begun =
@@ -38,17 +47,24 @@ pub(crate) fn open(dir: &Path, options: &RedbOptions, unused: bool) -> Result<Da
         None if !unused => return Err(Fault::damaged("records.redb is missing")),
         _ => {}
     }
-    let database = create(&path, options)?;
+    let opened = open_file(&path, options, begun == Some(true))?;
     sync_dir(dir)?;
-    Ok(database)
+    Ok(opened)
 }
 
-/// Opens the database `path`, or makes one with the table in it.
-pub(crate) fn create(path: &Path, options: &RedbOptions) -> Result<Database, Fault> {
+/// Makes the database `path`, with the table in it.
+pub(crate) fn create(path: &Path, options: &RedbOptions) -> Result<OpenFile, Fault> {
+    open_file(path, options, false)
+}
+
+fn open_file(path: &Path, options: &RedbOptions, lenient: bool) -> Result<OpenFile, Fault> {
     guarded("the database cannot be opened", || {
+        let mut how = File::options();
+        how.read(true).write(true).create(true).truncate(false);
+        let disk = Disk::new(how.open(path)?, lenient)?;
         let database = Database::builder()
             .set_cache_size(options.cache)
-            .create(path)?;
+            .create_with_backend(disk.clone())?;
         let writing = database.begin_write()?;
         let missing = writing.list_tables()?.next().is_none();
         if missing {
@@ -57,7 +73,8 @@ pub(crate) fn create(path: &Path, options: &RedbOptions) -> Result<Database, Fau
         } else {
             writing.abort()?;
         }
-        Ok(database)
+        disk.opened();
+        Ok(OpenFile { database, disk })
     })
 }
 

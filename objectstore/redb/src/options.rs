@@ -18,8 +18,13 @@ pub struct RedbOptions {
     /// The memory that cached pages take up. Default: 128 MiB. What is not in there is read
     /// through the system's cache.
     pub cache: usize,
-    /// Opens a store from which acknowledged writes are missing, with what is there. Default:
-    /// false.
+    /// The space that is kept back on the disk, so that a store opens and deletes when it is full.
+    /// Default: 4 MiB; 0 for none.
+    pub reserve: u64,
+    /// Opens a store from which acknowledged writes are missing, with what is there. If redb does
+    /// not open the file at all, it is made anew from the records that are found in it: some may
+    /// be missing, older, or have been deleted. The damaged file is kept, and `check` names it.
+    /// Default: false.
     pub salvage: bool,
 }
 
@@ -28,6 +33,7 @@ impl Default for RedbOptions {
         Self {
             max_size: 16 << 20,
             cache: 128 << 20,
+            reserve: 4 << 20,
             salvage: false,
         }
     }
@@ -48,6 +54,13 @@ impl RedbOptions {
         self
     }
 
+    /// With this much space kept back.
+    #[must_use]
+    pub fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
     /// With or without salvage.
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
@@ -56,6 +69,6 @@ impl RedbOptions {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits::new(self.max_size, self.salvage)
+        Limits::new(self.max_size, self.salvage).reserve(self.reserve)
     }
 }

@@ -12,7 +12,7 @@ fn leftovers(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     names
-        .filter(|name| !["LOCK", "MARK", "records.redb"].contains(&name.as_str()))
+        .filter(|name| !["LOCK", "MARK", "RESERVE", "records.redb"].contains(&name.as_str()))
         .collect()
 }
 

@@ -13,7 +13,8 @@ use super::gaps::Gaps;
 use super::heat::Heat;
 use super::mark::{self, Found, Mark};
 use super::record;
-use crate::DirLock;
+use crate::reserve::free_space;
+use crate::{DirLock, Reserve};
 
 const LOCK: &str = "LOCK";
 const SETTING: &str = "datastore";
@@ -28,6 +29,7 @@ pub(super) struct Core<E: Engine> {
     pub(super) limits: Limits,
     pub(super) heat: Heat,
     pub(super) gaps: Gaps,
+    pub(super) reserve: Reserve,
     options: E::Options,
     /// `None` once the store is closed, or while opening it again fails.
     engine: RwLock<Option<E>>,
@@ -85,7 +87,8 @@ impl<E: Engine> Core<E> {
             *last.lock().unwrap_or_else(PoisonError::into_inner) = number;
             Ok(())
         };
-        let engine = E::open(path, &options, unused, &accept)?;
+        let reserve = Reserve::open(path, limits.reserve);
+        let engine = open_engine(&reserve, || E::open(path, &options, unused, &accept))?;
         let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
         if last < acknowledged.unwrap_or(0) {
             // Salvaged: what is missing is not looked for again.
@@ -97,6 +100,7 @@ impl<E: Engine> Core<E> {
             limits,
             heat: Heat::default(),
             gaps: Gaps::default(),
+            reserve,
             options,
             engine: RwLock::new(Some(engine)),
             mark: Mutex::new(mark),
@@ -105,6 +109,7 @@ impl<E: Engine> Core<E> {
                 ..State::default()
             }),
         };
+        core.reserve.take_back();
         Ok((core, last.max(acknowledged.unwrap_or(0))))
     }
 
@@ -173,8 +178,8 @@ impl<E: Engine> Core<E> {
         let acknowledged = self.mark().number();
         let accept =
             |engine: &E| accepted(engine, &self.path, acknowledged, self.limits.salvage).map(drop);
-        let opened = E::open(&self.path, &self.options, false, &accept).map_err(into_fault)?;
-        *engine = Some(opened);
+        let open = || E::open(&self.path, &self.options, false, &accept);
+        *engine = Some(open_engine(&self.reserve, open).map_err(into_fault)?);
         Ok(())
     }
 
@@ -196,6 +201,13 @@ impl<E: Engine> Core<E> {
                 Err(Fault::io(what, std::io::ErrorKind::StorageFull.into()))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same for a write that only removes: it has the reserve, and is tried in any case.
+    pub(super) fn make_room(&self, needed: u64) {
+        if free_space(&self.path).is_some_and(|free| free < needed) {
+            self.reserve.give_up();
         }
     }
 
@@ -265,6 +277,24 @@ impl<E: Engine> Core<E> {
     }
 }
 
+/// Opens an engine; if the disk is full, once more with the space of the reserve.
+fn open_engine<E: Engine>(reserve: &Reserve, open: impl Fn() -> Result<E>) -> Result<E> {
+    let opened = open();
+    let is_full = match &opened {
+        Ok(engine) => engine.has_stopped(),
+        Err(Error::Backend { source, .. }) => source
+            .as_ref()
+            .and_then(|source| source.downcast_ref())
+            .is_some_and(mark::is_full),
+        Err(_) => false,
+    };
+    if is_full && reserve.give_up() {
+        drop(opened);
+        return open();
+    }
+    opened
+}
+
 /// The last version that the engine knows of, if it knows of all that were acknowledged.
 fn accepted<E: Engine>(engine: &E, path: &Path, acknowledged: u64, salvage: bool) -> Result<u64> {
     let counter = engine.get(record::COUNTER, record::decode_counter);
@@ -291,7 +321,7 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
             .map_err(failed(path, "the directory cannot be read"))?
             .file_name();
         // What a crash may have left of making a store.
-        if name == LOCK || name == "MARK.new" {
+        if name == LOCK || name == "MARK.new" || name == Reserve::NAME {
             continue;
         }
         let manifest = fs::read(path.join("MANIFEST")).unwrap_or_default();
@@ -341,15 +371,4 @@ fn into_fault(error: Error) -> Fault {
         },
         error => Fault::stopped(error.to_string()),
     }
-}
-
-#[cfg(unix)]
-fn free_space(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_space(_: &Path) -> Option<u64> {
-    None
 }

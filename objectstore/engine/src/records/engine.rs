@@ -87,15 +87,17 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// A [`Fault`] if they cannot be read.
     fn stats(&self) -> Result<EngineStats, Fault>;
 
-    /// Whether writes or reads have stopped, until the engine is opened again.
+    /// Whether writes or reads have stopped, until the engine is opened again. An engine that was
+    /// opened on a full disk, to be read alone, has stopped.
     fn has_stopped(&self) -> bool;
 
     /// The free bytes that opening again needs on the disk.
     fn room_to_reopen(&self) -> u64;
 
     /// The free bytes that a write of this many operations and bytes may need on the disk, now or
-    /// later, for example when the engine writes its buffers to a table. Less for one that only
-    /// removes: it makes room.
+    /// later, for example when the engine writes its buffers to a table. Of a write that only
+    /// removes this is what it needs at least: with less the reserve is given up before it, and it
+    /// is tried all the same.
     fn room_to_write(&self, operations: u64, bytes: u64, only_removes: bool) -> u64;
 }
 
@@ -106,13 +108,26 @@ pub struct Limits {
     pub max_size: u64,
     /// Opens a store that has lost acknowledged writes.
     pub salvage: bool,
+    /// The space that is kept back for opening and deleting on a full disk, in bytes; 0 for none.
+    pub reserve: u64,
 }
 
 impl Limits {
-    /// These limits.
+    /// These limits, without a reserve.
     #[must_use]
     pub fn new(max_size: u64, salvage: bool) -> Self {
-        Self { max_size, salvage }
+        Self {
+            max_size,
+            salvage,
+            reserve: 0,
+        }
+    }
+
+    /// With a reserve of this number of bytes.
+    #[must_use]
+    pub fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
     }
 }
 

@@ -164,7 +164,7 @@ fn read_at(mut file: &File, at: u64) -> io::Result<[u8; LEN]> {
     Ok(bytes)
 }
 
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), QuotaExceeded | StorageFull)
 }

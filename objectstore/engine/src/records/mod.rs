@@ -28,4 +28,5 @@ mod writer;
 pub use engine::{Engine, EngineStats, Limits, Span, Visit};
 pub use fault::Fault;
 pub use inspect::{CheckReport, KeyRange, SalvageReport};
+pub use record::proven_version;
 pub use store::{RecordStats, RecordStore};

@@ -109,6 +109,18 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The version of the record `bytes` of `key`, if its checksum proves that it was put under that
+/// key; `None` otherwise. Later puts have greater versions.
+///
+/// ```
+/// assert_eq!(storehouse_engine::proven_version(b"key", b"no record"), None);
+/// ```
+#[must_use]
+pub fn proven_version(key: &[u8], bytes: &[u8]) -> Option<u64> {
+    let record = Record::decode(key, bytes).ok()?;
+    Some(record.version.number)
+}
+
 /// The counter's record.
 pub(super) fn encode_counter(number: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER);

@@ -174,7 +174,9 @@ impl<E: Engine> Writer<E> {
         let only_removes = changes.bytes.is_empty();
         let (operations, bytes) = (all.len() as u64, changes.bytes.len() as u64);
         let room = engine.room_to_write(operations, bytes, only_removes);
-        if let Err(fault) = self.core.require_room(room, "nothing is written") {
+        if only_removes {
+            self.core.make_room(room);
+        } else if let Err(fault) = self.core.require_room(room, "nothing is written") {
             return (judged, Err(fault));
         }
         let gaps = &self.core.gaps;
@@ -200,6 +202,7 @@ impl<E: Engine> Writer<E> {
                 let _ = gaps.deleted(engine, &deleted, budget);
             }
             self.space.deleted(changes.deletes);
+            self.core.reserve.take_back();
         }
         (judged, written)
     }

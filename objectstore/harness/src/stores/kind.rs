@@ -123,7 +123,7 @@ impl Kind {
             Self::Redb => {
                 let options = RedbOptions::default().salvage(salvage);
                 let options = match size {
-                    Size::Tiny => options.cache(64 << 10),
+                    Size::Tiny => options.cache(64 << 10).reserve(256 << 10),
                     Size::Production => options,
                 };
                 let store = Redb::open(dir, options).await.map_err(|e| tell(&e))?;
