@@ -304,11 +304,11 @@ async fn each_store_where_its_section_puts_it() {
         },
         Backend::Memory,
         Backend::Redb { path: red.clone() },
-        Backend::Fjall {
+        Backend::Redb {
             path: database.clone(),
         },
         receipts,
-        Backend::Fjall {
+        Backend::Redb {
             path: database.clone(),
         },
     ]) {
@@ -354,7 +354,7 @@ async fn one_store_on_s3_and_the_rest_in_the_directory() {
     );
     assert_eq!(
         stores.backend_of(StoreName::Receipts),
-        &Backend::Fjall {
+        &Backend::Redb {
             path: dir.path().join("records")
         }
     );

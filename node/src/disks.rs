@@ -31,7 +31,7 @@ impl Disks {
         let mut places: Vec<_> = StoreName::ALL
             .into_iter()
             .filter_map(|store| match stores.backend_of(store) {
-                Backend::Flatfs { path } | Backend::Fjall { path } | Backend::Redb { path } => {
+                Backend::Flatfs { path } | Backend::Redb { path } => {
                     Some((store.as_str(), path.clone()))
                 }
                 _ => None,
