@@ -6,8 +6,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Crates that users do not reach through the facade: what stands above it, and tools.
-const NOT_FORWARDED: [&str; 4] = [
+/// Crates that users do not reach through the facade: what stands above it, tools, and a database
+/// that it does not select.
+const NOT_FORWARDED: [&str; 5] = [
+    "objectstore/fjall",
     "node",
     "benches",
     "objectstore/harness",

@@ -55,7 +55,7 @@ impl RedbEngine {
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, Fault> {
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let done = guarded(what, || work(&file.database));
+        let done = guarded(what, || work(file.database()?));
         // After a failed system call redb does nothing more, not even reads.
         if matches!(done, Err(Fault::Io { .. } | Fault::Stopped { .. })) {
             self.stopped.store(true, Ordering::Release);
@@ -70,13 +70,13 @@ impl RedbEngine {
     }
 
     /// Copies all records to another database. None may be hidden by a damaged page.
-    fn copy_to(&self, new: &Database) -> Result<(), Fault> {
+    fn copy_to(&self, new: &OpenFile) -> Result<(), Fault> {
         self.with(COMPACT, |database| {
             let table = database.begin_read()?.open_table(RECORDS)?;
             let stored = table.len()?;
             let mut records = table.range::<&[u8]>(..)?.peekable();
             while records.peek().is_some() {
-                let writing = new.begin_write()?;
+                let writing = new.database()?.begin_write()?;
                 {
                     let (mut table, mut bytes) = (writing.open_table(RECORDS)?, 0);
                     while bytes < COPIED_AT_ONCE
@@ -89,7 +89,7 @@ impl RedbEngine {
                 }
                 writing.commit()?;
             }
-            let copied = new.begin_read()?.open_table(RECORDS)?.len()?;
+            let copied = new.database()?.begin_read()?.open_table(RECORDS)?.len()?;
             if copied != stored {
                 let what = format!("{copied} of {stored} records are found");
                 return Err(redb::Error::Corrupted(what));
@@ -179,7 +179,7 @@ impl Engine for RedbEngine {
         // One that failed may have left its file, with records that are deleted by now.
         open::remove(&path)?;
         let new = open::create(&path, &self.options)?;
-        if let Err(fault) = self.copy_to(&new.database) {
+        if let Err(fault) = self.copy_to(&new) {
             drop(new);
             let _ = fs::remove_file(path);
             return Err(fault);

@@ -11,11 +11,30 @@ use crate::RedbOptions;
 use crate::disk::Disk;
 use crate::error::guarded;
 
-/// An open database. It is closed before its file.
+/// An open database.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
-    pub(crate) database: Database,
+    /// `None` while it is dropped.
+    database: Option<Database>,
     pub(crate) disk: Disk,
+}
+
+impl OpenFile {
+    pub(crate) fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        // Closing reads pages, and redb panics on some that are damaged. The file is then as after
+        // a crash.
+        let _ = guarded("the database cannot be closed", || {
+            drop(database);
+            Ok(())
+        });
+    }
 }
 
 /// The one table.
@@ -74,6 +93,7 @@ fn open_file(path: &Path, options: &RedbOptions, lenient: bool) -> Result<OpenFi
             writing.abort()?;
         }
         disk.opened();
+        let database = Some(database);
         Ok(OpenFile { database, disk })
     })
 }

@@ -13,12 +13,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableTable};
+use redb::ReadableTable;
 use storehouse_engine::{Fault, proven_version};
 
 use crate::RedbOptions;
 use crate::error::guarded;
-use crate::open::{self, RECORDS};
+use crate::open::{self, OpenFile, RECORDS};
 
 const PAGE: u64 = 4096;
 const LEAF: u8 = 1;
@@ -37,7 +37,7 @@ pub(crate) fn rebuild(dir: &Path, options: &RedbOptions) -> Result<(), Fault> {
     let io = |e| Fault::io("the damaged database cannot be salvaged", e);
     open::remove(&new)?;
     let mut file = File::open(&old).map_err(io)?;
-    let database = open::create(&new, options)?.database;
+    let database = open::create(&new, options)?;
     let copied = copy(&mut file, options, &database);
     drop(database);
     if let Err(fault) = copied {
@@ -70,7 +70,7 @@ fn unused_name(dir: &Path) -> io::Result<PathBuf> {
     Ok(name(dir, damaged_files(dir)?.len() + 1))
 }
 
-fn copy(file: &mut File, options: &RedbOptions, to: &Database) -> Result<(), Fault> {
+fn copy(file: &mut File, options: &RedbOptions, to: &OpenFile) -> Result<(), Fault> {
     let mut start = 0;
     while let Some(next) = copy_some(file, options, to, start)? {
         start = next;
@@ -82,7 +82,7 @@ fn copy(file: &mut File, options: &RedbOptions, to: &Database) -> Result<(), Fau
 fn copy_some(
     file: &mut File,
     options: &RedbOptions,
-    to: &Database,
+    to: &OpenFile,
     mut start: u64,
 ) -> Result<Option<u64>, Fault> {
     let unreadable = |e| Fault::io("records.redb cannot be read", e);
@@ -99,7 +99,7 @@ fn copy_some(
         start += PAGE;
     }
     guarded("the salvaged database cannot be written", || {
-        let writing = to.begin_write()?;
+        let writing = to.database()?.begin_write()?;
         {
             let mut records = writing.open_table(RECORDS)?;
             for (key, value, version) in &found {

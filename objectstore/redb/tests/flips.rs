@@ -97,7 +97,8 @@ async fn no_flipped_bit_hides_a_record() {
             Ok(store) => {
                 let found = wrong(&store).await;
                 assert!(found.is_empty(), "byte {at}, bit {bit}: {found:#?}");
-                store.close().await.unwrap();
+                let closed = store.close().await;
+                assert!(closed.is_ok(), "byte {at}, bit {bit}: {closed:?}");
             }
             Err(_) => {
                 refused += 1;
