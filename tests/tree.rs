@@ -50,7 +50,7 @@ fn what_is_wrong_is_named_by_its_path() {
             "stores.a: is over itself: a over b over a",
         ),
         (
-            "[stores.a]\ntype = 'fjall'\npath = '/data/x'\n[stores.b]\ntype = 'flatfs'\npath = '/data/x/../x'",
+            "[stores.a]\ntype = 'redb'\npath = '/data/x'\n[stores.b]\ntype = 'flatfs'\npath = '/data/x/../x'",
             "",
         ),
         (
@@ -235,11 +235,11 @@ fn a_description_shows_the_tree_and_no_secret() {
     let shown = describe(&config).unwrap().to_string();
     let wanted = "\
 blobs         the store \"blobs\"
-allocations   fjall at /data/records
-acceptances   fjall at /data/records
-delegations   fjall at /data/records
-receipts      fjall at /data/records
-consolidations  fjall at /data/records
+allocations   redb at /data/records
+acceptances   redb at /data/records
+delegations   redb at /data/records
+receipts      redb at /data/records
+consolidations  redb at /data/records
 stores.blobs  limit, 8 at once (create, replace, ordered by key, remote, verifies SHA-256)
 └─ store  prefix, \"node/\" (create, replace, ordered by key, remote, verifies SHA-256)
    └─ store  the store \"bucket\"

@@ -151,9 +151,7 @@ fn assumed(plan: &BackendPlan) -> Capabilities {
         BackendPlan::Flatfs { .. } => {
             Capabilities::full().with_order(ListOrder::by_path(str::to_owned))
         }
-        BackendPlan::Fjall { .. } | BackendPlan::Redb { .. } => {
-            Capabilities::full().with_max_size(16 << 20)
-        }
+        BackendPlan::Redb { .. } => Capabilities::full().with_max_size(16 << 20),
         BackendPlan::S3 { .. } => Capabilities::full()
             .with_remote(true)
             .with_verifies_sha256(true),

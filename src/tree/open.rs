@@ -79,9 +79,6 @@ impl Opening<'_> {
                 let setting = format!("{path}.path");
                 self.backends.flatfs_with(&dir, log, &setting).await
             }
-            BackendPlan::Fjall { path: dir } => {
-                self.backends.fjall(&dir, &format!("{path}.path")).await
-            }
             BackendPlan::Redb { path: dir } => {
                 self.backends.redb(&dir, &format!("{path}.path")).await
             }

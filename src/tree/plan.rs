@@ -46,9 +46,6 @@ pub(super) enum BackendPlan {
         path: PathBuf,
         log: bool,
     },
-    Fjall {
-        path: PathBuf,
-    },
     Redb {
         path: PathBuf,
     },
@@ -155,9 +152,9 @@ impl StorePlan {
             children: Vec::new(),
             about: match &plan {
                 BackendPlan::Memory => String::new(),
-                BackendPlan::Flatfs { path, .. }
-                | BackendPlan::Fjall { path }
-                | BackendPlan::Redb { path } => path.display().to_string(),
+                BackendPlan::Flatfs { path, .. } | BackendPlan::Redb { path } => {
+                    path.display().to_string()
+                }
                 BackendPlan::S3 { server, bucket } => {
                     format!("bucket {bucket} at {}", server.endpoint)
                 }
@@ -169,11 +166,9 @@ impl StorePlan {
     /// The directory that the store writes to.
     pub(super) fn directory(&self) -> Option<&Path> {
         match &self.kind {
-            PlanKind::Backend(
-                BackendPlan::Flatfs { path, .. }
-                | BackendPlan::Fjall { path }
-                | BackendPlan::Redb { path },
-            ) => Some(path),
+            PlanKind::Backend(BackendPlan::Flatfs { path, .. } | BackendPlan::Redb { path }) => {
+                Some(path)
+            }
             PlanKind::Leaf { directory, .. } => directory.as_deref(),
             PlanKind::Backend(_) | PlanKind::Layer(_) => None,
         }

@@ -36,12 +36,7 @@ pub(super) fn flatfs(settings: StoreSettings) -> Result<StorePlan> {
 }
 
 pub(super) fn datastore(settings: StoreSettings) -> Result<StorePlan> {
-    fjall(settings)
-}
-
-pub(super) fn fjall(settings: StoreSettings) -> Result<StorePlan> {
-    let path = database(&settings)?;
-    Ok(StorePlan::backend(BackendPlan::Fjall { path }))
+    redb(settings)
 }
 
 pub(super) fn redb(settings: StoreSettings) -> Result<StorePlan> {

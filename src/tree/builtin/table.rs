@@ -11,7 +11,6 @@ type PlanOf = fn(StoreSettings) -> Result<StorePlan>;
 /// The names of the types, each with its function.
 pub(in crate::tree) const TYPES: &[(&str, PlanOf)] = &[
     ("datastore", backends::datastore),
-    ("fjall", backends::fjall),
     ("flatfs", backends::flatfs),
     ("limit", layers::limit),
     ("memory", backends::memory),
