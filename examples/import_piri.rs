@@ -95,10 +95,9 @@ async fn run(args: &Args) -> Result<ImportReport, Box<dyn Error>> {
             eprintln!("{}: {} records", progress.directory, progress.read);
         }
     };
-    let options = ImportOptions {
-        dry_run: args.dry_run,
-        progress: Some(Arc::new(progress)),
-    };
+    let options = ImportOptions::default()
+        .dry_run(args.dry_run)
+        .progress(Arc::new(progress));
     Ok(import::piri(&args.from, stores.records(), &options).await?)
 }
 

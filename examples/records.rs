@@ -14,7 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::formats::ucan::{Capability, DelegationBuilder, Effects, ReceiptBuilder, Signer};
-use storehouse::records::{Acceptance, Allocation, Blob, Cid, Consolidation, Did, Ipld, Promise};
+use storehouse::records::{
+    Acceptance, Allocation, BlobRef, Cid, Consolidation, Did, Ipld, Promise,
+};
 use storehouse::{Config, Records, Stores};
 
 #[tokio::main]
@@ -50,7 +52,7 @@ async fn life(records: &Records) -> Result<(), Box<dyn Error>> {
     // Keys for this example alone: a node has its own in the keystore.
     let (node, uploader) = (Signer::from_seed(&[1; 32]), Signer::from_seed(&[2; 32]));
     let space: Did = "did:web:space.example.com".parse()?;
-    let blob = Blob {
+    let blob = BlobRef {
         digest: Digest::of(HashFunction::Sha2_256, b"hello"),
         size: 5,
     };
@@ -123,7 +125,7 @@ fn invocation(
     can: &str,
     issuer: &Signer,
     audience: &Did,
-    blob: &Blob,
+    blob: &BlobRef,
 ) -> Result<storehouse::records::Delegation, Box<dyn Error>> {
     let arguments = BTreeMap::from([
         (

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use metrics_util::debugging::DebuggingRecorder;
 use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::objectstore::Body;
-use storehouse::records::{Allocation, Blob};
+use storehouse::records::{Allocation, BlobRef};
 use storehouse::{Config, Stores};
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn every_store_that_is_opened_is_counted() {
             .unwrap();
         let allocation = Allocation {
             space: "did:web:example.com".parse().unwrap(),
-            blob: Blob {
+            blob: BlobRef {
                 digest: digest.clone(),
                 size: 5,
             },

@@ -13,7 +13,7 @@ use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::formats::ucan::{Capability, DelegationBuilder, Effects, ReceiptBuilder, Signer};
 use storehouse::objectstore::{Body, ListOptions, ObjectStore};
 use storehouse::records::{
-    Acceptance, Allocation, Blob, Cid, Consolidation, Delegation, Ipld, Receipt,
+    Acceptance, Allocation, BlobRef, Cid, Consolidation, Delegation, Ipld, Receipt,
 };
 use storehouse::{Backend, Config, StoreName, Stores};
 
@@ -66,7 +66,7 @@ struct Content {
 impl Content {
     fn new() -> Self {
         let signer = Signer::from_seed(&[1; 32]);
-        let blob = Blob {
+        let blob = BlobRef {
             digest: Digest::of(HashFunction::Sha2_256, b"hello"),
             size: 5,
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use storehouse::blobstore::{Digest, HashFunction};
 use storehouse::objectstore::Body;
-use storehouse::records::{Allocation, Blob};
+use storehouse::records::{Allocation, BlobRef};
 use storehouse::{Backend, Config, S3Config, Stores};
 
 const HELLO: &str = "qj/ciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja.data";
@@ -89,7 +89,7 @@ async fn records_in_a_directory_are_there_when_it_is_opened_again() {
     let config = in_directory(dir.path());
     let allocation = Allocation {
         space: "did:web:example.com".parse().unwrap(),
-        blob: Blob {
+        blob: BlobRef {
             digest: Digest::of(HashFunction::Sha2_256, b"hello"),
             size: 5,
         },

@@ -8,7 +8,7 @@ use storehouse_blobstore::{Digest, HashFunction};
 use storehouse_engine::RecordStore;
 use storehouse_formats::car::dag_cbor_cid_of;
 use storehouse_objectstore::{Batch, Key};
-use storehouse_stores::{Allocation, Blob, Did, Layout};
+use storehouse_stores::{Allocation, BlobRef, Did, Layout};
 use tokio::runtime::Runtime;
 
 use crate::raw::{Engine, Raw};
@@ -52,7 +52,7 @@ pub(crate) fn value(number: u64) -> Bytes {
 /// The allocation with this number: 160 bytes or so under a key of 115.
 pub(crate) fn allocation(number: u64) -> Allocation {
     let noise = key(number);
-    let blob = Blob {
+    let blob = BlobRef {
         digest: Digest::of(HashFunction::Sha2_256, noise.as_bytes()),
         size: 1 << 20,
     };

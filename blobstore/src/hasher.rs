@@ -32,15 +32,15 @@ const BACKLOG: usize = 2 * 1024 * 1024;
 /// One blocking thread at a time has the hasher, and keeps it as long as anything waits: the stream
 /// need not be polled for the hash to go on. Dropping the hasher leaves at most one batch to be
 /// hashed to no purpose.
-pub(crate) struct StreamHasher(Arc<Shared>);
+pub(crate) struct StreamHasher(Arc<SharedHasher>);
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedHasher {
+    state: Mutex<HasherState>,
     /// A batch was taken, or the hasher came back.
     changed: Notify,
 }
 
-struct State {
+struct HasherState {
     /// `None` while a thread has it; until it is back, that thread also takes what waits.
     hasher: Option<HashState>,
     waiting: Vec<Bytes>,
@@ -52,13 +52,13 @@ struct State {
 
 impl StreamHasher {
     pub(crate) fn new(function: HashFunction) -> Self {
-        let state = State {
+        let state = HasherState {
             hasher: Some(function.hasher()),
             waiting: Vec::new(),
             load: 0,
             lost: false,
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedHasher {
             state: Mutex::new(state),
             changed: Notify::new(),
         }))
@@ -134,7 +134,7 @@ impl StreamHasher {
     }
 
     /// Has all that waits hashed, if no thread is at it and at least `least` bytes wait.
-    fn start(&self, mut state: MutexGuard<'_, State>, least: usize) {
+    fn start(&self, mut state: MutexGuard<'_, HasherState>, least: usize) {
         if state.load < least {
             return;
         }
@@ -161,13 +161,13 @@ impl Drop for StreamHasher {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedHasher {
+    fn lock(&self) -> MutexGuard<'_, HasherState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl HasherState {
     fn whole(&self) -> io::Result<&Self> {
         if self.lost {
             Err(io::Error::other(
@@ -187,7 +187,7 @@ impl State {
 /// What a blocking thread does. If it is dropped before it is done, as a runtime that shuts down
 /// drops what it has not begun, it says so.
 struct Work {
-    shared: Arc<Shared>,
+    shared: Arc<SharedHasher>,
     hasher: Option<HashState>,
 }
 

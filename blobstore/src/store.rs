@@ -16,11 +16,11 @@ use crate::{BlobOperation, Digest, Error, GetBlob, KeyEncoder, Result};
 /// Blobs in an object store, named by their digests. Clones share the store.
 #[derive(Debug)]
 pub struct BlobStore<S = Arc<dyn ObjectStore>, E = Arc<dyn KeyEncoder>> {
-    shared: Arc<Shared<S, E>>,
+    shared: Arc<StoreParts<S, E>>,
 }
 
 #[derive(Debug)]
-struct Shared<S, E> {
+struct StoreParts<S, E> {
     store: S,
     keys: E,
 }
@@ -69,7 +69,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// Blobs in `store` under keys that `keys` makes. Other objects in the store are left alone.
     pub fn new(store: S, keys: E) -> Self {
         Self {
-            shared: Arc::new(Shared { store, keys }),
+            shared: Arc::new(StoreParts { store, keys }),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{Codec, Error, GenericStore, Record, Result};
 
 /// Options of [`GenericStore::scan`]: public fields, with defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanOptions {
     /// Only records whose keys start with this text. All if empty.
     pub prefix: String,

@@ -208,13 +208,9 @@ fn limits() {
     for _ in 0..3 {
         write_block(&mut car, &dag_cbor_cid(Sha256::digest(&data).into()), &data);
     }
-    let just = CarLimits {
-        header: 17,
-        section: 1036,
-        blocks: 3,
-    };
+    let just = CarLimits::default().header(17).section(1036).blocks(3);
     assert_eq!(read(&car, just).unwrap().1.len(), 3);
-    let error = read(&car, CarLimits { header: 16, ..just }).unwrap_err();
+    let error = read(&car, just.header(16)).unwrap_err();
     assert!(
         matches!(
             error.problem,
@@ -225,14 +221,7 @@ fn limits() {
         ),
         "{error:?}"
     );
-    let error = read(
-        &car,
-        CarLimits {
-            section: 1035,
-            ..just
-        },
-    )
-    .unwrap_err();
+    let error = read(&car, just.section(1035)).unwrap_err();
     assert!(
         matches!(
             error.problem,
@@ -243,7 +232,7 @@ fn limits() {
         ),
         "{error:?}"
     );
-    let error = read(&car, CarLimits { blocks: 2, ..just }).unwrap_err();
+    let error = read(&car, just.blocks(2)).unwrap_err();
     assert!(
         matches!(error.problem, CarProblem::Blocks { limit: 2 }),
         "{error:?}"

@@ -31,7 +31,7 @@ const READER_PIECE: usize = 256 * 1024;
 ///
 /// A body that fails gives one `Err` and then ends. A body that ends without an error is whole.
 pub struct Body {
-    source: Source,
+    source: BodySource,
     size: Option<u64>,
     again: Option<Again>,
 }
@@ -39,7 +39,7 @@ pub struct Body {
 /// Makes a body anew, from its start.
 type Again = Arc<dyn Fn() -> Body + Send + Sync>;
 
-enum Source {
+enum BodySource {
     Memory(Bytes),
     Stream(BoxStream<'static, Result<Bytes>>),
 }
@@ -60,7 +60,7 @@ impl Body {
         E: Into<BoxError>,
     {
         Self {
-            source: Source::Stream(stream.map_err(|e| from_source(e.into())).boxed()),
+            source: BodySource::Stream(stream.map_err(|e| from_source(e.into())).boxed()),
             size: None,
             again: None,
         }
@@ -123,8 +123,8 @@ impl Body {
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match &self.source {
-            Source::Memory(bytes) => Some(bytes),
-            Source::Stream(_) => None,
+            BodySource::Memory(bytes) => Some(bytes),
+            BodySource::Stream(_) => None,
         }
     }
 
@@ -141,12 +141,12 @@ impl Body {
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         let body = match (&self.source, &self.again) {
-            (Source::Memory(bytes), _) => bytes.clone().into(),
-            (Source::Stream(_), Some(again)) => Self {
+            (BodySource::Memory(bytes), _) => bytes.clone().into(),
+            (BodySource::Stream(_), Some(again)) => Self {
                 again: Some(Arc::clone(again)),
                 ..again()
             },
-            (Source::Stream(_), None) => return None,
+            (BodySource::Stream(_), None) => return None,
         };
         Some(Self {
             size: self.size,
@@ -174,7 +174,7 @@ impl Body {
             }
         };
         fits(self.size.unwrap_or(0))?;
-        if let Source::Memory(bytes) = self.source {
+        if let BodySource::Memory(bytes) = self.source {
             return Ok(bytes);
         }
         let mut first = Bytes::new();
@@ -209,7 +209,7 @@ impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         Self {
             size: Some(bytes.len() as u64),
-            source: Source::Memory(bytes),
+            source: BodySource::Memory(bytes),
             again: None,
         }
     }
@@ -245,9 +245,9 @@ impl Stream for Body {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let piece = match &mut this.source {
-            Source::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Source::Memory(bytes) => Ok(bytes.split_to(bytes.len().min(PIECE))),
-            Source::Stream(stream) => match stream.poll_next_unpin(cx) {
+            BodySource::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            BodySource::Memory(bytes) => Ok(bytes.split_to(bytes.len().min(PIECE))),
+            BodySource::Stream(stream) => match stream.poll_next_unpin(cx) {
                 Poll::Ready(Some(piece)) => {
                     this.again = None;
                     piece

@@ -96,6 +96,13 @@ impl Capabilities {
         self
     }
 
+    /// With [`checksums`](Self::checksums) so.
+    #[must_use]
+    pub fn with_checksums(mut self, checksums: bool) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
     /// With [`remote`](Self::remote) so.
     #[must_use]
     pub fn with_remote(mut self, remote: bool) -> Self {

@@ -4,19 +4,19 @@
 //! |---|---|---|
 //! | [`AllocationStore`] | [`Allocation`]: room promised for a blob in a space | digest and space |
 //! | [`AcceptanceStore`] | [`Acceptance`]: a blob taken into a space | digest and space |
-//! | [`DelegationStore`] (also [`ClaimStore`]) | [`Delegation`]: a UCAN with its proofs | CID |
+//! | [`DelegationStore`] | [`Delegation`]: a UCAN with its proofs | CID |
 //! | [`ReceiptStore`] | [`Receipt`]: what came of an invocation | CID, and the invocation that ran |
 //! | [`ConsolidationStore`] | [`Consolidation`]: a batch of receipts that was claimed | the batch's CID |
 //!
 //! ```
 //! use storehouse_blobstore::{Digest, HashFunction};
 //! use storehouse_objectstore::Memory;
-//! use storehouse_stores::{Allocation, AllocationStore, Blob, Layout};
+//! use storehouse_stores::{Allocation, AllocationStore, BlobRef, Layout};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let allocations = AllocationStore::new(Memory::new(), &Layout::database());
 //!
-//! let blob = Blob { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 };
+//! let blob = BlobRef { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 };
 //! let cause = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
 //! let allocation = Allocation { space: "did:web:example.com".parse()?, blob, expires: 1_700_000_000, cause };
 //! allocations.put(&allocation).await?;
@@ -42,10 +42,10 @@ pub mod import;
 
 pub use error::{Error, Result};
 pub use layout::Layout;
-pub use records::{Acceptance, Allocation, Blob, Consolidation, Promise, RecordCodec};
+pub use records::{Acceptance, Allocation, BlobRef, Consolidation, Promise, RecordCodec};
 pub use stores::{
-    AcceptanceStore, AllocationStore, ClaimStore, ConsolidationStore, DelegationStore,
-    ReceiptStore, RecordStores,
+    AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStore, ReceiptStore,
+    RecordStores,
 };
 
 /// The types of [`storehouse_formats`] that records and their stores are made of.

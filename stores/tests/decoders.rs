@@ -10,7 +10,7 @@ use decoders::DECODERS;
 use proptest::prelude::*;
 use seeds::{Numbers, mutated, seeds};
 use storehouse_blobstore::{Digest, HashFunction};
-use storehouse_stores::{Acceptance, Allocation, Blob, Cid, Did, Promise};
+use storehouse_stores::{Acceptance, Allocation, BlobRef, Cid, Did, Promise};
 
 #[test]
 fn every_good_input_and_every_end_of_it() {
@@ -84,7 +84,7 @@ fn allocations() -> impl Strategy<Value = Allocation> {
     (did, digest, any::<u64>(), any::<u64>(), cid).prop_map(
         |(space, digest, size, expires, cause): (Did, Digest, u64, u64, Cid)| Allocation {
             space,
-            blob: Blob { digest, size },
+            blob: BlobRef { digest, size },
             expires,
             cause,
         },

@@ -99,10 +99,7 @@ async fn a_whole_node() {
     let looked = piri(
         node.path(),
         &stores(&memory),
-        &ImportOptions {
-            dry_run: true,
-            ..Default::default()
-        },
+        &ImportOptions::default().dry_run(true),
     )
     .await
     .unwrap();
@@ -123,10 +120,7 @@ async fn a_whole_node() {
     let report = piri(
         node.path(),
         &stores(&memory),
-        &ImportOptions {
-            dry_run: false,
-            progress: Some(progress),
-        },
+        &ImportOptions::default().progress(progress),
     )
     .await
     .unwrap();

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use storehouse::formats::ucan::{
     Capability, DelegationBuilder, ReceiptBuilder, ReceiptForm, Signer,
 };
-use storehouse::records::{Acceptance, Allocation, Blob, Delegation, Did, Ipld, Promise, Receipt};
+use storehouse::records::{
+    Acceptance, Allocation, BlobRef, Delegation, Did, Ipld, Promise, Receipt,
+};
 
 use crate::support::{Answer, Node, assert_error, noise, sha};
 
@@ -32,7 +34,7 @@ fn invocation(nonce: &str) -> Delegation {
 }
 
 fn allocation(space: &str, bytes: &[u8], expires: u64) -> Allocation {
-    let blob = Blob {
+    let blob = BlobRef {
         digest: sha(bytes),
         size: bytes.len() as u64,
     };

@@ -1,5 +1,6 @@
 /// How large a container's parts may be.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct CarLimits {
     /// The header, in bytes (inclusive). Default: 64 KiB, some 1,500 roots.
     pub header: usize,
@@ -17,5 +18,35 @@ impl Default for CarLimits {
             section: 32 << 20,
             blocks: 1 << 20,
         }
+    }
+}
+
+impl CarLimits {
+    /// With this largest header, in bytes (inclusive).
+    ///
+    /// ```
+    /// use storehouse_formats::car::CarLimits;
+    ///
+    /// let limits = CarLimits::default().header(1 << 10).section(1 << 20).blocks(16);
+    /// assert_eq!((limits.header, limits.section, limits.blocks), (1 << 10, 1 << 20, 16));
+    /// ```
+    #[must_use]
+    pub fn header(mut self, bytes: usize) -> Self {
+        self.header = bytes;
+        self
+    }
+
+    /// With this largest block and its CID, in bytes (inclusive).
+    #[must_use]
+    pub fn section(mut self, bytes: usize) -> Self {
+        self.section = bytes;
+        self
+    }
+
+    /// With this largest number of blocks (inclusive).
+    #[must_use]
+    pub fn blocks(mut self, blocks: usize) -> Self {
+        self.blocks = blocks;
+        self
     }
 }

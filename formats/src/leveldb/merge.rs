@@ -13,7 +13,7 @@ use super::manifest::Files;
 use super::version::Version;
 use super::{memtable, table};
 
-type Source<'a> = Box<dyn Iterator<Item = Result<Version>> + Send + 'a>;
+type VersionSource<'a> = Box<dyn Iterator<Item = Result<Version>> + Send + 'a>;
 
 /// The live records of a database, in key order, read as they are asked for. Values are wiped when
 /// dropped.
@@ -26,7 +26,7 @@ pub struct Records<'a> {
 /// A source and the version that it gives next.
 struct Head<'a> {
     next: Version,
-    rest: Source<'a>,
+    rest: VersionSource<'a>,
 }
 
 impl Ord for Head<'_> {
@@ -56,13 +56,13 @@ impl Eq for Head<'_> {}
 
 impl<'a> Records<'a> {
     pub(super) fn new(dir: &Path, files: &'a Files) -> Result<Self> {
-        let mut sources: Vec<Source<'a>> = vec![Box::new(memtable::read(dir, files)?)];
+        let mut sources: Vec<VersionSource<'a>> = vec![Box::new(memtable::read(dir, files)?)];
         for (level, tables) in &files.levels {
             let mut tables: Vec<_> = tables.iter().collect();
             tables.sort_by_key(|(_, smallest)| *smallest);
             let paths = tables.into_iter().map(|(number, _)| path(dir, *number));
             if *level == 0 {
-                sources.extend(paths.map(|path| Box::new(opened(path)) as Source<'a>));
+                sources.extend(paths.map(|path| Box::new(opened(path)) as VersionSource<'a>));
             } else {
                 // One after the other, so that few are open at a time.
                 sources.push(Box::new(

@@ -8,6 +8,7 @@ use crate::{Codec, Error, GenericStore, Result, ScanOptions};
 
 /// What a repair found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RepairReport {
     /// Records looked at that could be decoded.
     pub records: u64,
@@ -28,7 +29,7 @@ enum Entries {
     Removed,
 }
 
-enum Outcome {
+enum RepairOutcome {
     Right,
     Added,
     Conflict,
@@ -82,8 +83,8 @@ where
                 .map(|(index, text)| self.repair_record(index, text, &record.key))
                 .buffer_unordered(self.read_ahead);
             while let Some(outcome) = done.try_next().await? {
-                report.added += u64::from(matches!(outcome, Outcome::Added));
-                report.conflicts += u64::from(matches!(outcome, Outcome::Conflict));
+                report.added += u64::from(matches!(outcome, RepairOutcome::Added));
+                report.conflicts += u64::from(matches!(outcome, RepairOutcome::Conflict));
             }
         }
         Ok(report)
@@ -140,28 +141,33 @@ where
     }
 
     /// Adds the record's entry if it is missing.
-    async fn repair_record(&self, index: &Index<T>, text: String, key: &str) -> Result<Outcome> {
+    async fn repair_record(
+        &self,
+        index: &Index<T>,
+        text: String,
+        key: &str,
+    ) -> Result<RepairOutcome> {
         let entry = index.entry(&text, key)?;
         let _record = self.indexes.locks.record(key).await;
         let _entries = self.indexes.locks.entries(vec![entry.key.clone()]).await;
         if let Some(value) = self.pointer(&entry.key).await? {
             let IndexKind::Unique { pointer, .. } = index.kind() else {
-                return Ok(Outcome::Right);
+                return Ok(RepairOutcome::Right);
             };
             match pointer.decode(&value) {
-                Some(holder) if holder == key => return Ok(Outcome::Right),
+                Some(holder) if holder == key => return Ok(RepairOutcome::Right),
                 Some(holder) if self.holds(index, &holder, &text).await? => {
-                    return Ok(Outcome::Conflict);
+                    return Ok(RepairOutcome::Conflict);
                 }
                 _ => {}
             }
         }
         if !self.holds(index, key, &text).await? {
             // Changed or removed meanwhile, with its entries.
-            return Ok(Outcome::Right);
+            return Ok(RepairOutcome::Right);
         }
         self.store.put(&entry.key, entry.value).await?;
-        Ok(Outcome::Added)
+        Ok(RepairOutcome::Added)
     }
 
     async fn pointer(&self, entry: &Key) -> Result<Option<bytes::Bytes>> {

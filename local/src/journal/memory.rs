@@ -23,13 +23,13 @@ pub struct MemoryJournal(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
     rotate_at: u64,
     rotations: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
-struct State {
+struct MemoryState {
     open: Vec<u8>,
     frames: u64,
     since: SystemTime,
@@ -54,7 +54,7 @@ impl MemoryJournal {
     /// ```
     #[must_use]
     pub fn new(rotate_at: u64) -> Self {
-        let state = State {
+        let state = MemoryState {
             open: names::HEADER.to_vec(),
             frames: 0,
             since: SystemTime::now(),
@@ -68,7 +68,7 @@ impl MemoryJournal {
         }))
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, State>> {
+    fn lock(&self) -> Result<MutexGuard<'_, MemoryState>> {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.closed {
             Err(Error::Closed)
@@ -102,7 +102,7 @@ impl MemoryJournal {
         })
     }
 
-    fn rotate(&self, state: &mut State) -> Option<Cid> {
+    fn rotate(&self, state: &mut MemoryState) -> Option<Cid> {
         if state.frames == 0 {
             return None;
         }

@@ -63,10 +63,7 @@ impl<R: Read> BatchReader<R> {
     /// # Ok::<(), storehouse_local::Error>(())
     /// ```
     pub fn new(batch: R) -> Result<Self> {
-        let limits = CarLimits {
-            blocks: usize::MAX,
-            ..CarLimits::default()
-        };
+        let limits = CarLimits::default().blocks(usize::MAX);
         let batch = Hashing {
             reader: batch,
             hash: Sha256::new(),

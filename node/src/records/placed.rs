@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use storehouse::records::{Acceptance, Allocation, Blob, Did, Error};
+use storehouse::records::{Acceptance, Allocation, BlobRef, Did, Error};
 
 use super::from_json::from_json_of_short_texts;
 use crate::answer::{Answer, json};
@@ -36,7 +36,7 @@ trait Record: Serialize + DeserializeOwned + Send + 'static {
     const PATH: &'static str;
     fn encode(&self) -> Bytes;
     fn decode(bytes: &[u8]) -> Result<Self, Error>;
-    fn blob(&self) -> &Blob;
+    fn blob(&self) -> &BlobRef;
     fn space(&self) -> &Did;
 }
 
@@ -48,7 +48,7 @@ impl Record for Allocation {
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
         Self::decode(bytes)
     }
-    fn blob(&self) -> &Blob {
+    fn blob(&self) -> &BlobRef {
         &self.blob
     }
     fn space(&self) -> &Did {
@@ -64,7 +64,7 @@ impl Record for Acceptance {
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
         Self::decode(bytes)
     }
-    fn blob(&self) -> &Blob {
+    fn blob(&self) -> &BlobRef {
         self.blob()
     }
     fn space(&self) -> &Did {

@@ -137,9 +137,9 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
 /// # let _ = (blobs, receipts);
 /// ```
 #[derive(Clone)]
-pub struct SharedCredentials(Arc<Source>);
+pub struct SharedCredentials(Arc<KeySource>);
 
-enum Source {
+enum KeySource {
     Fixed(Arc<Keys>),
     Provided(Cache),
 }
@@ -183,7 +183,7 @@ pub(crate) struct Misconfigured(#[source] pub(crate) BoxError);
 impl SharedCredentials {
     /// Keys from `provider`. It is not asked yet.
     pub fn new(provider: impl CredentialProvider) -> Self {
-        Self(Arc::new(Source::Provided(Cache {
+        Self(Arc::new(KeySource::Provided(Cache {
             provider: Box::new(provider),
             current: RwLock::new(None),
             renewal: Mutex::new(()),
@@ -191,14 +191,14 @@ impl SharedCredentials {
     }
 
     pub(crate) fn fixed(keys: Keys) -> Self {
-        Self(Arc::new(Source::Fixed(Arc::new(keys))))
+        Self(Arc::new(KeySource::Fixed(Arc::new(keys))))
     }
 
     /// The keys to sign with now.
     pub(crate) async fn get(&self) -> Result<Arc<Keys>> {
         let cache = match &*self.0 {
-            Source::Fixed(keys) => return Ok(Arc::clone(keys)),
-            Source::Provided(cache) => cache,
+            KeySource::Fixed(keys) => return Ok(Arc::clone(keys)),
+            KeySource::Provided(cache) => cache,
         };
         if let Some(keys) = cache.fresh() {
             return Ok(keys);
@@ -213,7 +213,7 @@ impl SharedCredentials {
 
     /// Forgets these keys, which a server calls expired; says whether others can be had.
     pub(crate) fn invalidate(&self, keys: &Arc<Keys>) -> bool {
-        let Source::Provided(cache) = &*self.0 else {
+        let KeySource::Provided(cache) = &*self.0 else {
             return false;
         };
         let mut current = cache
@@ -233,8 +233,8 @@ impl SharedCredentials {
 impl fmt::Debug for SharedCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Source::Fixed(_) => f.write_str("SharedCredentials(fixed)"),
-            Source::Provided(cache) => f
+            KeySource::Fixed(_) => f.write_str("SharedCredentials(fixed)"),
+            KeySource::Provided(cache) => f
                 .debug_tuple("SharedCredentials")
                 .field(&cache.provider)
                 .finish(),

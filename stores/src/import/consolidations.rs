@@ -7,10 +7,10 @@ use storehouse_formats::Cid;
 use storehouse_genericstore::Codec;
 use storehouse_objectstore::ObjectStore;
 
-use super::database::{Found, Source};
+use super::database::{Found, SourceDatabase};
 use super::options::ImportOptions;
 use super::record;
-use super::report::{DatabaseReport, Outcome, Problem};
+use super::report::{DatabaseReport, ImportOutcome, Problem};
 use crate::stores::from_legacy;
 use crate::{ConsolidationStore, RecordCodec, Result};
 
@@ -18,7 +18,7 @@ use crate::{ConsolidationStore, RecordCodec, Result};
 type Halves = (Option<Found>, Option<Found>);
 
 pub(super) async fn import<S: ObjectStore>(
-    source: &Source,
+    source: &SourceDatabase,
     store: &ConsolidationStore<S>,
     options: &ImportOptions,
     report: &mut DatabaseReport,
@@ -50,7 +50,7 @@ async fn new_form<S: ObjectStore>(
     found: &Found,
     store: &ConsolidationStore<S>,
     dry_run: bool,
-) -> Result<Outcome> {
+) -> Result<ImportOutcome> {
     let Some(batch) = found.name().filter(|name| is_cid(name)) else {
         return Ok(Problem::because(
             &found.key,
@@ -89,7 +89,7 @@ async fn old_form<S: ObjectStore>(
         }
         // A new one is newer than any of the old form.
         if store.records().exists(batch).await? {
-            return Ok(Outcome::Present);
+            return Ok(ImportOutcome::Present);
         }
         match from_legacy(&track.value, &consolidate.value) {
             Ok(consolidation) => {
@@ -98,12 +98,14 @@ async fn old_form<S: ObjectStore>(
             Err(e) => Ok(Problem::of(key, &e)),
         }
     };
-    let first: Outcome = outcome(&track.key).await?;
+    let first: ImportOutcome = outcome(&track.key).await?;
     // The other half shares its fate.
     let second = match &first {
-        Outcome::Imported => Outcome::Imported,
-        Outcome::Present => Outcome::Present,
-        Outcome::Failed(problem) => Problem::because(&consolidate.key, problem.reason.clone()),
+        ImportOutcome::Imported => ImportOutcome::Imported,
+        ImportOutcome::Present => ImportOutcome::Present,
+        ImportOutcome::Failed(problem) => {
+            Problem::because(&consolidate.key, problem.reason.clone())
+        }
     };
     report.count(first);
     report.count(second);

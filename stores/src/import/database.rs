@@ -14,7 +14,7 @@ use crate::Result;
 
 /// Which records a database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     Allocation,
     Acceptance,
     Delegation,
@@ -29,9 +29,9 @@ const PROGRESS: u64 = 10_000;
 
 /// A database to import.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct SourceDatabase {
     pub(super) directory: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: RecordKind,
     pub(super) database: Arc<Database>,
 }
 
@@ -48,7 +48,7 @@ impl Found {
     }
 }
 
-impl Source {
+impl SourceDatabase {
     /// All records, in key order.
     pub(super) fn records(&self, options: &ImportOptions) -> BoxStream<'static, Result<Found>> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);

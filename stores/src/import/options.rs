@@ -8,12 +8,39 @@ use super::report::Progress;
 pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
 
 /// Options of [`piri`](super::piri).
+///
+/// ```
+/// use std::sync::Arc;
+/// use storehouse_stores::import::ImportOptions;
+///
+/// let options = ImportOptions::default()
+///     .dry_run(true)
+///     .progress(Arc::new(|progress| println!("{}: {}", progress.directory, progress.read)));
+/// assert!(options.dry_run);
+/// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// Only look: everything is read and checked, and nothing written.
     pub dry_run: bool,
     /// Called now and then with how far it is.
     pub progress: Option<OnProgress>,
+}
+
+impl ImportOptions {
+    /// Whether to only look.
+    #[must_use]
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// With this called now and then.
+    #[must_use]
+    pub fn progress(mut self, progress: OnProgress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
 }
 
 impl std::fmt::Debug for ImportOptions {

@@ -6,19 +6,22 @@ use std::sync::Arc;
 use storehouse_formats::leveldb::{Database, LevelDbError};
 use storehouse_objectstore::ObjectStore;
 
-use super::database::{Kind, Source};
+use super::database::{RecordKind, SourceDatabase};
 use super::options::ImportOptions;
 use super::report::{DatabaseReport, ImportReport};
 use super::{consolidations, receipts, record};
 use crate::{Error, RecordStores, Result};
 
-const DATABASES: [(&str, Kind); 6] = [
-    ("allocation", Kind::Allocation),
-    ("acceptance", Kind::Acceptance),
-    ("claim", Kind::Delegation),
-    ("receipt", Kind::Receipt),
-    ("consolidation", Kind::Consolidation),
-    ("egress_tracker/journal/consolidation", Kind::Consolidation),
+const DATABASES: [(&str, RecordKind); 6] = [
+    ("allocation", RecordKind::Allocation),
+    ("acceptance", RecordKind::Acceptance),
+    ("claim", RecordKind::Delegation),
+    ("receipt", RecordKind::Receipt),
+    ("consolidation", RecordKind::Consolidation),
+    (
+        "egress_tracker/journal/consolidation",
+        RecordKind::Consolidation,
+    ),
 ];
 
 /// What lies in a data directory and is opened, or imported, by others.
@@ -44,7 +47,7 @@ pub async fn piri<S: ObjectStore>(
     for source in sources {
         let mut database = DatabaseReport::new(source.directory);
         match source.kind {
-            Kind::Allocation => {
+            RecordKind::Allocation => {
                 record::import(
                     &source,
                     stores.allocations.records(),
@@ -53,7 +56,7 @@ pub async fn piri<S: ObjectStore>(
                 )
                 .await?
             }
-            Kind::Acceptance => {
+            RecordKind::Acceptance => {
                 record::import(
                     &source,
                     stores.acceptances.records(),
@@ -62,7 +65,7 @@ pub async fn piri<S: ObjectStore>(
                 )
                 .await?
             }
-            Kind::Delegation => {
+            RecordKind::Delegation => {
                 record::import(
                     &source,
                     stores.delegations.records(),
@@ -71,10 +74,10 @@ pub async fn piri<S: ObjectStore>(
                 )
                 .await?
             }
-            Kind::Receipt => {
+            RecordKind::Receipt => {
                 receipts::import(&source, &stores.receipts, options, &mut database).await?
             }
-            Kind::Consolidation => {
+            RecordKind::Consolidation => {
                 consolidations::import(&source, &stores.consolidations, options, &mut database)
                     .await?
             }
@@ -85,12 +88,12 @@ pub async fn piri<S: ObjectStore>(
 }
 
 /// Opens all databases there are, and names what else lies there.
-fn look(data_dir: &Path) -> Result<(Vec<Source>, ImportReport)> {
+fn look(data_dir: &Path) -> Result<(Vec<SourceDatabase>, ImportReport)> {
     let mut report = ImportReport::default();
     let mut sources = Vec::new();
     for (directory, kind) in DATABASES {
         match Database::open(data_dir.join(directory)) {
-            Ok(database) => sources.push(Source {
+            Ok(database) => sources.push(SourceDatabase {
                 directory,
                 kind,
                 database: Arc::new(database),

@@ -4,17 +4,17 @@ use futures_util::{StreamExt, TryStreamExt};
 use storehouse_formats::Cid;
 use storehouse_objectstore::ObjectStore;
 
-use super::database::{Found, Source};
+use super::database::{Found, SourceDatabase};
 use super::options::{AT_ONCE, ImportOptions};
 use super::record;
-use super::report::{DatabaseReport, Outcome, Problem};
+use super::report::{DatabaseReport, ImportOutcome, Problem};
 use crate::{ReceiptStore, Result};
 
 const RECEIPTS: &str = "receipts/";
 const RAN: &str = "ranLinkIndex/";
 
 pub(super) async fn import<S: ObjectStore>(
-    source: &Source,
+    source: &SourceDatabase,
     store: &ReceiptStore<S>,
     options: &ImportOptions,
     report: &mut DatabaseReport,
@@ -66,7 +66,10 @@ pub(super) async fn import<S: ObjectStore>(
 }
 
 /// Makes the index lead where the entry does.
-async fn lead<S: ObjectStore>(found: &Found, store: &ReceiptStore<S>) -> Result<Option<Outcome>> {
+async fn lead<S: ObjectStore>(
+    found: &Found,
+    store: &ReceiptStore<S>,
+) -> Result<Option<ImportOutcome>> {
     let Some(ran) = found.name().and_then(|name| name.strip_prefix(RAN)) else {
         return Ok(None);
     };

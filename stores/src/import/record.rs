@@ -4,9 +4,9 @@ use futures_util::{StreamExt, TryStreamExt};
 use storehouse_genericstore::{Codec, GenericStore};
 use storehouse_objectstore::{ObjectStore, ObjectStoreExt};
 
-use super::database::{Found, Source};
+use super::database::{Found, SourceDatabase};
 use super::options::{AT_ONCE, ImportOptions};
-use super::report::{DatabaseReport, Outcome, Problem};
+use super::report::{DatabaseReport, ImportOutcome, Problem};
 use crate::{Acceptance, Allocation, Delegation, Error, Receipt, RecordCodec, Result};
 
 /// A record that says under which key it belongs.
@@ -40,7 +40,7 @@ impl Keyed for Receipt {
 
 /// All records of a database whose keys are theirs.
 pub(super) async fn import<T: Keyed, S: ObjectStore>(
-    source: &Source,
+    source: &SourceDatabase,
     store: &GenericStore<T, RecordCodec, S>,
     options: &ImportOptions,
     report: &mut DatabaseReport,
@@ -68,7 +68,7 @@ pub(super) async fn one<T: Keyed, S: ObjectStore>(
     name: Option<&str>,
     store: &GenericStore<T, RecordCodec, S>,
     dry_run: bool,
-) -> Result<Outcome>
+) -> Result<ImportOutcome>
 where
     RecordCodec: Codec<T>,
 {
@@ -93,7 +93,7 @@ pub(super) async fn put<T: Send + Sync + 'static, S: ObjectStore>(
     record: &T,
     store: &GenericStore<T, RecordCodec, S>,
     dry_run: bool,
-) -> Result<Outcome>
+) -> Result<ImportOutcome>
 where
     RecordCodec: Codec<T>,
 {
@@ -109,19 +109,19 @@ where
         Err(e) => Err(Error::Store(e.into())),
     };
     match read().await? {
-        Some(there) if there == bytes => return Ok(Outcome::Present),
+        Some(there) if there == bytes => return Ok(ImportOutcome::Present),
         Some(_) => {
             return Ok(Problem::because(
                 source_key,
                 "another record is there in its place",
             ));
         }
-        None if dry_run => return Ok(Outcome::Imported),
+        None if dry_run => return Ok(ImportOutcome::Imported),
         None => {}
     }
     store.put(key, record).await?;
     if read().await?.as_ref() == Some(&bytes) {
-        Ok(Outcome::Imported)
+        Ok(ImportOutcome::Imported)
     } else {
         Err(Error::Compare { key: object })
     }

@@ -11,6 +11,7 @@ pub struct Progress {
 
 /// What an import did, or would do.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct ImportReport {
     /// Whether nothing was to be written.
     pub dry_run: bool,
@@ -25,6 +26,7 @@ pub struct ImportReport {
 
 /// What an import did with one database, or would do.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DatabaseReport {
     /// The database, by its directory.
     pub directory: &'static str,
@@ -56,7 +58,7 @@ const MAX_PROBLEMS: usize = 1000;
 
 /// What became of a record.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum ImportOutcome {
     Imported,
     Present,
     Failed(Problem),
@@ -75,11 +77,11 @@ impl DatabaseReport {
         }
     }
 
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    pub(super) fn count(&mut self, outcome: ImportOutcome) {
         match outcome {
-            Outcome::Imported => self.imported += 1,
-            Outcome::Present => self.present += 1,
-            Outcome::Failed(problem) => {
+            ImportOutcome::Imported => self.imported += 1,
+            ImportOutcome::Present => self.present += 1,
+            ImportOutcome::Failed(problem) => {
                 self.failed += 1;
                 if self.problems.len() < MAX_PROBLEMS {
                     self.problems.push(problem);
@@ -98,15 +100,15 @@ impl ImportReport {
 }
 
 impl Problem {
-    pub(super) fn because(key: &[u8], reason: impl Into<String>) -> Outcome {
-        Outcome::Failed(Self {
+    pub(super) fn because(key: &[u8], reason: impl Into<String>) -> ImportOutcome {
+        ImportOutcome::Failed(Self {
             key: key.escape_ascii().to_string(),
             reason: reason.into(),
         })
     }
 
     /// With the causes of an error.
-    pub(super) fn of(key: &[u8], error: &dyn std::error::Error) -> Outcome {
+    pub(super) fn of(key: &[u8], error: &dyn std::error::Error) -> ImportOutcome {
         let mut reason = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use storehouse_formats::Cid;
 use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader, Writer};
 
-use super::Blob;
+use super::BlobRef;
 use super::fields::{not, read_did, required};
 use crate::{Did, Error, Result};
 
@@ -20,7 +20,7 @@ pub struct Acceptance(Fields);
 #[serde(deny_unknown_fields)]
 struct Fields {
     space: Did,
-    blob: Blob,
+    blob: BlobRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdp_accept: Option<Promise>,
     executed_at: u64,
@@ -97,7 +97,7 @@ impl Acceptance {
     ///
     /// # Errors
     /// [`Error::Invalid`] if size or time is more than [`Acceptance::MAX`] (inclusive).
-    pub fn new(space: Did, blob: Blob, cause: Cid, executed_at: u64) -> Result<Self> {
+    pub fn new(space: Did, blob: BlobRef, cause: Cid, executed_at: u64) -> Result<Self> {
         Fields {
             space,
             blob,
@@ -123,7 +123,7 @@ impl Acceptance {
 
     /// The blob.
     #[must_use]
-    pub fn blob(&self) -> &Blob {
+    pub fn blob(&self) -> &BlobRef {
         &self.0.blob
     }
 
@@ -209,7 +209,7 @@ fn read(bytes: &[u8]) -> Result<Fields, DecodeError> {
     reader.fields(|reader, key| {
         match key {
             b"blob" => {
-                let value = Blob::read(reader, true)?;
+                let value = BlobRef::read(reader, true)?;
                 reader.set("blob", &mut blob, value)?;
             }
             b"cause" => {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use storehouse_formats::Cid;
 use storehouse_formats::dag_cbor::{DecodeError, Reader, Writer};
 
-use super::Blob;
+use super::BlobRef;
 use super::fields::{not, read_did, required};
 use crate::{Did, Result};
 
@@ -18,7 +18,7 @@ pub struct Allocation {
     /// The space.
     pub space: Did,
     /// The blob.
-    pub blob: Blob,
+    pub blob: BlobRef,
     /// When it becomes invalid, in seconds since the start of 1970, UTC.
     pub expires: u64,
     /// The invocation that asked for it.
@@ -67,7 +67,7 @@ fn read(bytes: &[u8]) -> Result<Allocation, DecodeError> {
     reader.fields(|reader, key| {
         match key {
             b"blob" => {
-                let value = Blob::read(reader, false)?;
+                let value = BlobRef::read(reader, false)?;
                 reader.set("blob", &mut blob, value)?;
             }
             b"cause" => {

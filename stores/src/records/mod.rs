@@ -2,13 +2,13 @@
 
 mod acceptance;
 mod allocation;
-mod blob;
+mod blob_ref;
 mod codec;
 mod consolidation;
 mod fields;
 
 pub use acceptance::{Acceptance, Promise};
 pub use allocation::Allocation;
-pub use blob::Blob;
+pub use blob_ref::BlobRef;
 pub use codec::RecordCodec;
 pub use consolidation::Consolidation;

@@ -12,9 +12,6 @@ pub struct DelegationStore<S> {
     records: GenericStore<Delegation, RecordCodec, S>,
 }
 
-/// Claims are delegations.
-pub type ClaimStore<S> = DelegationStore<S>;
-
 impl<S: ObjectStore> DelegationStore<S> {
     /// The delegations in `store`, under the keys of `layout`.
     pub fn new(store: S, layout: &Layout) -> Self {

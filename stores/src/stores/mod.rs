@@ -15,6 +15,6 @@ pub(crate) use consolidations::from_legacy;
 pub use acceptances::AcceptanceStore;
 pub use allocations::AllocationStore;
 pub use consolidations::ConsolidationStore;
-pub use delegations::{ClaimStore, DelegationStore};
+pub use delegations::DelegationStore;
 pub use receipts::ReceiptStore;
 pub use record_stores::RecordStores;

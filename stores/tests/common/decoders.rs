@@ -196,11 +196,10 @@ fn receipt(data: &[u8]) {
 
 /// Both readers say the same, and what is read and archived again is the same bytes.
 fn car(data: &[u8]) {
-    let limits = CarLimits {
-        header: 1 << 10,
-        section: 1 << 16,
-        blocks: 64,
-    };
+    let limits = CarLimits::default()
+        .header(1 << 10)
+        .section(1 << 16)
+        .blocks(64);
     let whole = Archive::parse(Bytes::copy_from_slice(data), limits);
     let streamed = CarReader::new(data, limits).and_then(|mut reader| {
         let roots = reader.roots().to_vec();

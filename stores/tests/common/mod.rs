@@ -61,7 +61,7 @@ pub(crate) async fn spaces_round_trip<S: storehouse_objectstore::ObjectStore>(
 ) {
     use futures_util::TryStreamExt;
     use storehouse_blobstore::HashFunction;
-    use storehouse_stores::{Allocation, AllocationStore, Blob, Did};
+    use storehouse_stores::{Allocation, AllocationStore, BlobRef, Did};
 
     let store = AllocationStore::new(store, layout);
     let digest = storehouse_blobstore::Digest::of(HashFunction::Sha2_256, b"hello");
@@ -85,7 +85,7 @@ pub(crate) async fn spaces_round_trip<S: storehouse_objectstore::ObjectStore>(
     for (expires, space) in (1..).zip(&spaces) {
         let allocation = Allocation {
             space: space.clone(),
-            blob: Blob {
+            blob: BlobRef {
                 digest: digest.clone(),
                 size: 5,
             },

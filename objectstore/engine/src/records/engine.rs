@@ -103,6 +103,7 @@ pub trait Engine: Send + Sync + Sized + 'static {
 
 /// Limits that a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The largest record, in bytes (inclusive).
     pub max_size: u64,

@@ -13,7 +13,7 @@ use storehouse_engine::files::{sync_all, unlink};
 
 use super::super::directory::{Directory, TEMP};
 use super::super::shard::EXTENSION;
-use super::frame::{Kind, Record};
+use super::frame::{Record, RecordKind};
 
 /// The most files open at the same time.
 const BATCH: usize = 64;
@@ -43,10 +43,10 @@ pub(super) fn last_states(
     {
         let history = histories.entry(key).or_default();
         match kind {
-            Kind::Put => history.push(Wanted::Object { value, nanos }),
-            Kind::Delete => history.push(Wanted::Nothing),
-            Kind::Settled => history.clear(),
-            Kind::Void => drop(history.pop()),
+            RecordKind::Put => history.push(Wanted::Object { value, nanos }),
+            RecordKind::Delete => history.push(Wanted::Nothing),
+            RecordKind::Settled => history.clear(),
+            RecordKind::Void => drop(history.pop()),
         }
     }
     histories

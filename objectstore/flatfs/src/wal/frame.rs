@@ -34,7 +34,7 @@ const ALIGN: usize = 8;
 /// What happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     /// There is an object of these bytes.
     Put = 1,
     /// There is none.
@@ -47,7 +47,7 @@ pub(super) enum Kind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    pub(super) kind: Kind,
+    pub(super) kind: RecordKind,
     pub(super) key: String,
     pub(super) value: Bytes,
     /// The object's modification time, in ns since 1970.
@@ -106,7 +106,7 @@ pub(super) fn is_empty(frame: &[u8]) -> bool {
 }
 
 /// Appends a record. The key has at most 255 bytes, the value less than 4 GiB.
-pub(super) fn push(frame: &mut Vec<u8>, kind: Kind, key: &str, value: &[Bytes], nanos: u64) {
+pub(super) fn push(frame: &mut Vec<u8>, kind: RecordKind, key: &str, value: &[Bytes], nanos: u64) {
     let len: usize = value.iter().map(Bytes::len).sum();
     frame.extend([kind as u8, key.len() as u8]);
     frame.extend((len as u32).to_le_bytes());
@@ -213,9 +213,14 @@ fn records(payload: &Bytes) -> Option<Vec<Record>> {
     let (mut records, mut at) = (Vec::new(), 0);
     while at < payload.len() {
         let header = payload.get(at..)?.first_chunk::<RECORD_HEADER>()?;
-        let kind = [Kind::Put, Kind::Delete, Kind::Settled, Kind::Void]
-            .into_iter()
-            .find(|kind| *kind as u8 == header[0])?;
+        let kind = [
+            RecordKind::Put,
+            RecordKind::Delete,
+            RecordKind::Settled,
+            RecordKind::Void,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == header[0])?;
         let value_len = u32::from_le_bytes(*header[2..].first_chunk()?) as usize;
         let nanos = u64::from_le_bytes(*header[6..].first_chunk()?);
         let key_end = at + RECORD_HEADER + usize::from(header[1]);
@@ -248,12 +253,12 @@ mod tests {
             let mut frame = begin();
             push(
                 &mut frame,
-                Kind::Put,
+                RecordKind::Put,
                 &format!("key{i}"),
                 &["ab".into(), "c".into()],
                 i as u64,
             );
-            push(&mut frame, Kind::Delete, "gone", &[], 0);
+            push(&mut frame, RecordKind::Delete, "gone", &[], 0);
             starts[i] = log.len() as u64;
             seal(&mut frame, 7, starts[i], durable);
             log.extend(frame);
@@ -266,7 +271,7 @@ mod tests {
         (
             scan.records
                 .into_iter()
-                .filter(|record| record.kind == Kind::Put)
+                .filter(|record| record.kind == RecordKind::Put)
                 .map(|record| record.key)
                 .collect(),
             scan.damage,
@@ -279,7 +284,7 @@ mod tests {
         let scan = scan(&log.clone().into(), 7);
         assert_eq!(scan.records.len(), 6);
         let first = Record {
-            kind: Kind::Put,
+            kind: RecordKind::Put,
             key: "key0".into(),
             value: "abc".into(),
             nanos: 0,

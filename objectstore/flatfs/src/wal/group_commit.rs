@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use storehouse_objectstore::Key;
 
-use super::frame::{self, Kind};
+use super::frame::{self, RecordKind};
 use super::log::{Wal, WalState};
 use super::segment::{ActiveSegment, Segment};
 
@@ -81,7 +81,7 @@ impl Wal {
         } else {
             self.go_on(&mut names.state).and_then(|()| {
                 void.iter()
-                    .for_each(|key| names.push(Kind::Void, key, &[], 0));
+                    .for_each(|key| names.push(RecordKind::Void, key, &[], 0));
                 names.append_frame()
             })
         };
@@ -177,26 +177,26 @@ impl<'a> NamesGuard<'a> {
     /// Records an object. Its file gets its name once this is durable; the key is reserved until
     /// then.
     pub(crate) fn put(&mut self, key: &Key, value: &[Bytes], nanos: u64) {
-        self.push(Kind::Put, key, value, nanos);
+        self.push(RecordKind::Put, key, value, nanos);
         self.reserved.push(key.clone());
     }
 
     /// Records an object that has its name already and need not be durable.
     pub(crate) fn put_relaxed(&mut self, key: &Key, value: &[Bytes], nanos: u64) {
-        self.push(Kind::Put, key, value, nanos);
+        self.push(RecordKind::Put, key, value, nanos);
     }
 
     /// Records that the object is deleted.
     pub(crate) fn deleted(&mut self, key: &Key) {
-        self.push(Kind::Delete, key, &[], 0);
+        self.push(RecordKind::Delete, key, &[], 0);
     }
 
     /// Records that what is in place is durable without the log.
     pub(crate) fn settled(&mut self, key: &Key) {
-        self.push(Kind::Settled, key, &[], 0);
+        self.push(RecordKind::Settled, key, &[], 0);
     }
 
-    fn push(&mut self, kind: Kind, key: &Key, value: &[Bytes], nanos: u64) {
+    fn push(&mut self, kind: RecordKind, key: &Key, value: &[Bytes], nanos: u64) {
         frame::push(&mut self.frame, kind, key.as_str(), value, nanos);
         self.keys.push(key.clone());
     }

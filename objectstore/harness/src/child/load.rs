@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::model::{Effect, Model};
 use crate::random::Random;
 use crate::spec::Spec;
-use crate::stores::{Mode, Op, Outcome, Store};
+use crate::stores::{Mode, Op, OpOutcome, Store};
 
 /// A writer has the store compacted once in this number of writes.
 const SELDOM: u64 = 16;
@@ -226,9 +226,9 @@ impl Load {
                 op.single().0
             )))
         };
-        let done = outcome == Outcome::Done;
+        let done = outcome == OpOutcome::Done;
         match outcome {
-            Outcome::Done => {
+            OpOutcome::Done => {
                 if op.mode == Mode::Create && matches!(before, Some(Effect::Version(_))) {
                     wrong("created once more");
                 }
@@ -238,8 +238,8 @@ impl Load {
                 self.model().acknowledge(op.id);
                 tell(&Event::Done(op.id));
             }
-            Outcome::Exists | Outcome::Missing => {
-                let there = outcome == Outcome::Exists;
+            OpOutcome::Exists | OpOutcome::Missing => {
+                let there = outcome == OpOutcome::Exists;
                 if there != (op.mode == Mode::Create)
                     || before.is_some_and(|before| (before == Effect::Absent) == there)
                 {
@@ -248,7 +248,7 @@ impl Load {
                 self.model().refuse(op.id);
                 tell(&Event::Refused(op.id));
             }
-            Outcome::Failed(error) => tell(&Event::Failed(op.id, error)),
+            OpOutcome::Failed(error) => tell(&Event::Failed(op.id, error)),
         }
         done
     }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use storehouse_local::journal::{BatchReader, FsJournal, Journal, JournalOptions};
 
 use super::op::{Read, tell};
-use super::{Mode, Op, Outcome, Store, Traits};
+use super::{Mode, Op, OpOutcome, Store, Traits};
 use crate::content::key_of;
 
 /// The open batch, by its name on the disk.
@@ -100,9 +100,9 @@ impl Store for JournalStore {
         }
     }
 
-    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Outcome> {
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, OpOutcome> {
         self.write(op)
-            .map(|written| written.map_or_else(Outcome::Failed, |()| Outcome::Done))
+            .map(|written| written.map_or_else(OpOutcome::Failed, |()| OpOutcome::Done))
             .boxed()
     }
 

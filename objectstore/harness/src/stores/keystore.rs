@@ -9,7 +9,7 @@ use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions, KeyName, Key
 use storehouse_local::{Error, Secret};
 
 use super::op::{Read, tell};
-use super::{Mode, Op, Outcome, Store, Traits};
+use super::{Mode, Op, OpOutcome, Store, Traits};
 
 #[derive(Debug)]
 pub(super) struct Keys(FileKeyStore);
@@ -53,12 +53,12 @@ impl Store for Keys {
         Traits::default()
     }
 
-    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Outcome> {
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, OpOutcome> {
         self.write(op)
             .map(|written| match written {
-                Ok(()) => Outcome::Done,
-                Err(Error::KeyExists { .. }) => Outcome::Exists,
-                Err(e) => Outcome::Failed(tell(&e)),
+                Ok(()) => OpOutcome::Done,
+                Err(Error::KeyExists { .. }) => OpOutcome::Exists,
+                Err(e) => OpOutcome::Failed(tell(&e)),
             })
             .boxed()
     }

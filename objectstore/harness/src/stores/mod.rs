@@ -8,4 +8,4 @@ mod op;
 
 pub(crate) use self::kind::names;
 pub use self::kind::{Kind, Size};
-pub use self::op::{Mode, Op, Outcome, Read, Store, Traits};
+pub use self::op::{Mode, Op, OpOutcome, Read, Store, Traits};

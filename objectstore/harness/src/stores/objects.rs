@@ -10,7 +10,7 @@ use storehouse_objectstore::{
 };
 
 use super::op::{Read, tell};
-use super::{Mode, Op, Outcome, Store, Traits};
+use super::{Mode, Op, OpOutcome, Store, Traits};
 
 /// The largest object that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
@@ -97,13 +97,13 @@ impl<S: Own> Store for Objects<S> {
         }
     }
 
-    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Outcome> {
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, OpOutcome> {
         self.write(op)
             .map(|written| match written {
-                Ok(()) => Outcome::Done,
-                Err(Error::AlreadyExists { .. }) => Outcome::Exists,
-                Err(Error::NotFound { .. } | Error::Precondition { .. }) => Outcome::Missing,
-                Err(e) => Outcome::Failed(tell(&e)),
+                Ok(()) => OpOutcome::Done,
+                Err(Error::AlreadyExists { .. }) => OpOutcome::Exists,
+                Err(Error::NotFound { .. } | Error::Precondition { .. }) => OpOutcome::Missing,
+                Err(e) => OpOutcome::Failed(tell(&e)),
             })
             .boxed()
     }

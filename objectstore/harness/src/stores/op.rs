@@ -35,7 +35,7 @@ pub enum Mode {
 
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum OpOutcome {
     /// It is acknowledged.
     Done,
     /// Nothing happened: a key to be created is there.
@@ -63,7 +63,7 @@ pub trait Store: Send + Sync {
     fn traits(&self) -> Traits;
 
     /// Makes one write.
-    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Outcome>;
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, OpOutcome>;
 
     /// The object under a key. Not of stores that append.
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, String>>;

@@ -4,17 +4,17 @@ use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader, Writer};
 
 use super::fields::required;
 
-/// A blob that a record is about.
+/// A blob that a record is about, by digest and size.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Blob {
+pub struct BlobRef {
     /// Its digest.
     pub digest: Digest,
     /// Its size, in bytes.
     pub size: u64,
 }
 
-impl Blob {
+impl BlobRef {
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.map(2);
         writer.text("size");
