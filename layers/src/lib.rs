@@ -2,6 +2,7 @@
 //!
 //! | question | layer |
 //! |---|---|
+//! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
 //! | How are many operations kept from running at once? | [`LimitStore`] |
 //! | Where do writes go that are not wanted? | [`NoopStore`] |
@@ -16,6 +17,8 @@
 //!
 //! Architecture invariant: no layer names a backend.
 
+#[cfg(feature = "compressed")]
+mod compressed;
 mod fault;
 mod gate;
 mod limit;
@@ -31,6 +34,8 @@ mod size;
 mod throttle;
 mod timeout;
 
+#[cfg(feature = "compressed")]
+pub use compressed::{CompressedOptions, CompressedStore};
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
 pub use noop::NoopStore;

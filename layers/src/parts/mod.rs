@@ -2,16 +2,24 @@
 
 mod commit;
 mod detached;
+#[cfg(feature = "compressed")]
+mod exact;
 mod key_locks;
 mod merge;
 mod moves;
+#[cfg(feature = "compressed")]
+mod off_thread;
 mod orders;
 mod tags;
 
 pub(crate) use commit::gated;
 pub(crate) use detached::{CommitPoint, detached, detached_put};
+#[cfg(feature = "compressed")]
+pub(crate) use exact::ExactReader;
 pub(crate) use key_locks::{KeyGuard, KeyLocks};
 pub(crate) use merge::{LookUp, Merge, merged};
 pub(crate) use moves::Moves;
+#[cfg(feature = "compressed")]
+pub(crate) use off_thread::off_thread;
 pub(crate) use orders::same_order;
 pub(crate) use tags::{conditions, mark, marked, precondition, unmarked};

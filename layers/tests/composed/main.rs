@@ -2,5 +2,6 @@
 //! promises besides.
 
 mod backends;
+mod compressed;
 mod shard;
 mod size;
