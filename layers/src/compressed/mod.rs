@@ -10,7 +10,9 @@
 //! | get of the whole | one get | the table (4 bytes a frame), two frames |
 //! | get of a range | one get of the first [`CompressedOptions::read_first`] bytes, which have header and table of objects of up to 512 MiB; for a larger one a get of the rest of the table; one get of the frames that have the range, none if they came with the first | the same |
 //! | head | one get of 32 bytes, in place of a head | |
-//! | delete, delete_many | the same of the inner store | |
+//! | get of ranges | a head, then as gets of ranges, those that lie close as one | the ranges |
+//! | delete, delete_many, copy | the same of the inner store | |
+//! | events | those of the inner store | |
 //! | list | one listing; for each entry one get of 32 bytes, some at once, unless the inner store inlines it | 16 entries |
 //! | batch | one batch | all of it, compressed |
 //!

@@ -7,9 +7,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, Entry, Error, ErrorClass,
-    GetOptions, Key, ListOptions, Metadata, Object, ObjectStore, Operation, PutMode, PutOptions,
-    PutResult, Result, SizedBody,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
+    ErrorClass, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
+    ObjectStore, Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult,
+    Result, SizedBody, fallback,
 };
 
 use super::decode::{bytes_of, decoded, not_ours};
@@ -88,6 +89,7 @@ impl<S: ObjectStore> CompressedStore<S> {
         let capabilities = under
             .clone()
             .with_verifies_sha256(false)
+            .with_presign(false)
             .with_max_size(max_size);
         Ok(Self {
             inner: Arc::new(inner),
@@ -350,6 +352,68 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
             .filter_map(|entry| future::ready(entry.transpose()))
             .take(limit)
             .boxed()
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let limit = options.limit.unwrap_or(usize::MAX);
+        if limit == 0 {
+            return self.inner.list_delimited(options);
+        }
+        let inline_values = options.inline_values;
+        let inner = options
+            .limit(None)
+            .inline_values(inline_values.unwrap_or(0).max(INLINE));
+        let store = self.clone();
+        let items = self.inner.list_delimited(inner).map(move |item| {
+            let store = store.clone();
+            async move {
+                match item? {
+                    Listed::Object(entry) => {
+                        let entry = entry_of(store, entry, inline_values).await?;
+                        Ok(entry.map(Listed::Object))
+                    }
+                    prefix => Ok(Some(prefix)),
+                }
+            }
+        });
+        items
+            .buffered(HEADS.min(limit))
+            .filter_map(|item| future::ready(item.transpose()))
+            .take(limit)
+            .boxed()
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        // As it is stored.
+        self.inner.copy_opts(from, to, options)
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.inner.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        // It would give what is stored.
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(future::ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
