@@ -2,6 +2,7 @@
 
 mod backends;
 mod layers;
+mod spread;
 mod table;
 
 pub(super) use table::TYPES;

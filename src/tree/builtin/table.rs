@@ -1,6 +1,6 @@
 //! The types by their names.
 
-use super::{backends, layers};
+use super::{backends, layers, spread};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -15,6 +15,12 @@ pub(in crate::tree) const TYPES: &[(&str, PlanOf)] = &[
     ("limit", layers::limit),
     ("memory", backends::memory),
     ("prefix", layers::prefix),
+    ("read_only", layers::read_only),
     ("redb", backends::redb),
+    ("retry", layers::retry),
     ("s3", backends::s3),
+    ("shard", spread::shard),
+    ("size", spread::size),
+    ("throttle", layers::throttle),
+    ("timeout", layers::timeout),
 ];

@@ -1,0 +1,76 @@
+//! Types of stores over several others.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use storehouse_layers::{Shard, ShardOptions, ShardStore, SizeOptions, SizeStore};
+
+use super::layers::set;
+use crate::Result;
+use crate::config::units;
+use crate::tree::plan::StorePlan;
+use crate::tree::settings::{StoreRef, StoreSettings};
+
+#[derive(Deserialize)]
+struct SizeSettings {
+    #[serde(default, deserialize_with = "units::size")]
+    largest_small: Option<u64>,
+    small: StoreRef,
+    large: StoreRef,
+}
+
+#[derive(Deserialize)]
+struct ShardSettings {
+    settled: Option<bool>,
+    moves: Option<usize>,
+    shards: BTreeMap<String, OneShard>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneShard {
+    weight: Option<u32>,
+    store: StoreRef,
+}
+
+pub(super) fn size(settings: StoreSettings) -> Result<StorePlan> {
+    let given: SizeSettings = settings.read()?;
+    let mut options = SizeOptions::default();
+    set(&mut options.largest_small, given.largest_small);
+    let about = format!("small is up to {} bytes", options.largest_small);
+    let below = [
+        ("small".to_owned(), given.small),
+        ("large".to_owned(), given.large),
+    ];
+    let plan = StorePlan::over(below, move |mut stores| {
+        // Two were asked for, so two are there.
+        let large = stores.remove(1);
+        SizeStore::new(stores.remove(0), large, options)
+    });
+    Ok(plan.about(about))
+}
+
+pub(super) fn shard(settings: StoreSettings) -> Result<StorePlan> {
+    let given: ShardSettings = settings.read()?;
+    if given.shards.is_empty() {
+        return Err(settings.error("shards", "has none"));
+    }
+    let mut options = ShardOptions::default();
+    set(&mut options.settled, given.settled);
+    set(&mut options.moves, given.moves);
+    let about = format!("{} shards", given.shards.len());
+    let mut names = Vec::new();
+    let mut below = Vec::new();
+    for (name, one) in given.shards {
+        below.push((format!("shards.{name}.store"), one.store));
+        names.push((name, one.weight.unwrap_or(1)));
+    }
+    let plan = StorePlan::over(below, move |stores| {
+        let shards = names
+            .into_iter()
+            .zip(stores)
+            .map(|((name, weight), store)| Shard::new(name, store).weight(weight));
+        ShardStore::new(shards, options)
+    });
+    Ok(plan.about(about))
+}
