@@ -6,6 +6,8 @@ mod config;
 mod error;
 mod handles;
 mod open;
+#[cfg(feature = "schema")]
+mod schema;
 mod stores;
 mod tree;
 
@@ -19,6 +21,8 @@ pub use config::{
 pub use error::{Error, Result};
 pub use handles::{Blobs, Records};
 pub use open::LocalStores;
+#[cfg(feature = "schema")]
+pub use schema::config_schema;
 pub use stores::Stores;
 pub use tree::{
     Description, NamedStores, StorePlan, StoreRef, StoreSettings, StoreTypes, describe,

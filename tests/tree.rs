@@ -249,3 +249,24 @@ stores.bucket  s3, bucket big at http://127.0.0.1:9 (create, replace, ordered by
     let all: BTreeMap<_, _> = config.stores.names().map(|name| (name, ())).collect();
     assert_eq!(all.len(), 2);
 }
+
+/// Editors complete a configuration with this file. `UPDATE_SCHEMA=1` writes it anew.
+#[test]
+fn the_schema_in_the_docs_is_that_of_the_code() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/reference/config.schema.json"
+    );
+    let text = serde_json::to_string_pretty(&storehouse::config_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(file, &text).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(file).unwrap(),
+        text,
+        "UPDATE_SCHEMA=1 writes it anew"
+    );
+    for name in StoreTypes::default().names() {
+        assert!(text.contains(&format!("\"const\": \"{name}\"")), "{name}");
+    }
+}

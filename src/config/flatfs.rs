@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// The section `[repo.flatfs]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct FlatfsConfig {

@@ -22,11 +22,13 @@ const PASSPHRASE_FILE: &str = "repo.keystore.passphrase_file";
 
 /// The section `[repo.keystore]`. `Debug` shows no secret.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeystoreConfig {
     /// The passphrase that keys are sealed under. Better in its variable,
     /// `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`, than in a file of settings.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub passphrase: Option<SecretString>,
     /// A file that holds the passphrase and nothing else; one line end after it does not count.
     pub passphrase_file: Option<PathBuf>,
@@ -41,6 +43,7 @@ pub struct KeystoreConfig {
 
 /// The section `[repo.journal]`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JournalConfig {
@@ -67,6 +70,7 @@ pub struct JournalConfig {
 
 /// When appended frames are made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SyncConfig {

@@ -16,6 +16,7 @@ const SWEEP_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 ///
 /// Durations are written as `"10 s"` or `"2 min"`, sizes in bytes or as `"8 MiB"`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct S3Config {
@@ -47,21 +48,35 @@ pub struct S3Config {
     pub create_bucket: Option<bool>,
     /// The longest time that a connection may take to be made. Default: 10 s.
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     pub connect_timeout: Option<Duration>,
     /// The longest time without any progress on the server's side. Default: 60 s.
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     pub stall_timeout: Option<Duration>,
     /// The most times that one request is sent, at least 1. Default: 5.
     pub max_attempts: Option<u32>,
     /// The longest time from a request's first attempt to the start of its last one. Default:
     /// 2 min.
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     pub retry_budget: Option<Duration>,
     /// The size of a part of a multipart upload, 5 MiB to 5 GiB. Default: 8 MiB.
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     pub part_size: Option<u64>,
     /// The most bytes of parts on their way, of all puts of a store. Default: 64 MiB.
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     pub part_memory: Option<u64>,
     /// The most requests at once of a store that do not stream, at least 1. Default: 128.
     pub max_requests: Option<usize>,
@@ -75,11 +90,16 @@ pub struct S3Config {
     /// Uploads of blobs that were begun this long ago and never finished are aborted, once a day;
     /// or `"never"`. Default: 7 days.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     pub sweep_uploads_after: SweepConfig,
 }
 
 /// The setting `addressing` of an S3 server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum AddressingConfig {
@@ -94,6 +114,7 @@ pub enum AddressingConfig {
 
 /// The setting `sse` of an S3 server, by S3's own names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum SseConfig {
     /// Keys of S3's own.
@@ -208,14 +229,17 @@ impl S3Config {
 
 /// The section `credentials` of an S3 server. Both keys or none. `Debug` shows no secret.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CredentialsConfig {
     /// The access key's name.
     pub access_key_id: Option<String>,
     /// The access key's secret.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub secret_access_key: Option<SecretString>,
     /// The token of temporary credentials.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub session_token: Option<SecretString>,
 }
 

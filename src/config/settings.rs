@@ -58,6 +58,7 @@ use crate::tree::{NamedStores, StoreTypes};
 /// retain_bytes = 10737418240
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -78,6 +79,7 @@ pub struct Config {
 
 /// The section `[repo]`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepoConfig {

@@ -9,6 +9,7 @@ use crate::{Error, Result, StoreName};
 
 /// The section `[repo.stores]`: stores that lie elsewhere than the rest.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoresConfig {
@@ -49,6 +50,7 @@ impl StoresConfig {
 
 /// The section `[repo.stores.NAME]`: where one store lies. What is not said is as for the rest.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreConfig {
@@ -70,6 +72,7 @@ pub struct StoreConfig {
 
 /// The setting `keys` of a store: how names become keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum KeysConfig {
@@ -83,6 +86,7 @@ pub enum KeysConfig {
 
 /// What a store can lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum BackendKind {

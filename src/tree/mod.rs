@@ -12,6 +12,8 @@ mod nearest;
 mod open;
 mod parse;
 mod plan;
+#[cfg(feature = "schema")]
+mod schema;
 mod settings;
 mod types;
 

@@ -29,9 +29,9 @@ impl fmt::Debug for StoreTypes {
 
 impl Default for StoreTypes {
     fn default() -> Self {
-        let types = builtin::TYPES.iter().map(|(name, plan)| {
-            let plan: PlanOf = Arc::new(plan);
-            ((*name).to_owned(), plan)
+        let types = builtin::TYPES.iter().map(|builtin| {
+            let plan: PlanOf = Arc::new(builtin.plan);
+            (builtin.name.to_owned(), plan)
         });
         Self(types.collect())
     }

@@ -10,18 +10,50 @@ use crate::tree::plan::{BackendPlan, StorePlan};
 use crate::tree::settings::StoreSettings;
 
 #[derive(Deserialize)]
-struct Nothing {}
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Nothing {}
 
 #[derive(Deserialize)]
-struct FlatfsSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct FlatfsSettings {
     path: PathBuf,
     #[serde(default)]
     log: bool,
 }
 
 #[derive(Deserialize)]
-struct DatabaseSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct DatabaseSettings {
     path: PathBuf,
+}
+
+/// The settings of a bucket, as a schema says them: those of a server, and the bucket.
+#[cfg(feature = "schema")]
+pub(super) struct BucketSettings;
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for BucketSettings {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "BucketSettings".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = S3Config::json_schema(generator);
+        if let Some(properties) = schema.ensure_object().get_mut("properties") {
+            properties["bucket"] = serde_json::json!({
+                "description": "The whole name of the bucket.",
+                "type": "string",
+            });
+            properties
+                .as_object_mut()
+                .map(|names| names.remove("bucket_prefix"));
+        }
+        if let Some(serde_json::Value::Array(required)) = schema.ensure_object().get_mut("required")
+        {
+            required.push("bucket".into());
+        }
+        schema
+    }
 }
 
 pub(super) fn memory(settings: StoreSettings) -> Result<StorePlan> {

@@ -15,54 +15,90 @@ use crate::tree::plan::StorePlan;
 use crate::tree::settings::{StoreRef, StoreSettings};
 
 #[derive(Deserialize)]
-struct PrefixSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct PrefixSettings {
     prefix: String,
     store: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct LimitSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct LimitSettings {
     operations: usize,
     store: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct ReadOnlySettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct ReadOnlySettings {
     store: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct RetrySettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct RetrySettings {
     attempts: Option<u32>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     budget: Option<Duration>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     min_pause: Option<Duration>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     max_pause: Option<Duration>,
     store: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct TimeoutSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct TimeoutSettings {
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     operation: Option<Duration>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     stall: Option<Duration>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     health: Option<Duration>,
     store: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct ThrottleSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct ThrottleSettings {
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     read_bytes: Option<u64>,
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     write_bytes: Option<u64>,
     read_operations: Option<u64>,
     write_operations: Option<u64>,
     #[serde(default, deserialize_with = "units::duration")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::DurationText>")
+    )]
     burst: Option<Duration>,
     store: StoreRef,
 }

@@ -12,21 +12,25 @@ use crate::tree::plan::StorePlan;
 use crate::tree::settings::{StoreRef, StoreSettings};
 
 #[derive(Deserialize)]
-struct SizeSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct SizeSettings {
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     largest_small: Option<u64>,
     small: StoreRef,
     large: StoreRef,
 }
 
 #[derive(Deserialize)]
-struct ShardSettings {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct ShardSettings {
     settled: Option<bool>,
     moves: Option<usize>,
     shards: BTreeMap<String, OneShard>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct OneShard {
     weight: Option<u32>,

@@ -1,26 +1,53 @@
 //! The types by their names.
 
-use super::{backends, layers, spread};
+use super::backends::{self, DatabaseSettings, FlatfsSettings, Nothing};
+use super::layers::{
+    self, LimitSettings, PrefixSettings, ReadOnlySettings, RetrySettings, ThrottleSettings,
+    TimeoutSettings,
+};
+use super::spread::{self, ShardSettings, SizeSettings};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
 
-/// The plan that a type makes of its settings.
-type PlanOf = fn(StoreSettings) -> Result<StorePlan>;
+#[cfg(feature = "schema")]
+use super::backends::BucketSettings;
 
-/// The names of the types, each with its function.
-pub(in crate::tree) const TYPES: &[(&str, PlanOf)] = &[
-    ("datastore", backends::datastore),
-    ("flatfs", backends::flatfs),
-    ("limit", layers::limit),
-    ("memory", backends::memory),
-    ("prefix", layers::prefix),
-    ("read_only", layers::read_only),
-    ("redb", backends::redb),
-    ("retry", layers::retry),
-    ("s3", backends::s3),
-    ("shard", spread::shard),
-    ("size", spread::size),
-    ("throttle", layers::throttle),
-    ("timeout", layers::timeout),
+/// A type of store.
+pub(in crate::tree) struct BuiltinType {
+    /// What `type` says.
+    pub(in crate::tree) name: &'static str,
+    /// The plan that it makes of its settings.
+    pub(in crate::tree) plan: fn(StoreSettings) -> Result<StorePlan>,
+    /// The schema of its settings.
+    #[cfg(feature = "schema")]
+    pub(in crate::tree) schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+macro_rules! types {
+    ($($name:literal, $plan:expr, $settings:ty;)*) => {
+        &[$(BuiltinType {
+            name: $name,
+            plan: $plan,
+            #[cfg(feature = "schema")]
+            schema: <$settings as schemars::JsonSchema>::json_schema,
+        }),*]
+    };
+}
+
+/// All of them, in the order of their names.
+pub(in crate::tree) const TYPES: &[BuiltinType] = types![
+    "datastore", backends::datastore, DatabaseSettings;
+    "flatfs", backends::flatfs, FlatfsSettings;
+    "limit", layers::limit, LimitSettings;
+    "memory", backends::memory, Nothing;
+    "prefix", layers::prefix, PrefixSettings;
+    "read_only", layers::read_only, ReadOnlySettings;
+    "redb", backends::redb, DatabaseSettings;
+    "retry", layers::retry, RetrySettings;
+    "s3", backends::s3, BucketSettings;
+    "shard", spread::shard, ShardSettings;
+    "size", spread::size, SizeSettings;
+    "throttle", layers::throttle, ThrottleSettings;
+    "timeout", layers::timeout, TimeoutSettings;
 ];
