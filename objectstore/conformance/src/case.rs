@@ -129,6 +129,22 @@ macro_rules! __for_each_conformance_case {
                 collected_up_to_a_limit [9] "a limit on collecting is inclusive, and judged before reading";
                 abandoned [12] "a body can be dropped after any piece";
             }
+            many_ranges {
+                are_exact [18, 8] "several ranges of one call give exactly their bytes, in the order asked for, also where they overlap";
+                are_refused [18, 5] "one range that is not satisfiable refuses all; conditions are judged, also without any range";
+                are_of_one_version [18, 7] "the ranges of one call are of one version while the object is replaced";
+            }
+            attributes {
+                are_kept [16, 3] "attributes of every kind come back by get and head, also when the data is opened again, and go with their version; or they are refused";
+                of_large_objects [16] "a large stream has its attributes too";
+                up_to_a_limit [16] "as many attributes are kept as the capabilities say, and one byte more is refused";
+            }
+            copies {
+                are_whole [17, 3] "a copy of any size is the whole object, and stays when its source changes";
+                judge_conditions [17, 5] "a copy judges its conditions on both keys, and a refused one changes nothing";
+                keep_attributes [17, 16] "a copy has its source's attributes, or those given";
+                rename [17] "a rename leaves the object under the new key alone; or it is refused and changes nothing";
+            }
             delete {
                 is_idempotent [10] "what is not there is deleted without an error, and nothing else goes with it";
                 many [10] "delete_many gives each key once it is gone, missing ones too, over more than a page";
@@ -146,6 +162,20 @@ macro_rules! __for_each_conformance_case {
                 left_unread [11, 13] "a listing that is not read on holds nothing up, and can be read on or dropped";
                 values [7, 11] "a listing gives bytes only if asked, up to the size asked for, and then those of the version that it names";
                 while_writing [11] "objects that stay are listed once, in order, while others come and go";
+            }
+            folders {
+                roll_up [19, 11] "a listing by folders is the listing, rolled up at the delimiter behind the prefix";
+                at_other_delimiters [19] "other characters than a slash are delimiters too, or are refused";
+                resume_at_every_item [19, 11] "a listing by folders goes on after any item, a folder too";
+                of_many_keys [19] "a folder of many keys is one item in its place";
+            }
+            events {
+                tell_every_change [20] "put, copy, delete, delete_many and batch are told in their order by the time they are answered, or no events are offered";
+                say_what_was_missed [20] "a listener that is too slow is told how much it missed, and then the rest";
+                end_when_closed [20, 15] "events end when the store is closed, once all were read";
+            }
+            presigned {
+                are_honoured_or_not [21] "a presigned request is of the method, key and time asked for; or presigning is refused";
             }
             waiting {
                 puts_of_bodies_that_wait [13] "many puts that wait for their bodies hold nothing up";

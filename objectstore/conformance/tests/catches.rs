@@ -14,9 +14,10 @@ use tokio::sync::Semaphore;
 
 use storehouse_conformance::{Fixture, Pace, Profile};
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, Events, GetOptions,
-    Key, ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore, ObjectStoreExt,
-    Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, fallback,
+    Attributes, Batches, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, Events,
+    GetOptions, Key, ListOptions, Listed, Memory, Metadata, Object, ObjectRanges, ObjectStore,
+    ObjectStoreExt, Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult,
+    Result, fallback,
 };
 
 /// What a store does wrong.
@@ -57,6 +58,13 @@ enum Flaw {
     ForgetsWhenClosed,
     OpensTwice,
     StaysOpen,
+    ForgetsAttributes,
+    CopiesUnconditionally,
+    RenamesNothing,
+    SwapsRanges,
+    RollsUpAgain,
+    TellsNothing,
+    SignsForever,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +79,12 @@ struct Broken {
 
 impl Broken {
     fn new(flaw: Flaw) -> Self {
-        let capabilities = Capabilities::full().with_create(flaw != Flaw::PretendsNotToCreate);
+        let capabilities = Capabilities::full()
+            .with_create(flaw != Flaw::PretendsNotToCreate)
+            .with_max_attributes(Attributes::MAX_SIZE)
+            .with_rename(flaw == Flaw::RenamesNothing)
+            .with_events(flaw == Flaw::TellsNothing)
+            .with_presign(flaw == Flaw::SignsForever);
         let permits = Arc::new(Semaphore::new(4));
         Self {
             inner: Memory::new(),
@@ -99,6 +112,7 @@ impl Broken {
     ) -> Result<PutResult> {
         let declared = options.size.or(body.size());
         match self.flaw {
+            Flaw::ForgetsAttributes => options.attributes = Attributes::default(),
             Flaw::CommitsShortBodies => {
                 let mut all = BytesMut::new();
                 while let Some(Ok(piece)) = body.next().await {
@@ -358,9 +372,21 @@ impl ObjectStore for Broken {
     }
 
     fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
+        let listing = self.inner.list_delimited(options);
+        if self.flaw != Flaw::RollsUpAgain {
+            return listing;
+        }
+        listing
+            .flat_map(|item| {
+                let times = if matches!(item, Ok(Listed::Prefix(_))) {
+                    2
+                } else {
+                    1
+                };
+                let item = item.unwrap();
+                stream::iter([item].into_iter().cycle().take(times).map(Ok))
+            })
+            .boxed()
     }
 
     fn copy_opts<'a>(
@@ -369,6 +395,12 @@ impl ObjectStore for Broken {
         to: &'a Key,
         options: CopyOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
+        let options = match self.flaw {
+            Flaw::CopiesUnconditionally => options.if_match(None).mode(PutMode::Overwrite),
+            Flaw::RenamesNothing => options.remove_source(false),
+            Flaw::ForgetsAttributes => options.attributes(Attributes::default()),
+            _ => options,
+        };
         Box::pin(fallback::copy(self, from, to, options))
     }
 
@@ -378,20 +410,36 @@ impl ObjectStore for Broken {
         ranges: &'a [ByteRange],
         options: GetOptions,
     ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
+        Box::pin(async move {
+            let mut got = fallback::get_ranges(self, key, ranges, options).await?;
+            if self.flaw == Flaw::SwapsRanges {
+                got.parts.reverse();
+            }
+            Ok(got)
+        })
     }
 
     fn events(&self) -> Option<Events> {
-        None
+        (self.flaw == Flaw::TellsNothing).then(Events::ended)
     }
 
     fn presign<'a>(
         &'a self,
         key: &'a Key,
-        _: PresignOptions,
+        options: PresignOptions,
     ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(std::future::ready(Err(unsupported)))
+        let signed = if self.flaw == Flaw::SignsForever {
+            let until = std::time::SystemTime::now() + options.expires;
+            let url = format!("http://localhost/{key}?signature");
+            Ok(PresignedRequest::new(options.method, url, until))
+        } else {
+            Err(fallback::unsupported(
+                Operation::Presign,
+                key,
+                "presigned requests",
+            ))
+        };
+        Box::pin(std::future::ready(signed))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
@@ -545,6 +593,18 @@ catches! {
         LimitsWhileItWaits is 13 in "waiting::puts_of_bodies_that_wait";
         LimitsWhileItWaits is 13 in "waiting::puts_of_bodies_that_wait_for_puts";
         HoldsWholeBodies is 9 in "waiting::put_holds_a_window";
+    }
+    beyond {
+        ForgetsAttributes is 16 in "attributes::are_kept";
+        ForgetsAttributes is 16 in "attributes::up_to_a_limit";
+        ForgetsAttributes is 16 in "copies::keep_attributes";
+        CopiesUnconditionally is 17 in "copies::judge_conditions";
+        RenamesNothing is 17 in "copies::rename";
+        SwapsRanges is 18 in "many_ranges::are_exact";
+        RollsUpAgain is 19 in "folders::roll_up";
+        RollsUpAgain is 19 in "folders::of_many_keys";
+        TellsNothing is 20 in "events::tell_every_change";
+        SignsForever is 21 in "presigned::are_honoured_or_not";
     }
     reopening {
         ForgetsWhenClosed is 3 in "reopen::keeps_everything";

@@ -24,6 +24,7 @@ impl FlatFs {
         if let Some(flaw) = capabilities.keys.flaw(key.as_str()) {
             return Err(Error::invalid_key(Operation::Put, key.as_str(), flaw));
         }
+        capabilities.check_attributes(key, &options.attributes)?;
         let lock = self.lock(Operation::Put, Some(key))?;
         let mut body = SizedBody::new(key, body, &options, capabilities.max_size)?;
         let state = if body.declared() <= INLINE {

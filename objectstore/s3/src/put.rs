@@ -37,6 +37,9 @@ pub(crate) async fn put(
     if let Some(reason) = flaw(key.as_str()) {
         return Err(Error::invalid_key(Operation::Put, key.as_str(), reason));
     }
+    shared
+        .capabilities
+        .check_attributes(key, &options.attributes)?;
     let mut body = SizedBody::new(key, body, &options, shared.capabilities.max_size)?;
     let condition = mode_header(shared, key, &options.mode, body.declared())?;
     let put = Put {
