@@ -14,6 +14,7 @@
 //! | How do small objects go here and large ones there? | [`SizeStore`] |
 //! | How fast may a store be used? | [`ThrottleStore`] |
 //! | What of silence? | [`TimeoutStore`] |
+//! | How is a fast store put before a slow one? | [`TieredStore`] |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -32,6 +33,7 @@ mod retry;
 mod shard;
 mod size;
 mod throttle;
+mod tiered;
 mod timeout;
 
 #[cfg(feature = "compressed")]
@@ -47,4 +49,5 @@ pub use retry::{RetryOptions, RetryStore};
 pub use shard::{Rebalanced, Shard, ShardOptions, ShardStore};
 pub use size::{SizeOptions, SizeStore};
 pub use throttle::{ThrottleOptions, ThrottleStore};
+pub use tiered::{TierDirection, TieredOptions, TieredStore};
 pub use timeout::{TimeoutOptions, TimeoutStore};

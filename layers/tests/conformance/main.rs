@@ -4,3 +4,4 @@ mod fixtures;
 mod paced;
 mod pass_through;
 mod retry;
+mod tiered;

@@ -1,0 +1,355 @@
+//! The store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, future};
+use storehouse_objectstore::{
+    Batch, BatchResult, Batches, Body, Capabilities, Entry, Error, GetOptions, Key, Lifecycle,
+    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    SizedBody,
+};
+use tokio::runtime::Handle;
+
+use super::copy::{copy_bytes, fits, run_fill};
+use super::fill::FillEnd;
+use super::keys::{Activity, Begin, Keys, Writing};
+use super::options::{TierDirection, TieredOptions};
+use super::read::{from_copy, from_fill, look_up, open_copy};
+use crate::parts::{CommitPoint, detached, detached_put, gated};
+
+/// What a store with a slow tier that is not written does not support.
+const WRITES: &str = "writes: its slow tier is read only";
+
+/// A fast store before a slow one that has everything.
+///
+/// Clones share the tiers. Copies are made in tasks of a Tokio runtime; outside of one, gets that
+/// miss make none.
+///
+/// ```
+/// use storehouse_layers::{FaultStore, TieredStore};
+/// use storehouse_objectstore::{Key, Memory, ObjectStoreExt, Operation};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let (slow, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+/// slow.put(&key, "content").await?;
+/// let store = TieredStore::new(Memory::new(), slow.clone());
+/// for _ in 0..3 {
+///     assert_eq!(store.get_bytes(&key, 7).await?, "content");
+/// }
+/// assert_eq!(slow.faults().calls(Operation::Get), 1);
+/// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TieredStore<F, S>(Arc<Tiers<F, S>>);
+
+impl<F, S> Clone for TieredStore<F, S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Tiers<F, S> {
+    fast: Arc<F>,
+    slow: Arc<S>,
+    options: TieredOptions,
+    capabilities: Capabilities,
+    keys: Arc<Keys>,
+    /// Of the fills.
+    lifecycle: Lifecycle,
+}
+
+impl<F: ObjectStore, S: ObjectStore> TieredStore<F, S> {
+    /// `fast` before `slow`, with the default [`TieredOptions`]. What lies in `fast` that this
+    /// layer did not put there is ignored, and overwritten.
+    pub fn new(fast: F, slow: S) -> Self {
+        Self::with_options(fast, slow, TieredOptions::default())
+    }
+
+    /// `fast` before `slow`, with these options.
+    ///
+    /// ```
+    /// use storehouse_layers::{TierDirection, TieredOptions, TieredStore};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let options = TieredOptions::default().fast(TierDirection::Get);
+    /// let store = TieredStore::with_options(Memory::new(), Memory::new(), options);
+    /// # assert!(format!("{store:?}").contains("Get"));
+    /// ```
+    pub fn with_options(fast: F, slow: S, options: TieredOptions) -> Self {
+        let capabilities = slow.capabilities().clone();
+        let capabilities = if options.slow_read_only {
+            capabilities.with_create(false).with_replace(false)
+        } else {
+            capabilities
+        };
+        Self(Arc::new(Tiers {
+            fast: Arc::new(fast),
+            slow: Arc::new(slow),
+            options,
+            capabilities,
+            keys: Arc::default(),
+            lifecycle: Lifecycle::default(),
+        }))
+    }
+
+    /// The fast tier.
+    #[must_use]
+    pub fn fast(&self) -> &F {
+        &self.0.fast
+    }
+
+    /// The slow tier.
+    #[must_use]
+    pub fn slow(&self) -> &S {
+        &self.0.slow
+    }
+
+    fn check_writable(&self, operation: Operation, key: &Key) -> Result<()> {
+        if self.0.options.slow_read_only {
+            return Err(Error::Unsupported {
+                operation,
+                key: key.clone(),
+                feature: WRITES,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl<F: ObjectStore, S: ObjectStore> Tiers<F, S> {
+    /// Whether a get that misses makes a copy.
+    fn may_fill(&self, key: &Key, options: &GetOptions) -> bool {
+        self.options.fast.fills()
+            && options.if_match.is_none()
+            && options.if_none_match.is_none()
+            && (self.options.fill_ranges || options.range.is_none_or(|range| range.is_whole()))
+            && self.fast.capabilities().accepts_key(key)
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
+        let open = |metadata: &Metadata| {
+            options.check_conditions(key, &metadata.etag)?;
+            options.resolve_range(key, metadata.size)
+        };
+        // Twice, for who waits for a copy that another makes.
+        for _ in 0..2 {
+            let fill = match self.keys.activity(key) {
+                Activity::Written => break,
+                Activity::Copied(fill) => fill,
+                Activity::None => {
+                    if let Some(copy) = look_up(&*self.fast, key).await {
+                        let range = open(&copy.metadata)?;
+                        match open_copy(&*self.fast, key, &copy, &range).await {
+                            Some(body) => {
+                                let metadata = copy.metadata;
+                                return Ok(from_copy(&self.slow, key, metadata, range, body));
+                            }
+                            None => break,
+                        }
+                    }
+                    if !self.may_fill(key, &options) {
+                        break;
+                    }
+                    let (window, most) = (self.options.window, self.options.max_fills);
+                    match self.keys.begin_fill(key, window, most) {
+                        Begin::Join(fill) => fill,
+                        Begin::No => break,
+                        Begin::Run(filling) => {
+                            let Ok(runtime) = Handle::try_current() else {
+                                break;
+                            };
+                            let running = self.lifecycle.enter(Operation::Get, Some(key))?;
+                            let fill = Arc::clone(filling.fill());
+                            let tiers = (Arc::clone(&self.fast), Arc::clone(&self.slow));
+                            let options = self.options.clone();
+                            runtime.spawn(run_fill(tiers, options, filling, running));
+                            fill
+                        }
+                    }
+                }
+            };
+            match fill.open(open).await? {
+                Ok(opened) => return Ok(from_fill(&self.slow, key, opened)),
+                Err(FillEnd::Copied) => {}
+                Err(FillEnd::NotFound) => return Err(Error::not_found(Operation::Get, key)),
+                Err(FillEnd::Failed) => {
+                    if options == GetOptions::default()
+                        && let Some(object) = fill.take_object()
+                    {
+                        return Ok(object);
+                    }
+                    break;
+                }
+            }
+        }
+        self.slow.get_opts(key, options).await
+    }
+
+    /// Begins a write, and deletes the copy before anything changes in the slow tier.
+    async fn begin_put(&self, key: &Key) -> Result<Writing> {
+        let writing = self.keys.begin_write(key).await;
+        self.delete_copy(key).await?;
+        Ok(writing)
+    }
+
+    async fn delete_copy(&self, key: &Key) -> Result<()> {
+        if self.options.fast == TierDirection::ReadOnly {
+            return Ok(());
+        }
+        self.fast.delete(key).await
+    }
+
+    async fn put(
+        self: Arc<Self>,
+        key: Key,
+        body: Body,
+        options: PutOptions,
+        point: CommitPoint,
+    ) -> Result<PutResult> {
+        let copied = body.again().filter(|_| {
+            let size = body.size().unwrap_or(u64::MAX);
+            self.options.fast.updates() && fits(&*self.fast, &self.options, &key, size)
+        });
+        let (put, writing) = if body.as_bytes().is_some() {
+            let writing = self.begin_put(&key).await?;
+            point.pass().await;
+            (self.slow.put_opts(&key, body, options).await, Some(writing))
+        } else {
+            let sized = SizedBody::new(&key, body, &options, self.capabilities.max_size)?;
+            let held = Arc::new(Mutex::new(None));
+            let (tiers, hold, held_key) = (Arc::clone(&self), Arc::clone(&held), key.clone());
+            // The copy is there for readers until right before the commit.
+            let body = gated(sized, move || async move {
+                let writing = tiers.begin_put(&held_key).await?;
+                *hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(writing);
+                point.pass().await;
+                Ok(())
+            });
+            let put = self.slow.put_opts(&key, body, options).await;
+            let writing = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            (put, writing)
+        };
+        let put = put?;
+        if let (Some(body), Some(writing)) = (copied, &writing) {
+            self.copy_put(&key, body, &put, writing).await;
+        }
+        Ok(put)
+    }
+
+    async fn copy_put(&self, key: &Key, body: Body, put: &PutResult, writing: &Writing) {
+        // A put does not tell the time that the object has.
+        let Ok(metadata) = self.slow.head(key).await else {
+            return;
+        };
+        if metadata.etag == put.etag
+            && let Some(filling) = writing.begin_copy()
+        {
+            copy_bytes(&*self.fast, filling, body, &metadata).await;
+        }
+    }
+
+    async fn delete(self: Arc<Self>, key: Key) -> Result<()> {
+        let _writing = self.keys.begin_write(&key).await;
+        self.slow.delete(&key).await?;
+        self.delete_copy(&key).await
+    }
+
+    async fn batch(self: Arc<Self>, batch: Batch) -> Result<BatchResult> {
+        let mut writing = Vec::with_capacity(batch.ops.len());
+        for op in &batch.ops {
+            writing.push(self.begin_put(op.key()).await?);
+        }
+        match self.slow.batches() {
+            Some(batches) => batches.batch(batch).await,
+            // Unreachable: `batches` gives `None` too.
+            None => Ok(BatchResult::default()),
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<F: ObjectStore, S: ObjectStore> ObjectStore for TieredStore<F, S> {
+    fn put_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        if let Err(error) = self.check_writable(Operation::Put, key) {
+            return Box::pin(future::err(error));
+        }
+        let (tiers, key) = (Arc::clone(&self.0), key.clone());
+        Box::pin(detached_put(move |point| {
+            tiers.put(key, body, options, point)
+        }))
+    }
+
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.0.get(key, options))
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        Box::pin(async move {
+            if !matches!(self.0.keys.activity(key), Activity::Written)
+                && let Some(copy) = look_up(&*self.0.fast, key).await
+            {
+                return Ok(copy.metadata);
+            }
+            self.0.slow.head(key).await
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
+        if let Err(error) = self.check_writable(Operation::Delete, key) {
+            return Box::pin(future::err(error));
+        }
+        let tiers = Arc::clone(&self.0);
+        Box::pin(detached(tiers.delete(key.clone())))
+    }
+
+    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
+        let gone = keys.map(move |key| async move { self.delete(&key).await.map(|()| key) });
+        gone.buffer_unordered(16).boxed()
+    }
+
+    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
+        self.0.slow.list(options)
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.0.slow.health().await?;
+            self.0.fast.health().await
+        })
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        if self.0.options.slow_read_only {
+            return None;
+        }
+        self.0.slow.batches().map(|_| self as &dyn Batches)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.0.keys.cancel_fills();
+            self.0.lifecycle.close().await;
+            let slow = self.0.slow.close().await;
+            slow.and(self.0.fast.close().await)
+        })
+    }
+}
+
+impl<F: ObjectStore, S: ObjectStore> Batches for TieredStore<F, S> {
+    fn batch(&self, batch: Batch) -> BoxFuture<'_, Result<BatchResult>> {
+        Box::pin(detached(Arc::clone(&self.0).batch(batch)))
+    }
+}
