@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Body, Durability, Error, GetOptions, Key, Metadata, ObjectStore, PutOptions, Result,
-    RunningOperation,
+    Attributes, Body, Durability, Error, GetOptions, Key, Metadata, ObjectStore, PutOptions,
+    Result, RunningOperation,
 };
 
 use super::fill::{Fill, FillEnd};
@@ -15,15 +15,17 @@ use super::options::TieredOptions;
 use super::read::{look_up, open_copy, open_slow};
 use super::trailer;
 
-/// Whether the fast tier takes a copy of this size.
+/// Whether the fast tier takes a copy of this size, with these attributes.
 pub(super) fn fits<F: ObjectStore>(
     fast: &F,
     options: &TieredOptions,
     key: &Key,
     size: u64,
+    attributes: &Attributes,
 ) -> bool {
     let capabilities = fast.capabilities();
     size <= options.max_copy
+        && attributes.size() <= capabilities.max_attributes
         && size
             .checked_add(trailer::LEN)
             .is_some_and(|size| size <= capabilities.max_size)
@@ -31,8 +33,10 @@ pub(super) fn fits<F: ObjectStore>(
 }
 
 /// How copies are put: one that a crash of the machine takes away is not missed.
-fn put_options() -> PutOptions {
-    PutOptions::default().durability(Durability::Relaxed)
+fn put_options(attributes: Attributes) -> PutOptions {
+    PutOptions::default()
+        .durability(Durability::Relaxed)
+        .attributes(attributes)
 }
 
 /// Copies an object while its readers read it.
@@ -84,12 +88,12 @@ async fn copy<F: ObjectStore, S: ObjectStore>(
         Err(error) if error.is_not_found() => return FillEnd::NotFound,
         Err(_) => return FillEnd::Failed,
     };
+    let (size, attributes) = (object.metadata.size, object.metadata.attributes.clone());
     let trailer = trailer::write(&object.metadata);
-    let Some(trailer) = trailer.filter(|_| fits(fast, options, key, object.metadata.size)) else {
+    let Some(trailer) = trailer.filter(|_| fits(fast, options, key, size, &attributes)) else {
         fill.hand_over(object);
         return FillEnd::Failed;
     };
-    let size = object.metadata.size;
     fill.opened(object.metadata);
     let source = pump(object.body, Arc::clone(fill), size);
     let filling = Arc::clone(filling);
@@ -101,7 +105,7 @@ async fn copy<F: ObjectStore, S: ObjectStore>(
         }
     });
     let body = Body::from_stream(source.chain(last)).with_size(size + trailer::LEN);
-    match fast.put_opts(key, body, put_options()).await {
+    match fast.put_opts(key, body, put_options(attributes)).await {
         Ok(_) => FillEnd::Copied,
         Err(_) => FillEnd::Failed,
     }
@@ -145,7 +149,8 @@ pub(super) async fn copy_bytes<F: ObjectStore>(
         let trailer = stream::once(async move { Ok::<_, Error>(trailer) });
         let body = Body::from_stream(bytes.chain(trailer)).with_size(metadata.size + trailer::LEN);
         // Without it a get makes the copy.
-        let _ = fast.put_opts(filling.key(), body, put_options()).await;
+        let options = put_options(metadata.attributes.clone());
+        let _ = fast.put_opts(filling.key(), body, options).await;
     }
     filling.finish(FillEnd::Copied);
 }

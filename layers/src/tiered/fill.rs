@@ -114,7 +114,7 @@ impl Fill {
         self.change(|state| state.source_ended = true);
     }
 
-    /// Opens the rest for each reader that has it not in the window. Whoever writes the key waits
+    /// Opens the rest for each reader that has it not in the window. A writer of the key waits
     /// for this, so that no reader is disturbed.
     pub(super) async fn settle<F>(&self, open: impl Fn(Range<u64>) -> F)
     where

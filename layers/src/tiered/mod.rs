@@ -14,14 +14,19 @@
 //! | put | 1 delete before; 1 put after, if puts go there and the body [can be had again] | 1; 1 head before a copy |
 //! | delete, delete_many | 1 delete after, for each key | 1 delete for each key |
 //! | batch | 1 delete for each key before | 1 |
-//! | list | none | as without |
+//! | copy, rename | 1 delete before, for each key that is written | 1 |
+//! | get_ranges | 1 lookup; that of a copy: 1 lookup and 1 read for each read | 1 if it misses |
+//! | list, list_delimited, events, presign | none | as without |
 //! | health, close | 1 | 1 |
 //!
-//! A miss reads the whole object once, in a task of its own at the fast tier's speed, whoever waits
-//! for it or gives up. Readers get its pieces as they come, from a window of some MiB; one that
-//! falls behind reads on from the fast tier. The copy becomes visible whole or not at all, and not
-//! if the object was written meanwhile. A reader whose fast tier fails goes on with the slow one,
-//! at the same version.
+//! A client that writes with a presigned request is one of the others. An object is copied only if
+//! the fast tier keeps attributes as large as its own.
+//!
+//! A miss reads the whole object once, in a task of its own at the fast tier's speed, whichever
+//! reader gives up. Readers get its pieces as they come, from a window of some MiB; one that falls
+//! behind reads on from the fast tier. The copy becomes visible whole or not at all, and not if the
+//! object was written meanwhile. A reader whose fast tier fails goes on with the slow one, at the
+//! same version.
 //!
 //! Memory: [`TieredOptions::window`] for each fill. In a crash nothing acknowledged is lost: the
 //! slow tier has it, and a copy is deleted durably before its object changes. A delete that was not

@@ -30,9 +30,14 @@ pub(super) async fn look_up<F: ObjectStore>(fast: &F, key: &Key) -> Option<Copy>
     let end = ByteRange::suffix(END).clamped();
     let options = GetOptions::default().range(end);
     let object = fast.get_opts(key, options).await.ok()?;
-    let (size, etag) = (object.metadata.size, object.metadata.etag);
+    let Metadata {
+        size,
+        etag,
+        attributes,
+        ..
+    } = object.metadata;
     let end = object.body.collect(END).await.ok()?;
-    let metadata = trailer::read(&end, size)?;
+    let metadata = trailer::read(&end, size)?.attributes(attributes);
     let tail = end.slice(..end.len().checked_sub(trailer::LEN as usize)?);
     Some(Copy {
         metadata,
@@ -59,7 +64,7 @@ pub(super) async fn open_copy<F: ObjectStore>(
     Some(fast.get_opts(key, options).await.ok()?.body)
 }
 
-/// Opens what is left of an object in the slow tier, if it is still that version.
+/// Opens the rest of an object in the slow tier, if it is still that version.
 pub(super) async fn open_slow<S: ObjectStore>(
     slow: &S,
     key: &Key,

@@ -6,9 +6,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, Capabilities, Entry, Error, GetOptions, Key, Lifecycle,
-    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result,
-    SizedBody,
+    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
+    GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
+    Operation, PresignMethod, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    SizedBody, fallback,
 };
 use tokio::runtime::Handle;
 
@@ -82,7 +83,11 @@ impl<F: ObjectStore, S: ObjectStore> TieredStore<F, S> {
     pub fn with_options(fast: F, slow: S, options: TieredOptions) -> Self {
         let capabilities = slow.capabilities().clone();
         let capabilities = if options.slow_read_only {
-            capabilities.with_create(false).with_replace(false)
+            capabilities
+                .with_create(false)
+                .with_replace(false)
+                .with_native_copy(false)
+                .with_rename(false)
         } else {
             capabilities
         };
@@ -212,7 +217,8 @@ impl<F: ObjectStore, S: ObjectStore> Tiers<F, S> {
     ) -> Result<PutResult> {
         let copied = body.again().filter(|_| {
             let size = body.size().unwrap_or(u64::MAX);
-            self.options.fast.updates() && fits(&*self.fast, &self.options, &key, size)
+            self.options.fast.updates()
+                && fits(&*self.fast, &self.options, &key, size, &options.attributes)
         });
         let (put, writing) = if body.as_bytes().is_some() {
             let writing = self.begin_put(&key).await?;
@@ -256,6 +262,21 @@ impl<F: ObjectStore, S: ObjectStore> Tiers<F, S> {
         let _writing = self.keys.begin_write(&key).await;
         self.slow.delete(&key).await?;
         self.delete_copy(&key).await
+    }
+
+    async fn copy_object(
+        self: Arc<Self>,
+        from: Key,
+        to: Key,
+        options: CopyOptions,
+    ) -> Result<PutResult> {
+        let _writing = self.begin_put(&to).await?;
+        let _moving = if options.remove_source && from != to {
+            Some(self.begin_put(&from).await?)
+        } else {
+            None
+        };
+        self.slow.copy_opts(&from, &to, options).await
     }
 
     async fn batch(self: Arc<Self>, batch: Batch) -> Result<BatchResult> {
@@ -318,6 +339,60 @@ impl<F: ObjectStore, S: ObjectStore> ObjectStore for TieredStore<F, S> {
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         self.0.slow.list(options)
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        self.0.slow.list_delimited(options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        if let Err(error) = self.check_writable(Operation::Copy, to) {
+            return Box::pin(future::err(error));
+        }
+        let tiers = Arc::clone(&self.0);
+        Box::pin(detached(tiers.copy_object(
+            from.clone(),
+            to.clone(),
+            options,
+        )))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(async move {
+            if matches!(self.0.keys.activity(key), Activity::None)
+                && look_up(&*self.0.fast, key).await.is_some()
+            {
+                return fallback::get_ranges(self, key, ranges, options).await;
+            }
+            self.0.slow.get_ranges_opts(key, ranges, options).await
+        })
+    }
+
+    fn events(&self) -> Option<Events> {
+        self.0.slow.events()
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        options: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        if !matches!(options.method, PresignMethod::Get | PresignMethod::Head)
+            && let Err(error) = self.check_writable(Operation::Presign, key)
+        {
+            return Box::pin(future::err(error));
+        }
+        self.0.slow.presign(key, options)
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

@@ -21,7 +21,8 @@ const CRC_AT: usize = LEN as usize - 12;
 /// The longest tag that has a place, in bytes.
 const MAX_TAG: usize = CRC_AT - 21;
 
-/// The trailer of a copy of this version; `None` if it cannot be told in one.
+/// The trailer of a copy of this version, whose attributes are the copy's own; `None` if it cannot
+/// be told in one.
 pub(super) fn write(metadata: &Metadata) -> Option<Bytes> {
     let etag = metadata.etag.as_str().as_bytes();
     if etag.len() > MAX_TAG {
@@ -71,11 +72,8 @@ pub(super) fn read(end: &[u8], size: u64) -> Option<Metadata> {
         }
     };
     let etag = rest.get(..usize::from(*tag_len))?;
-    Some(Metadata {
-        size: object_size,
-        etag: ETag::new(str::from_utf8(etag).ok()?),
-        last_modified,
-    })
+    let etag = ETag::new(str::from_utf8(etag).ok()?);
+    Some(Metadata::new(object_size, etag).last_modified(last_modified))
 }
 
 #[cfg(test)]
@@ -93,11 +91,8 @@ mod tests {
             before in proptest::collection::vec(any::<u8>(), 0..100),
             flip in any::<proptest::sample::Index>(),
         ) {
-            let metadata = Metadata {
-                size,
-                etag: ETag::new(etag),
-                last_modified: time.map(|(s, n)| SystemTime::UNIX_EPOCH + Duration::new(s, n)),
-            };
+            let metadata = Metadata::new(size, ETag::new(etag))
+                .last_modified(time.map(|(s, n)| SystemTime::UNIX_EPOCH + Duration::new(s, n)));
             let trailer = write(&metadata).unwrap();
             let mut end = [&before[..], &trailer[..]].concat();
             let whole = size + trailer.len() as u64;
@@ -118,11 +113,7 @@ mod tests {
 
     #[test]
     fn a_tag_that_is_too_long_has_no_trailer() {
-        let metadata = |len| Metadata {
-            size: 0,
-            etag: ETag::new("x".repeat(len)),
-            last_modified: None,
-        };
+        let metadata = |len| Metadata::new(0, ETag::new("x".repeat(len)));
         assert!(write(&metadata(MAX_TAG)).is_some());
         assert!(write(&metadata(MAX_TAG + 1)).is_none());
     }
