@@ -1,7 +1,7 @@
 //! The stores by name, and what each lies in.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The stores that are over an object store: the blobs, and each kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +94,16 @@ pub enum Backend {
         /// The bucket.
         bucket: String,
     },
+}
+
+impl Backend {
+    /// The directory that it lies in, if it lies in one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Flatfs { path } | Self::Redb { path } => Some(path),
+            Self::Memory | Self::Own | Self::Named { .. } | Self::S3 { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Backend {

@@ -211,12 +211,14 @@ impl StoresBuilder {
         let blobs = BlobStore::new(store, keys);
         let records = opener.records(&plans).await?;
         let local = LocalStores::open(&config.repo, passphrase, observed).await?;
-        let (opened, named) = opener.opened();
+        let (opened, named, disks) = opener.opened();
         let backends: BTreeMap<StoreName, Backend> = plans
             .into_iter()
             .map(|plan| (plan.name, plan.backend))
             .collect();
-        Ok(Stores::new(blobs, records, backends, local, opened, named))
+        Ok(Stores::new(
+            blobs, records, backends, local, opened, named, disks,
+        ))
     }
 }
 

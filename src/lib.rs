@@ -4,6 +4,7 @@ mod backend;
 mod builder;
 mod config;
 mod error;
+mod free_space;
 mod handles;
 mod open;
 #[cfg(feature = "schema")]
@@ -19,6 +20,7 @@ pub use config::{
     SweepConfig, SyncConfig,
 };
 pub use error::{Error, Result};
+pub use free_space::FreeSpace;
 pub use handles::{Blobs, Records};
 pub use open::LocalStores;
 #[cfg(feature = "schema")]

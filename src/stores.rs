@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use storehouse_objectstore::ObjectStore;
 
+use crate::free_space::{Disk, FreeSpace};
 use crate::handles::{Blobs, OpenedStore, Records};
 use crate::tree::OpenedTree;
 use crate::{Backend, Error, LocalStores, Result, StoreName};
@@ -30,6 +31,7 @@ pub struct Stores {
     /// Every object store underneath, once.
     opened: Arc<[OpenedStore]>,
     named: Arc<OpenedTree>,
+    disks: Arc<[(String, Disk)]>,
 }
 
 impl Stores {
@@ -40,6 +42,7 @@ impl Stores {
         local: LocalStores,
         opened: Vec<OpenedStore>,
         named: OpenedTree,
+        disks: Vec<(String, Disk)>,
     ) -> Self {
         Self {
             blobs,
@@ -48,6 +51,7 @@ impl Stores {
             local,
             opened: opened.into(),
             named: Arc::new(named),
+            disks: disks.into(),
         }
     }
 
@@ -112,6 +116,33 @@ impl Stores {
     #[must_use]
     pub fn backend_of(&self, store: StoreName) -> &Backend {
         self.backends.get(&store).unwrap_or(&Backend::Memory)
+    }
+
+    /// What is free on the disk of each store that lies on one, by its name (`blobs`, or
+    /// `stores.NAME` of that section), and on that of the keystore and the journal, as `local`. A
+    /// disk that cannot be asked is left out. Blocks for a moment.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// assert!(stores.free_space().is_empty()); // all in memory
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn free_space(&self) -> Vec<(String, FreeSpace)> {
+        let stores = self.disks.iter();
+        let stores = stores.map(|(name, disk)| (name.clone(), disk.look()));
+        let local = self
+            .local
+            .disk()
+            .map(|disk| ("local".to_owned(), disk.look()));
+        stores
+            .chain(local)
+            .filter_map(|(name, space)| Some((name, space.ok()?)))
+            .collect()
     }
 
     /// Closes every store, and returns once all of them are at rest: what they lie in can then be

@@ -7,6 +7,8 @@
 mod access;
 #[path = "node/blobs.rs"]
 mod blobs;
+#[path = "node/damaged.rs"]
+mod damaged;
 #[path = "node/fairness.rs"]
 mod fairness;
 #[path = "node/hostile.rs"]

@@ -125,7 +125,9 @@ pub enum Error {
         actual: Option<Digest>,
     },
     /// An object lies under the blob's key that cannot be the blob, by its size alone: it is empty,
-    /// or it is not where only the empty blob may be. A put of the blob replaces it.
+    /// or it is not where only the empty blob may be, or a known size rules it out (see
+    /// [`BlobStore::with_known_sizes`](crate::BlobStore::with_known_sizes)). A put of the blob
+    /// replaces it.
     #[error("{operation} {digest}: the object {key:?} is damaged: {size} bytes are not this blob")]
     Damaged {
         /// What was being done.

@@ -45,6 +45,7 @@ mod hasher;
 #[cfg(feature = "http")]
 pub mod http;
 mod keys;
+mod known_sizes;
 mod list;
 mod options;
 mod put;
@@ -59,6 +60,7 @@ pub use digest::Digest;
 pub use error::{BlobOperation, Error, Result};
 pub use function::HashFunction;
 pub use keys::{FlatfsKeys, KeyEncoder, PlainKeys, S3Keys};
+pub use known_sizes::KnownSizes;
 pub use options::{AddBlob, GetBlob, ListBlobs, PutBlob, Scrub};
 pub use put::PutOutcome;
 pub use scrub::{ScrubOutcome, Scrubbed};

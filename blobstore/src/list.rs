@@ -9,7 +9,6 @@ use storehouse_objectstore::{
     self as objectstore, Entry, ListOptions, ObjectStore, ObjectStoreExt,
 };
 
-use crate::damage::is_impossible;
 use crate::{BlobInfo, BlobOperation, BlobStore, Error, KeyEncoder, ListBlobs, Result};
 
 /// How many blobs under legacy keys are looked up at once.
@@ -72,7 +71,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             return Ok(None);
         }
         Ok(Some(BlobInfo {
-            damaged: is_impossible(&digest, metadata.size),
+            damaged: self.cannot_be(&digest, metadata.size).await,
             digest,
             key,
             size: metadata.size,

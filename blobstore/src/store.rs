@@ -10,13 +10,14 @@ use storehouse_objectstore::{
 };
 
 use crate::damage::is_impossible;
-
+use crate::known_sizes::KnownSizes;
 use crate::{BlobOperation, Digest, Error, GetBlob, KeyEncoder, Result};
 
 /// Blobs in an object store, named by their digests. Clones share the store.
 #[derive(Debug)]
 pub struct BlobStore<S = Arc<dyn ObjectStore>, E = Arc<dyn KeyEncoder>> {
     shared: Arc<StoreParts<S, E>>,
+    sizes: Option<Arc<dyn KnownSizes>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl<S, E> Clone for BlobStore<S, E> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            sizes: self.sizes.clone(),
         }
     }
 }
@@ -70,7 +72,25 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     pub fn new(store: S, keys: E) -> Self {
         Self {
             shared: Arc::new(StoreParts { store, keys }),
+            sizes: None,
         }
+    }
+
+    /// The same blobs, where an object whose size `sizes` rules out is [damaged](Error::Damaged)
+    /// too: a file that was cut short, for example.
+    #[must_use]
+    pub fn with_known_sizes(mut self, sizes: Arc<dyn KnownSizes>) -> Self {
+        self.sizes = Some(sizes);
+        self
+    }
+
+    /// Whether an object of this size is not the blob.
+    pub(crate) async fn cannot_be(&self, digest: &Digest, size: u64) -> bool {
+        is_impossible(digest, size)
+            || match &self.sizes {
+                Some(sizes) => sizes.rule_out(digest, size).await,
+                None => false,
+            }
     }
 
     /// The object store underneath.
@@ -186,7 +206,9 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             Err(objectstore::Error::RangeNotSatisfiable { size, .. }) => Some(*size),
             Err(_) => None,
         };
-        if let Some(size) = size.filter(|size| refuse && is_impossible(digest, *size)) {
+        if let Some(size) = size.filter(|_| refuse)
+            && self.cannot_be(digest, size).await
+        {
             return Err(damaged(operation, digest, key, size));
         }
         match found {
@@ -222,7 +244,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
 
     async fn head_at(&self, digest: &Digest, key: Key) -> Result<BlobInfo> {
         match self.store().head(&key).await {
-            Ok(metadata) if is_impossible(digest, metadata.size) => {
+            Ok(metadata) if self.cannot_be(digest, metadata.size).await => {
                 Err(damaged(BlobOperation::Head, digest, key, metadata.size))
             }
             Ok(metadata) => Ok(BlobInfo {

@@ -3,13 +3,16 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, header};
 use storehouse_blobstore::http::respond;
 use storehouse_blobstore::{
-    BlobStore, Digest, HashFunction, KeyEncoder, ListBlobs, PlainKeys, PutBlob, PutOutcome, S3Keys,
-    Scrub, ScrubOutcome,
+    BlobStore, Digest, HashFunction, KeyEncoder, KnownSizes, ListBlobs, PlainKeys, PutBlob,
+    PutOutcome, S3Keys, Scrub, ScrubOutcome,
 };
 use storehouse_objectstore::{Memory, ObjectStoreExt};
 use support::in_pieces;
@@ -134,4 +137,55 @@ async fn of_an_unknown_function_nothing_is_certain() {
     let key = blobs.key(&digest).unwrap();
     blobs.store().put(&key, Bytes::new()).await.unwrap();
     assert_eq!(blobs.get(&digest).await.unwrap().size, 0);
+}
+
+/// Knows that the blob has six bytes.
+#[derive(Debug)]
+struct Six;
+
+impl KnownSizes for Six {
+    fn rule_out<'a>(&'a self, _: &'a Digest, size: u64) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(size != BLOB.len() as u64))
+    }
+}
+
+#[tokio::test]
+async fn a_size_that_is_known_from_elsewhere_rules_an_object_out() {
+    let plain = BlobStore::new(Memory::new(), PlainKeys);
+    let digest = Digest::of(HashFunction::Sha2_256, BLOB);
+    let key = plain.key(&digest).unwrap();
+    plain.store().put(&key, &BLOB[..4]).await.unwrap();
+    assert_eq!(plain.get(&digest).await.unwrap().size, 4);
+
+    let blobs = plain.clone().with_known_sizes(Arc::new(Six));
+    assert!(blobs.get(&digest).await.unwrap_err().is_damaged());
+    assert!(
+        blobs
+            .get_range(&digest, 1..2)
+            .await
+            .unwrap_err()
+            .is_damaged()
+    );
+    assert!(
+        blobs
+            .get_range(&digest, 5..6)
+            .await
+            .unwrap_err()
+            .is_damaged()
+    );
+    assert!(blobs.head(&digest).await.unwrap_err().is_damaged());
+    assert!(!blobs.exists(&digest).await.unwrap());
+    let listed: Vec<_> = blobs
+        .list(ListBlobs::default())
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(listed.len() == 1 && listed[0].damaged, "{listed:?}");
+    let headers = HeaderMap::new();
+    let answer = respond(&blobs, &digest, &Method::GET, &headers).await;
+    assert!(answer.unwrap_err().is_damaged());
+
+    assert_eq!(blobs.put(&digest, BLOB).await.unwrap(), PutOutcome::Stored);
+    assert_eq!(blobs.get(&digest).await.unwrap().size, 6);
+    assert!(blobs.exists(&digest).await.unwrap());
 }

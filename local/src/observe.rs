@@ -7,6 +7,6 @@ use crate::error::Result;
 pub(crate) fn note<T>(running: &mut OperationSpan, result: &Result<T>) {
     match result {
         Ok(_) => running.succeeded(),
-        Err(error) => running.failed(error.outcome(), error),
+        Err(error) => running.failed(error.outcome(), error.is_full(), error),
     }
 }

@@ -9,10 +9,10 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use storehouse::objectstore::ErrorClass;
+use storehouse::objectstore::observe::LogLimit;
 use storehouse::{blobstore, objectstore, records};
 
 use crate::error_chain::chain;
-use crate::log_limit::LogLimit;
 use crate::request_body::Stalled;
 
 /// Puts that a full disk refused are logged once a second.

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use storehouse::blobstore::{Digest, KnownSizes};
 use storehouse::local::journal::{Journal, Recovery, RotatorOptions};
 use storehouse::local::keystore::{KeyName, KeyStore};
-use storehouse::{Blobs, Records, Stores};
+use storehouse::{Blobs, FreeSpace, Records, Stores};
 use tokio::sync::mpsc::Sender;
 
+use crate::blobs::AllocatedSizes;
 use crate::blocking::Blocking;
-use crate::disks::{Disk, Disks};
 use crate::fair_share::FairShare;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -22,7 +23,10 @@ const RECORD_MEMORY: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct AppState {
     stores: Stores,
+    blobs: Blobs,
     records: Records,
+    /// What compares the sizes of blobs with those of their allocations.
+    sizes: Option<Arc<AllocatedSizes>>,
     pub(crate) limits: Limits,
     pub(crate) require_allocation: bool,
     pub(crate) signers: Arc<Signers>,
@@ -36,7 +40,6 @@ pub(crate) struct AppState {
     pub(crate) record_memory: FairShare,
     /// Where retrievals are told, if they are to have receipts.
     pub(crate) retrievals: OnceLock<Sender<Retrieval>>,
-    disks: Arc<Disks>,
     /// What is counted, if it is gathered.
     pub(crate) metrics: Option<Metrics>,
 }
@@ -50,9 +53,12 @@ impl AppState {
         require_allocation: bool,
         signers: Signers,
         metrics: Option<Metrics>,
-        min_free: Option<u64>,
     ) -> storehouse::Result<Self> {
-        let records = stores.records().clone();
+        let (mut blobs, records) = (stores.blobs().clone(), stores.records().clone());
+        let sizes = AllocatedSizes::of(&stores);
+        if let Some(sizes) = &sizes {
+            blobs = blobs.with_known_sizes(Arc::clone(sizes) as Arc<dyn KnownSizes>);
+        }
         // Of both the whole and each client's share there is enough for the largest record.
         let record = usize::try_from(limits.record_size.div_ceil(1024)).unwrap_or(usize::MAX);
         let record_memory = FairShare::new(
@@ -62,9 +68,10 @@ impl AppState {
         let record_requests =
             FairShare::new(limits.record_requests, limits.record_requests_per_client);
         Ok(Self {
-            disks: Arc::new(Disks::of(&stores, min_free)),
             stores,
+            blobs,
             records,
+            sizes,
             limits,
             require_allocation,
             signers: Arc::new(signers),
@@ -78,7 +85,14 @@ impl AppState {
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {
-        self.stores.blobs()
+        &self.blobs
+    }
+
+    /// A blob was put, or allocated: what was found of its size may be otherwise now.
+    pub(crate) fn forget_size(&self, digest: &Digest) {
+        if let Some(sizes) = &self.sizes {
+            sizes.forget(digest);
+        }
     }
 
     pub(crate) fn records(&self) -> &Records {
@@ -103,15 +117,15 @@ impl AppState {
         self.stores.local().unsealed_keys()
     }
 
-    /// The room on the disks that stores lie on, also as metrics.
-    pub(crate) async fn look_at_disks(&self) -> Vec<Disk> {
-        let disks = Arc::clone(&self.disks);
-        let disks = tokio::task::spawn_blocking(move || disks.look());
-        let disks = disks.await.unwrap_or_default();
-        for disk in &disks {
-            metrics::gauge!("node_free_bytes", "store" => disk.store).set(disk.free as f64);
+    /// What is free on the disks that stores lie on, also as metrics.
+    pub(crate) async fn free_space(&self) -> Vec<(String, FreeSpace)> {
+        let stores = self.stores.clone();
+        let spaces = tokio::task::spawn_blocking(move || stores.free_space());
+        let spaces = spaces.await.unwrap_or_default();
+        for (store, space) in &spaces {
+            metrics::gauge!("node_free_bytes", "store" => store.clone()).set(space.free as f64);
         }
-        disks
+        spaces
     }
 
     /// How the journal rotates by the clock, and what of it is removed.

@@ -47,7 +47,6 @@ impl Node {
             require_allocation: false,
             receipts: false,
             metrics: None,
-            min_free: None,
             keys: BTreeMap::new(),
             accept_unsigned: false,
         }
@@ -91,7 +90,6 @@ pub struct NodeBuilder {
     require_allocation: bool,
     receipts: bool,
     metrics: Option<Metrics>,
-    min_free: Option<u64>,
     keys: BTreeMap<Did, Did>,
     accept_unsigned: bool,
 }
@@ -151,13 +149,6 @@ impl NodeBuilder {
         self
     }
 
-    /// Says `degraded` in `/health` while a disk that a store lies on has fewer bytes free. By
-    /// default the smaller of 1 GiB and a hundredth of the disk.
-    pub fn min_free(mut self, bytes: u64) -> Self {
-        self.min_free = Some(bytes);
-        self
-    }
-
     /// Makes the node, and starts its tasks on the current tokio runtime.
     ///
     /// # Errors
@@ -171,7 +162,6 @@ impl NodeBuilder {
             self.require_allocation,
             Signers::new(self.keys, self.accept_unsigned),
             self.metrics,
-            self.min_free,
         )?);
         let recovery = state.journal_recovery();
         if !recovery.is_clean() {

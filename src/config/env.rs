@@ -20,6 +20,7 @@ type Names = &'static [(&'static str, ValueKind)];
 const REPO: Names = &[
     ("BACKEND", ValueKind::Text),
     ("DATA_DIR", ValueKind::Text),
+    ("MIN_FREE", ValueKind::Text),
     ("TEMP_DIR", ValueKind::Text),
 ];
 const S3: Names = &[

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::units;
 use super::{BackendKind, FlatfsConfig, JournalConfig, KeystoreConfig, S3Config, StoresConfig};
 use crate::tree::{NamedStores, StoreTypes};
 
@@ -20,6 +21,7 @@ use crate::tree::{NamedStores, StoreTypes};
 /// ```toml
 /// [repo]
 /// data_dir = "/var/lib/node"        # blobs in /var/lib/node/pdp/datastore, records in /var/lib/node/records
+/// min_free = "1 GiB"                # what puts leave free on each disk
 ///
 /// [repo.s3]                         # if this section is there, blobs and records are on S3 instead; data_dir is needed all the same
 /// endpoint = "minio.internal:9000"  # host:port with `insecure`, or a URL
@@ -89,6 +91,12 @@ pub struct RepoConfig {
     /// `memory`, and nothing else: everything lies in memory, and is gone with the process. Where
     /// data lies otherwise follows from `data_dir` and `s3`.
     pub backend: Option<BackendKind>,
+    /// The bytes that puts leave free on the disk of each store: a put that would leave less is
+    /// refused before its body is read, with an error that
+    /// [`is_full`](crate::objectstore::Error::is_full). Deleting, opening and the journal go on. 0
+    /// is none. Default: the smaller of 1 GiB and a hundredth of the disk.
+    #[serde(default, deserialize_with = "units::size")]
+    pub min_free: Option<u64>,
     /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and
     /// not used: an upload is staged beside its place, where a rename is atomic.
     pub temp_dir: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use storehouse_objectstore::ObjectStore;
 
 use crate::config::{FlatfsConfig, S3Config};
+use crate::free_space::{Disk, MinFreeStore};
 use crate::{Error, Result, StoreName};
 
 type Opened = Result<Arc<dyn ObjectStore>>;
@@ -36,6 +37,9 @@ pub(crate) struct BackendOptions {
 pub(crate) struct Backends {
     options: BackendOptions,
     flatfs: FlatfsConfig,
+    min_free: Option<u64>,
+    /// The disks that stores of the section `[stores]` lie on.
+    disks: Vec<(String, Disk)>,
     /// The sources of keys that are open, by the setting of their section: all stores of one
     /// section share one.
     #[cfg(feature = "s3")]
@@ -71,13 +75,36 @@ fn not_built(setting: &str, feature: &str) -> Error {
     )
 )]
 impl Backends {
-    pub(crate) fn new(options: BackendOptions, flatfs: FlatfsConfig) -> Self {
+    pub(crate) fn new(
+        options: BackendOptions,
+        flatfs: FlatfsConfig,
+        min_free: Option<u64>,
+    ) -> Self {
         Self {
             options,
             flatfs,
+            min_free,
+            disks: Vec::new(),
             #[cfg(feature = "s3")]
             credentials: std::collections::BTreeMap::new(),
         }
+    }
+
+    /// Enters the disk of a store of the section `[stores]`.
+    pub(crate) fn note_disk(&mut self, store: &str, path: &Path) {
+        let disk = Disk::new(path.to_owned(), self.min_free);
+        self.disks.push((store.to_owned(), disk));
+    }
+
+    /// What was entered.
+    pub(super) fn into_disks(self) -> Vec<(String, Disk)> {
+        self.disks
+    }
+
+    /// The store in `path`, which leaves some of its disk free.
+    fn on_disk(&self, store: impl ObjectStore, path: &Path) -> Arc<dyn ObjectStore> {
+        let disk = Disk::new(path.to_owned(), self.min_free);
+        Arc::new(MinFreeStore::new(store, disk))
     }
 
     pub(crate) fn memory(&self, setting: &str) -> Opened {
@@ -100,9 +127,8 @@ impl Backends {
             let options = storehouse_flatfs::FlatFsOptions::default().log(log);
             let options = changed(&self.options.flatfs, options);
             let opened = storehouse_flatfs::FlatFs::open(path, options).await;
-            Ok(Arc::new(
-                opened.map_err(|e| cannot_open(setting, e, false))?,
-            ))
+            let opened = opened.map_err(|e| cannot_open(setting, e, false))?;
+            Ok(self.on_disk(opened, path))
         }
         #[cfg(not(feature = "flatfs"))]
         Err(not_built(setting, "flatfs"))
@@ -113,9 +139,8 @@ impl Backends {
         {
             let options = changed(&self.options.redb, Default::default());
             let opened = storehouse_redb::Redb::open(path, options).await;
-            Ok(Arc::new(
-                opened.map_err(|e| cannot_open(setting, e, false))?,
-            ))
+            let opened = opened.map_err(|e| cannot_open(setting, e, false))?;
+            Ok(self.on_disk(opened, path))
         }
         #[cfg(not(feature = "redb"))]
         Err(not_built(setting, "redb"))

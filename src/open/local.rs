@@ -10,6 +10,7 @@ use storehouse_local::keystore::{FileKeyStore, KeyName, KeyStore, MemoryKeyStore
 
 use super::observed;
 use crate::config::RepoConfig;
+use crate::free_space::Disk;
 use crate::{Error, Result};
 
 /// Where keys lie under the data directory. Not in Piri's `wallet`, which is a database: its engine
@@ -31,6 +32,7 @@ pub struct LocalStores {
     recovery: Arc<Recovery>,
     rotator: RotatorOptions,
     data_dir: Option<PathBuf>,
+    disk: Option<Arc<Disk>>,
 }
 
 impl LocalStores {
@@ -58,6 +60,7 @@ impl LocalStores {
                 recovery: Arc::default(),
                 rotator,
                 data_dir: None,
+                disk: None,
             });
         };
         let sealed = passphrase.is_some();
@@ -89,6 +92,7 @@ impl LocalStores {
             recovery,
             rotator,
             data_dir: Some(data_dir.clone()),
+            disk: Some(Arc::new(Disk::new(data_dir.clone(), repo.min_free))),
         })
     }
 
@@ -155,6 +159,11 @@ impl LocalStores {
     #[must_use]
     pub fn rotator_options(&self) -> RotatorOptions {
         self.rotator
+    }
+
+    /// The disk that they lie on.
+    pub(crate) fn disk(&self) -> Option<&Disk> {
+        self.disk.as_deref()
     }
 
     /// The data directory that they lie in; `None` if they are in memory and end with the process.

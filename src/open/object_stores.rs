@@ -15,6 +15,7 @@ use super::missing::MissingBackend;
 use super::observed;
 use super::plan::{StorePlan, absolute};
 use crate::config::{KeysConfig, RepoConfig};
+use crate::free_space::Disk;
 use crate::handles::OpenedStore;
 use crate::tree::{OpenedTree, StoreTree, open_tree};
 use crate::{Backend, Error, Records, Result, StoreName};
@@ -31,6 +32,8 @@ pub(crate) struct Opener {
     named: OpenedTree,
     databases: BTreeMap<PathBuf, Arc<dyn ObjectStore>>,
     opened: Vec<OpenedStore>,
+    min_free: Option<u64>,
+    disks: Vec<(String, Disk)>,
 }
 
 impl Opener {
@@ -45,10 +48,12 @@ impl Opener {
             own,
             layers,
             observed,
-            backends: Backends::new(options, repo.flatfs.clone()),
+            backends: Backends::new(options, repo.flatfs.clone(), repo.min_free),
             named: BTreeMap::new(),
             databases: BTreeMap::new(),
             opened: Vec::new(),
+            min_free: repo.min_free,
+            disks: Vec::new(),
         }
     }
 
@@ -64,9 +69,11 @@ impl Opener {
         Ok(())
     }
 
-    /// Every object store that was opened, once; and those of them that have names.
-    pub(crate) fn opened(self) -> (Vec<OpenedStore>, OpenedTree) {
-        (self.opened, self.named)
+    /// Every object store that was opened, once; those of them that have names; and the disks that
+    /// they lie on, by the store.
+    pub(crate) fn opened(self) -> (Vec<OpenedStore>, OpenedTree, Vec<(String, Disk)>) {
+        let disks = self.disks.into_iter().chain(self.backends.into_disks());
+        (self.opened, self.named, disks.collect())
     }
 
     pub(crate) async fn records(&mut self, plans: &[StorePlan<'_>]) -> Result<Records> {
@@ -104,6 +111,10 @@ impl Opener {
             ));
         };
         let mut store = self.bare(plan).await?;
+        if let Some(path) = plan.backend.path() {
+            let disk = Disk::new(path.to_owned(), self.min_free);
+            self.disks.push((name.to_string(), disk));
+        }
         let mut position = 0;
         while position < self.layers.len() {
             if self.layers[position].0 == name {

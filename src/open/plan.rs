@@ -214,7 +214,7 @@ fn apart_from_named<'a>(
 ) -> Result<()> {
     let plain: Vec<_> = plans
         .iter()
-        .filter_map(|plan| Some((plan.name.as_str(), directory(&plan.backend)?)))
+        .filter_map(|plan| Some((plan.name.as_str(), plan.backend.path()?)))
         .chain(local.map(|path| ("the keystore or the journal", path.as_path())))
         .collect();
     for (setting, path) in tree.directories() {
@@ -274,7 +274,7 @@ fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) 
                 (Backend::Redb { path }, Backend::Redb { path: same })
                     if absolute(path) == absolute(same) => {}
                 (_, theirs) => {
-                    if let Some(taken) = directory(theirs) {
+                    if let Some(taken) = theirs.path() {
                         outside(place, taken, other.name.as_str())?;
                     }
                 }
@@ -289,15 +289,8 @@ fn apart<'a>(plans: &[StorePlan<'_>], local: impl Iterator<Item = &'a PathBuf>) 
     Ok(())
 }
 
-fn directory(backend: &Backend) -> Option<&Path> {
-    match backend {
-        Backend::Flatfs { path } | Backend::Redb { path } => Some(path),
-        Backend::Memory | Backend::Own | Backend::Named { .. } | Backend::S3 { .. } => None,
-    }
-}
-
 fn outside(place: &StorePlan<'_>, taken: &Path, whose: &str) -> Result<()> {
-    match directory(&place.backend) {
+    match place.backend.path() {
         Some(path) => overlap(&place.setting, path, taken, whose),
         None => Ok(()),
     }

@@ -77,9 +77,11 @@ impl Opening<'_> {
             BackendPlan::Memory => self.backends.memory(path),
             BackendPlan::Flatfs { path: dir, log } => {
                 let setting = format!("{path}.path");
+                self.backends.note_disk(path, &dir);
                 self.backends.flatfs_with(&dir, log, &setting).await
             }
             BackendPlan::Redb { path: dir } => {
+                self.backends.note_disk(path, &dir);
                 self.backends.redb(&dir, &format!("{path}.path")).await
             }
             BackendPlan::S3 { server, bucket } => {

@@ -150,3 +150,34 @@ fn uploads_wait_for_their_turn() {
     assert_eq!(Answer::read(&mut waiting, false).status, 201);
     assert_eq!(node.listed().len(), 2);
 }
+
+#[test]
+fn what_stays_free_of_a_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("node.toml");
+    std::fs::write(&config, "[repo]\nmin_free = \"4 EiB\"\n").unwrap();
+    let node = Node::start(&["--config", config.to_str().unwrap()]);
+    let start = std::time::Instant::now();
+    for seed in 0..50 {
+        let bytes = noise(1000, seed);
+        let put = node.put(&format!("/blobs/{}", sha(&bytes)), &bytes);
+        assert_error(&put, 507, "no_space");
+    }
+    let seconds = start.elapsed().as_secs() as usize;
+    // Once by the store, and once by the answer.
+    let logged = node.log().matches("repo.min_free").count();
+    assert!((1..=2 * (seconds + 1)).contains(&logged), "{}", node.log());
+    let health = node.get("/health");
+    assert_eq!(health.status, 200);
+    let health = health.json();
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["low_space"].as_array().unwrap().len(), 7);
+    let free = health["free_bytes"]["blobs"].as_u64().unwrap();
+    assert!(free > 0);
+    let metrics = node.get("/metrics").text();
+    assert!(
+        metrics.contains("node_free_bytes{store=\"blobs\"}"),
+        "{metrics}"
+    );
+    node.assert_empty();
+}

@@ -109,8 +109,11 @@ impl<J: Journal> Journal for ObservedJournal<J> {
             }
             if let Some(error) = &appended.rotation_error {
                 let rotate = &self.meters.rotate;
-                OperationSpan::start(rotate, self.span(rotate, None))
-                    .failed(error.outcome(), error);
+                OperationSpan::start(rotate, self.span(rotate, None)).failed(
+                    error.outcome(),
+                    error.is_full(),
+                    error,
+                );
             }
             Ok(appended)
         })

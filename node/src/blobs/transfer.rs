@@ -72,6 +72,7 @@ pub(crate) async fn put(
     let unread = upload.unread() > 0;
     match outcome {
         Ok(outcome) => {
+            node.forget_size(&digest);
             let status = if outcome == PutOutcome::Stored {
                 StatusCode::CREATED
             } else {

@@ -55,8 +55,8 @@ pub(crate) async fn health(State(node): State<Arc<AppState>>) -> Answer {
         ("keystore", keys.is_some()),
         ("journal", journal.is_some()),
     ];
-    let disks = node.look_at_disks().await;
-    let report = Report::new(stores, &disks, &recovery.unwrap_or_default());
+    let spaces = node.free_space().await;
+    let report = Report::new(stores, &spaces, &recovery.unwrap_or_default());
     let status = match report.status {
         "down" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,

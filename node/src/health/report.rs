@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use storehouse::FreeSpace;
 use storehouse::local::journal::Recovery;
-
-use crate::disks::Disk;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
@@ -15,9 +14,9 @@ pub(super) struct Report {
     /// `ok` or `down` for each store.
     pub(super) stores: BTreeMap<&'static str, &'static str>,
     /// The free bytes of the disk that each lies on.
-    pub(super) free_bytes: BTreeMap<&'static str, u64>,
+    pub(super) free_bytes: BTreeMap<String, u64>,
     /// The stores whose disk has less free than must stay free.
-    pub(super) low_space: Vec<&'static str>,
+    pub(super) low_space: Vec<String>,
     /// What opening the journal recovered; left out if it was whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) journal_recovery: Option<JournalRecovery>,
@@ -66,17 +65,17 @@ impl Report {
     /// `stores` says of each whether it is well.
     pub(super) fn new(
         stores: impl IntoIterator<Item = (&'static str, bool)>,
-        disks: &[Disk],
+        spaces: &[(String, FreeSpace)],
         recovery: &Recovery,
     ) -> Self {
         let stores: BTreeMap<_, _> = stores
             .into_iter()
             .map(|(name, well)| (name, if well { "ok" } else { "down" }))
             .collect();
-        let low_space: Vec<_> = disks
+        let low_space: Vec<_> = spaces
             .iter()
-            .filter(|disk| disk.low)
-            .map(|disk| disk.store)
+            .filter(|(_, space)| space.is_low())
+            .map(|(store, _)| store.clone())
             .collect();
         let status = match () {
             () if stores.values().any(|state| *state == "down") => "down",
@@ -86,7 +85,10 @@ impl Report {
         Self {
             status,
             stores,
-            free_bytes: disks.iter().map(|disk| (disk.store, disk.free)).collect(),
+            free_bytes: spaces
+                .iter()
+                .map(|(store, space)| (store.clone(), space.free))
+                .collect(),
             low_space,
             journal_recovery: JournalRecovery::of(recovery),
         }
@@ -99,10 +101,9 @@ mod tests {
 
     #[test]
     fn states() {
-        let disk = |low| Disk {
-            store: "blobs",
+        let space = |low| FreeSpace {
             free: 5,
-            low,
+            min_free: if low { 6 } else { 5 },
         };
         let mut torn = Recovery::default();
         torn.torn = 3;
@@ -114,7 +115,7 @@ mod tests {
         ] {
             let report = Report::new(
                 [("blobs", well), ("keystore", true)],
-                &[disk(low)],
+                &[("blobs".to_owned(), space(low))],
                 &recovery,
             );
             let json = serde_json::to_value(&report).unwrap();

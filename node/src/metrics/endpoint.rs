@@ -19,7 +19,7 @@ pub(crate) async fn metrics(State(node): State<Arc<AppState>>) -> Answer {
             "no metrics are gathered here",
         ));
     };
-    node.look_at_disks().await;
+    node.free_space().await;
     let mut response = Response::new(Body::from(metrics.render()));
     response.headers_mut().insert(
         CONTENT_TYPE,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt, stream};
 use storehouse::formats::ucan::{
@@ -10,6 +10,7 @@ use storehouse::formats::ucan::{
 };
 use storehouse::local::journal::{Handled, Journal, Rotator};
 use storehouse::local::keystore::{Ed25519Key, KeyName, KeyStore, PutKey};
+use storehouse::objectstore::observe::LogLimit;
 use storehouse::records::{Ipld, Receipt};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -33,6 +34,9 @@ const TOGETHER: usize = 256;
 const AT_ONCE: usize = 64;
 /// How long to wait after a failure: at first, and at most.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Receipts that could not be written are logged once a second.
+static FAILED: LogLimit = LogLimit::new(Duration::from_secs(1));
 
 /// The tasks that write receipts, and look after the journal.
 #[derive(Debug)]
@@ -226,11 +230,16 @@ impl Writer {
                 }
             },
         );
-        if let Err(e) = &journal {
-            tracing::warn!("the journal: {}", chain(e));
+        // Each was tried again together with many others.
+        if let Err(e) = &journal
+            && let Some(more) = FAILED.pass(Instant::now())
+        {
+            tracing::warn!(more, "the journal: {}", chain(e));
         }
-        if let Err(e) = &store {
-            tracing::warn!("the receipt store: {}", chain(e));
+        if let Err(e) = &store
+            && let Some(more) = FAILED.pass(Instant::now())
+        {
+            tracing::warn!(more, "the receipt store: {}", chain(e));
         }
         (due.journal, due.store) = (journal.is_err(), store.is_err());
         due

@@ -80,6 +80,7 @@ pub(crate) async fn post_allocation(
 ) -> Answer {
     let allocation: Allocation = take(&node, client, &headers, body).await?;
     node.records().allocations.put(&allocation).await?;
+    node.forget_size(&allocation.blob.digest);
     created(&allocation)
 }
 

@@ -6,10 +6,12 @@
 //! `docs/reference/metrics.md` lists the names. A handle is taken from the recorder when its
 //! operation first needs it, and kept: so install the recorder first.
 
+mod log_limit;
 mod meter;
 mod operation_outcome;
 mod operation_span;
 
+pub use log_limit::LogLimit;
 pub use meter::{Meter, TARGET};
 pub use operation_outcome::OperationOutcome;
 pub use operation_span::OperationSpan;

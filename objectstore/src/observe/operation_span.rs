@@ -1,12 +1,16 @@
 //! One operation under way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use super::log_limit::LogLimit;
 use super::meter::{Meter, TARGET};
 use super::operation_outcome::OperationOutcome;
 use crate::ErrorClass;
+
+/// Writes that a full disk refused are logged once a second: it refuses every one.
+static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
 
 /// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled
 /// if nothing was.
@@ -74,8 +78,9 @@ impl OperationSpan {
         self.outcome = OperationOutcome::Ok;
     }
 
-    /// It failed, or a part of it. `error` says so in a log: it must hold no secret.
-    pub fn failed(&mut self, outcome: OperationOutcome, error: &dyn std::fmt::Display) {
+    /// It failed, or a part of it. `error` says so in a log: it must hold no secret. `full` is
+    /// whether a disk is; that is logged at most once a second.
+    pub fn failed(&mut self, outcome: OperationOutcome, full: bool, error: &dyn std::fmt::Display) {
         self.answered();
         self.outcome = outcome;
         let class = match outcome {
@@ -93,6 +98,11 @@ impl OperationSpan {
             ErrorClass::InvalidInput => {
                 tracing::debug!(target: TARGET, parent: &self.span, store, backend, %error, "refused")
             }
+            _ if full => {
+                if let Some(more) = FULL.pass(Instant::now()) {
+                    tracing::warn!(target: TARGET, parent: &self.span, store, backend, more, %error, "failed")
+                }
+            }
             _ => {
                 tracing::warn!(target: TARGET, parent: &self.span, store, backend, %error, "failed")
             }
@@ -106,7 +116,7 @@ impl OperationSpan {
     pub fn ended<T>(&mut self, result: crate::Result<T>) -> crate::Result<T> {
         match &result {
             Ok(_) => self.succeeded(),
-            Err(error) => self.failed(OperationOutcome::of(error), error),
+            Err(error) => self.failed(OperationOutcome::of(error), error.is_full(), error),
         }
         result
     }

@@ -18,9 +18,9 @@ macro_rules! by_cid {
                 Ok(self.records.get(&cid.to_string()).await?)
             }
 
-            #[doc = concat!("Stores a ", $name, " under its CID, and says whether it did: the first")]
-            /// one of a CID stays. The CID is of the root block alone, so an archive that comes later
-            /// may have fewer blocks.
+            #[doc = concat!("Stores a ", $name, " under its CID, if none is there, and says whether")]
+            /// it did. The CID is of the root block alone, so an archive that comes later may have
+            /// fewer blocks.
             ///
             /// Of several puts at once one wins, unless the object store has neither batches nor
             /// conditional puts.

@@ -4,14 +4,25 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lets a message through at most once in a period, and counts those between.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use storehouse_objectstore::observe::LogLimit;
+///
+/// static LIMIT: LogLimit = LogLimit::new(Duration::from_secs(60));
+/// let logged: Vec<_> = (0..3).map(|_| LIMIT.pass(Instant::now())).collect();
+/// assert_eq!(logged, [Some(0), None, None]);
+/// ```
 #[derive(Debug)]
-pub(crate) struct LogLimit {
+pub struct LogLimit {
     period: Duration,
     state: Mutex<(Option<Instant>, u64)>,
 }
 
 impl LogLimit {
-    pub(crate) const fn new(period: Duration) -> Self {
+    /// One message in each `period`.
+    #[must_use]
+    pub const fn new(period: Duration) -> Self {
         Self {
             period,
             state: Mutex::new((None, 0)),
@@ -19,7 +30,8 @@ impl LogLimit {
     }
 
     /// Whether to log now, and how many were not logged since the last time; `None` if not.
-    pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
+    #[must_use]
+    pub fn pass(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, skipped) = &mut *state;
         if last.is_some_and(|last| now.saturating_duration_since(last) < self.period) {
