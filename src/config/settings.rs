@@ -96,6 +96,7 @@ pub struct RepoConfig {
     /// [`is_full`](crate::objectstore::Error::is_full). Deleting, opening and the journal go on. 0
     /// is none. Default: the smaller of 1 GiB and a hundredth of the disk.
     #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     pub min_free: Option<u64>,
     /// Piri's directory for uploads in progress. Accepted so that a Piri configuration opens, and
     /// not used: an upload is staged beside its place, where a rename is atomic.
