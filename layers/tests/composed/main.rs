@@ -5,3 +5,4 @@ mod backends;
 mod compressed;
 mod shard;
 mod size;
+mod stacks;

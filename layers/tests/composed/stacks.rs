@@ -1,0 +1,148 @@
+//! Random stacks of layers: what holds for each layer must hold for what they make together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use storehouse_conformance::run;
+use storehouse_layers::{
+    CompressedOptions, CompressedStore, Fault, FaultStore, Faults, LimitStore, PrefixStore,
+    RetryOptions, RetryStore, Shard, ShardOptions, ShardStore, SizeOptions, SizeStore,
+    ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
+};
+use storehouse_objectstore::{ErrorClass, Operation};
+
+use super::backends::{Inner, over_memories};
+
+/// How many stacks a run tries, unless `STOREHOUSE_STACKS` says otherwise.
+const STACKS: usize = 6;
+
+#[derive(Clone, Debug)]
+enum Stack {
+    Memory,
+    Prefix(Box<Stack>),
+    Limit(Box<Stack>),
+    Throttle(Box<Stack>),
+    Timeout(Box<Stack>),
+    /// Every few operations fail briefly; `RetryStore` must hide it.
+    RetryOverFaults(Box<Stack>),
+    Compressed(Box<Stack>),
+    Size(Box<Stack>, Box<Stack>),
+    Shard(Box<Stack>, Box<Stack>),
+}
+
+fn stack() -> impl Strategy<Value = Stack> {
+    Just(Stack::Memory).prop_recursive(5, 12, 2, |inner| {
+        let one = || inner.clone().prop_map(Box::new);
+        prop_oneof![
+            one().prop_map(Stack::Prefix),
+            one().prop_map(Stack::Limit),
+            one().prop_map(Stack::Throttle),
+            one().prop_map(Stack::Timeout),
+            one().prop_map(Stack::RetryOverFaults),
+            one().prop_map(Stack::Compressed),
+            (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
+            (one(), one()).prop_map(|(a, b)| Stack::Shard(a, b)),
+        ]
+    })
+}
+
+impl Stack {
+    fn leaves(&self) -> usize {
+        match self {
+            Self::Memory => 1,
+            Self::Prefix(inner)
+            | Self::Limit(inner)
+            | Self::Throttle(inner)
+            | Self::Timeout(inner)
+            | Self::RetryOverFaults(inner)
+            | Self::Compressed(inner) => inner.leaves(),
+            Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
+        }
+    }
+
+    /// The stack over these stores, which it takes from the end.
+    fn over(&self, leaves: &mut Vec<Inner>) -> Inner {
+        match self {
+            Self::Memory => leaves.pop().expect("a store for each end"),
+            Self::Prefix(inner) => {
+                Arc::new(PrefixStore::new(inner.over(leaves), "under/").expect("a prefix"))
+            }
+            Self::Limit(inner) => Arc::new(LimitStore::new(inner.over(leaves), 3)),
+            Self::Throttle(inner) => {
+                let options = ThrottleOptions::default()
+                    .read_bytes(1 << 40)
+                    .write_operations(1_000_000);
+                Arc::new(ThrottleStore::new(inner.over(leaves), options))
+            }
+            Self::Timeout(inner) => Arc::new(TimeoutStore::with_options(
+                inner.over(leaves),
+                TimeoutOptions::default(),
+            )),
+            Self::RetryOverFaults(inner) => {
+                let faulty = FaultStore::with_faults(inner.over(leaves), faults());
+                let options = RetryOptions::default()
+                    .attempts(8)
+                    .min_pause(Duration::from_micros(10))
+                    .max_pause(Duration::from_micros(50));
+                Arc::new(RetryStore::with_options(faulty, options))
+            }
+            Self::Compressed(inner) => {
+                let options = CompressedOptions::default().frame_size(16 << 10);
+                let inner = inner.over(leaves);
+                Arc::new(CompressedStore::new(inner, options).expect("options in their bounds"))
+            }
+            Self::Size(small, large) => {
+                let (large, small) = (large.over(leaves), small.over(leaves));
+                let options = SizeOptions::default().largest_small(99);
+                Arc::new(SizeStore::new(small, large, options).expect("two stores of one order"))
+            }
+            Self::Shard(a, b) => {
+                let shards = [("a", a.over(leaves)), ("b", b.over(leaves))];
+                let shards = shards.map(|(name, store)| Shard::new(name, store));
+                Arc::new(ShardStore::new(shards, ShardOptions::default()).expect("two shards"))
+            }
+        }
+    }
+}
+
+/// Brief failures of every operation, before it begins and in the middle of what it gives.
+fn faults() -> Faults {
+    let faults = Faults::seeded(7);
+    for operation in [
+        Operation::Get,
+        Operation::Put,
+        Operation::Head,
+        Operation::Delete,
+        Operation::List,
+    ] {
+        faults.add(
+            Fault::error(ErrorClass::Transient)
+                .on(operation)
+                .one_in(6)
+                .always(),
+        );
+    }
+    faults.add(Fault::cut(60).on(Operation::Get).one_in(4).always());
+    faults.add(Fault::cut(2).on(Operation::List).one_in(4).always());
+    faults
+}
+
+#[test]
+fn random_stacks_are_like_a_sorted_map() {
+    let stacks = match std::env::var("STOREHOUSE_STACKS") {
+        Ok(text) => text.parse().expect("STOREHOUSE_STACKS is a number"),
+        Err(_) => STACKS,
+    };
+    let mut runner = TestRunner::default();
+    for _ in 0..stacks {
+        let stack = stack().new_tree(&mut runner).expect("a stack").current();
+        // Shown if what follows fails.
+        println!("{stack:?}");
+        run("model::is_like_a_sorted_map", || async move {
+            over_memories(stack.leaves(), move |mut leaves| stack.over(&mut leaves))
+        });
+    }
+}
