@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storehouse_engine::files::{Sys, pick};
+use storehouse_engine::files::{Sys, make_empty, pick};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{Error, Operation, Result};
 
@@ -124,7 +124,7 @@ fn open_directory(path: &Path, shard: ShardFunction, sys: &dyn Sys) -> Result<(F
     if is_new {
         complete_new(path, &dir, shard, sys)?;
     }
-    empty_temp(&path.join(TEMP)).map_err(|e| unwritable(path, e))?;
+    make_empty(&path.join(TEMP)).map_err(|e| unwritable(path, e))?;
     // Also what an earlier process made here and did not sync.
     sys.sync(&dir)
         .map_err(|e| refuse(path, "cannot be synced", e))?;
@@ -270,31 +270,6 @@ fn complete_new(path: &Path, dir: &File, shard: ShardFunction, sys: &dyn Sys) ->
 fn create_once(sys: &dyn Sys, dir: &File, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
     match sys.create_whole(dir, name, content, mode) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
-        done => done,
-    }
-}
-
-/// Makes the directory for temporary files, or empties it.
-fn empty_temp(temp: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(temp) {
-        Ok(there) if there.is_dir() => {
-            for entry in std::fs::read_dir(temp)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    std::fs::remove_dir_all(entry.path())?;
-                } else {
-                    std::fs::remove_file(entry.path())?;
-                }
-            }
-            return Ok(());
-        }
-        Ok(_) => std::fs::remove_file(temp)?,
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
-    }
-    match DirBuilder::new().mode(0o755).create(temp) {
-        // Nothing can be put anyway. The first put after that makes it.
-        Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Ok(()),
         done => done,
     }
 }

@@ -43,7 +43,7 @@ pub use body::{receive_all, unwritten, write_body};
 pub use cancel::{CancelGuard, Cancellation};
 pub use error::{duplicate, failed, put_failed};
 pub use handle_cache::{HandleCache, Vacancy};
-pub use names::{each_name, hold, open_dir, unlink};
+pub use names::{each_name, hold, make_empty, open_dir, unlink};
 pub use reader::{Blocking, FileReader, describe, not_a_file};
 pub use sync::sync_all;
 pub use sys::{Sys, pick};

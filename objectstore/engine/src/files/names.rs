@@ -1,7 +1,8 @@
 //! Names in directories.
 
-use std::fs::File;
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
@@ -53,4 +54,33 @@ pub fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// Makes the directory for temporary files, or empties it. A full disk does not make this fail:
+/// [`Temp::create`](super::Temp::create) makes it later.
+///
+/// # Errors
+/// The system's.
+pub fn make_empty(temp: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(temp) {
+        Ok(there) if there.is_dir() => {
+            for entry in std::fs::read_dir(temp)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    std::fs::remove_dir_all(entry.path())?;
+                } else {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+            return Ok(());
+        }
+        Ok(_) => std::fs::remove_file(temp)?,
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    match DirBuilder::new().mode(0o755).create(temp) {
+        // Nothing can be put anyway. The first put after that makes it.
+        Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Ok(()),
+        done => done,
+    }
 }

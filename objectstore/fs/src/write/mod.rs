@@ -1,0 +1,19 @@
+//! Writing: groups of puts, and how they become visible and durable.
+//!
+//! `writer` holds what puts and deletes share, `put` one put and its state, `queue` and `group`
+//! commit puts together, `publish` gives files their names, `places` makes and removes directories,
+//! `dirty_dirs` and `durable_dirs` sync them.
+
+mod dirty_dirs;
+mod durable_dirs;
+mod group;
+mod places;
+mod publish;
+mod put;
+mod queue;
+mod writer;
+
+pub(super) use dirty_dirs::DirtyDirs;
+pub(super) use put::{NewFile, Put, PutState};
+pub(super) use queue::{WriteQueue, new_queue};
+pub(super) use writer::{INLINE, Writer};
