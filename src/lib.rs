@@ -38,6 +38,8 @@ pub use storehouse_engine as engine;
 #[cfg(all(unix, feature = "flatfs"))]
 pub use storehouse_flatfs as flatfs;
 pub use storehouse_formats as formats;
+#[cfg(all(unix, feature = "fs"))]
+pub use storehouse_fs as fs;
 pub use storehouse_genericstore as genericstore;
 pub use storehouse_layers as layers;
 pub use storehouse_local as local;

@@ -10,8 +10,8 @@
 //! | `list` | listings |
 //! | `directory`, `shard` | what these stand on: paths |
 //!
-//! Reading files, temporary files, tags and system calls are `storehouse_engine::files`, which other
-//! stores of files share.
+//! Reading files, temporary files, tags and system calls are `storehouse_engine::files`, which
+//! other stores of files share.
 //!
 //! ```
 //! use storehouse_flatfs::{FlatFs, FlatFsOptions};

@@ -1,7 +1,7 @@
 //! Paths of keys, and back.
 //!
-//! Each segment of a key is a name, unless the file system cannot say it; see `docs/reference/fs.md`
-//! for the table and golden vectors. [`path`] is a function of the key alone, and [`decode`] undoes
+//! Each segment of a key is a name, unless the file system cannot say it;
+//! `docs/reference/fs.md` has the table and golden vectors. [`path`] is a function of the key alone, and [`decode`] undoes
 //! it, so it is injective. A name is an object's only if it is the one that [`path`] makes.
 
 use std::borrow::Cow;

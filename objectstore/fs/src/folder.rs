@@ -164,8 +164,8 @@ impl Folder {
         }
     }
 
-    /// Reads the next names, at most `most` of them: all, or those with the rest of long segments in
-    /// one directory, and adds them to those that are held.
+    /// Reads the next names, at most `most` of them: all, or those with the rest of long segments
+    /// in one directory, and adds them to those that are held.
     pub(super) fn read(
         &mut self,
         directory: &Directory,
@@ -238,7 +238,8 @@ impl Folder {
         })
     }
 
-    /// Whether some of the keys that a name says or holds are wanted, and come after what was given.
+    /// Whether some of the keys that a name says or holds are wanted, and come after what was
+    /// given.
     fn wants(&self, item: &Item, wanted: &Wanted) -> bool {
         let base = self.base.as_str();
         let after = wanted.after.as_ref().map_or("", Key::as_str);

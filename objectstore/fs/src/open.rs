@@ -36,9 +36,10 @@ impl Fs {
     /// left behind is removed.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another process, or another store of this one, has it open. [`Error::Config`]
-    /// if it is not a directory, cannot be written, or lies on a file system that does not tell
-    /// upper from lower case or changes names: keys that differ would be one object there.
+    /// [`Error::InUse`] if another process, or another store of this one, has it open.
+    /// [`Error::Config`] if it is not a directory, cannot be written, or lies on a file system that
+    /// does not tell upper from lower case or changes names: keys that differ would be one object
+    /// there.
     ///
     /// ```
     /// use storehouse_fs::{Fs, FsOptions};
