@@ -104,7 +104,7 @@ impl Directory {
                         "{} is a symbolic link, and none is followed",
                         link.display()
                     );
-                    return Err(io::Error::other(message));
+                    return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
                 }
                 Some(stat) if is_dir(&stat) => {}
                 _ => return Ok(()),

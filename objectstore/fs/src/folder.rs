@@ -144,7 +144,11 @@ impl Folder {
     /// The open directory; `None` if it is gone.
     pub(super) fn dir(&mut self, directory: &Directory) -> io::Result<Option<Arc<File>>> {
         if self.dir.is_none() {
-            self.dir = directory.open_dir(&self.path)?;
+            self.dir = match directory.open_dir(&self.path) {
+                // A symbolic link, which no listing follows.
+                Err(e) if e.kind() == io::ErrorKind::NotADirectory => None,
+                opened => opened?,
+            };
         }
         Ok(self.dir.clone())
     }

@@ -21,7 +21,9 @@ impl Fs {
     /// As there.
     pub async fn put_opts(&self, key: &Key, body: Body, options: PutOptions) -> Result<PutResult> {
         let running = Arc::new(self.enter(Operation::Put, Some(key))?);
-        let max = self.capabilities_ref().max_size;
+        let capabilities = self.capabilities_ref();
+        capabilities.check_attributes(key, &options.attributes)?;
+        let max = capabilities.max_size;
         let mut body = SizedBody::new(key, body, &options, max)?;
         let state = if body.declared() <= INLINE {
             PutState::Received(receive_all(&mut body).await?)

@@ -11,8 +11,9 @@ use rustix::fs::fstatvfs;
 use storehouse_engine::files::failed;
 use storehouse_engine::{DirLock, off_thread};
 use storehouse_objectstore::{
-    Batches, Body, Capabilities, Entry, Error, GetOptions, Key, Lifecycle, ListOptions, Metadata,
-    Object, ObjectStore, Operation, PutOptions, PutResult, Result,
+    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
+    Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
 use super::directory::Directory;
@@ -291,6 +292,43 @@ impl ObjectStore for Fs {
             }
             Err(closed) => stream::iter([Err(closed)]).boxed(),
         }
+    }
+
+    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        let store = self.clone();
+        let list = move |options| store.list(options);
+        fallback::list_delimited(self.capabilities(), list, options)
+    }
+
+    fn copy_opts<'a>(
+        &'a self,
+        from: &'a Key,
+        to: &'a Key,
+        options: CopyOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(fallback::copy(self, from, to, options))
+    }
+
+    fn get_ranges_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        ranges: &'a [ByteRange],
+        options: GetOptions,
+    ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        Box::pin(fallback::get_ranges(self, key, ranges, options))
+    }
+
+    fn events(&self) -> Option<Events> {
+        None
+    }
+
+    fn presign<'a>(
+        &'a self,
+        key: &'a Key,
+        _: PresignOptions,
+    ) -> BoxFuture<'a, Result<PresignedRequest>> {
+        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
+        Box::pin(ready(Err(unsupported)))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

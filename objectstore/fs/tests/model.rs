@@ -1,0 +1,206 @@
+//! Random writes, and random files of other programs, against a sorted map; with listings that are
+//! cut and resumed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use futures_util::TryStreamExt;
+use proptest::prelude::*;
+use storehouse_fs::{Fs, FsOptions};
+use storehouse_objectstore::{
+    Durability, Error, Key, ListOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(String, u8),
+    Create(String, u8),
+    Replace(String, u8),
+    Delete(String),
+    /// Another program writes a file.
+    Write(String, u8),
+    /// Another program removes one.
+    Remove(String),
+    List {
+        after: String,
+        prefix: String,
+        limit: usize,
+    },
+    Reopen,
+}
+
+/// Few names, which lie under and beside each other.
+fn name() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![
+        8 => "[ab]",
+        2 => "[ab][-0.~]",
+        1 => Just("a%file".to_owned()),
+        1 => Just("a%more".to_owned()),
+        1 => Just(".storehouse".to_owned()),
+        1 => Just("k".repeat(260)),
+        1 => Just(format!("{}x", "k".repeat(260))),
+        1 => Just("k".repeat(249)),
+        1 => Just("é".repeat(150)),
+    ];
+    prop::collection::vec(segment, 1..4)
+        .prop_map(|segments| segments.join("/"))
+        .prop_filter("a key", |name| Key::new(name).is_ok())
+}
+
+/// Names that another program can use and that say themselves.
+fn plain() -> impl Strategy<Value = String> {
+    prop::collection::vec("[ab]|[ab][-0~]", 1..4).prop_map(|segments| segments.join("/"))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (name(), any::<u8>()).prop_map(|(name, n)| Step::Put(name, n)),
+        2 => (name(), any::<u8>()).prop_map(|(name, n)| Step::Create(name, n)),
+        2 => (name(), any::<u8>()).prop_map(|(name, n)| Step::Replace(name, n)),
+        4 => name().prop_map(Step::Delete),
+        3 => (plain(), any::<u8>()).prop_map(|(name, n)| Step::Write(name, n)),
+        1 => plain().prop_map(Step::Remove),
+        3 => (name(), "|[ab]|[ab]/|[ab]/[ab]|kkk|k{300}", 0..8_usize)
+            .prop_map(|(after, prefix, limit)| Step::List { after, prefix, limit }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Another program's write, where no object's file is in the way of its directories and no directory
+/// in the way of its name. Says whether it happened.
+fn write(dir: &Path, name: &str, n: u8) -> bool {
+    let path = dir.join(name);
+    let beside = dir.join(format!("{name}%file"));
+    if beside.exists() || fs::create_dir_all(path.parent().unwrap()).is_err() {
+        return false;
+    }
+    fs::write(&path, [n]).is_ok()
+}
+
+async fn run(steps: Vec<Step>, listed_names: usize) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().unwrap();
+    let options = FsOptions::default().listed_names(listed_names);
+    let open = || Fs::open(dir.path(), options);
+    let mut store = open().await.unwrap();
+    let mut model: BTreeMap<String, u8> = BTreeMap::new();
+    let relaxed = PutOptions::default().durability(Durability::Relaxed);
+    for step in steps {
+        match &step {
+            Step::Put(name, n) => {
+                let key = Key::new(name).unwrap();
+                store
+                    .put_opts(&key, vec![*n].into(), relaxed.clone())
+                    .await
+                    .unwrap();
+                model.insert(name.clone(), *n);
+            }
+            Step::Create(name, n) => {
+                let options = relaxed.clone().mode(PutMode::Create);
+                let put = store
+                    .put_opts(&Key::new(name).unwrap(), vec![*n].into(), options)
+                    .await;
+                match model.get(name) {
+                    Some(_) => {
+                        prop_assert!(matches!(put, Err(Error::AlreadyExists { .. })), "{put:?}")
+                    }
+                    None => {
+                        put.unwrap();
+                        model.insert(name.clone(), *n);
+                    }
+                }
+            }
+            Step::Replace(name, n) => {
+                let key = Key::new(name).unwrap();
+                let etag = store.head(&key).await.map(|found| found.etag);
+                prop_assert_eq!(etag.is_ok(), model.contains_key(name), "{:?}", step);
+                let Ok(etag) = etag else { continue };
+                let options = relaxed.clone().mode(PutMode::Replace(etag.clone()));
+                store
+                    .put_opts(&key, vec![*n].into(), options.clone())
+                    .await
+                    .unwrap();
+                model.insert(name.clone(), *n);
+                let again = store.put_opts(&key, vec![*n].into(), options).await;
+                prop_assert!(
+                    matches!(again, Err(Error::Precondition { .. })),
+                    "{again:?}"
+                );
+            }
+            Step::Delete(name) => {
+                store.delete(&Key::new(name).unwrap()).await.unwrap();
+                model.remove(name);
+            }
+            Step::Write(name, n) => {
+                if write(dir.path(), name, *n) {
+                    model.insert(name.clone(), *n);
+                }
+            }
+            Step::Remove(name) => {
+                if fs::remove_file(dir.path().join(name)).is_ok() {
+                    model.remove(name);
+                }
+            }
+            Step::List {
+                after,
+                prefix,
+                limit,
+            } => {
+                let options = ListOptions::default()
+                    .start_after(Key::new(after).unwrap())
+                    .prefix(prefix)
+                    .limit(*limit);
+                let listed: Vec<String> = store
+                    .list(options)
+                    .map_ok(|entry| entry.key.to_string())
+                    .try_collect()
+                    .await
+                    .unwrap();
+                let expected = model
+                    .keys()
+                    .filter(|key| *key > after && key.starts_with(prefix.as_str()));
+                let expected: Vec<_> = expected.take(*limit).cloned().collect();
+                prop_assert_eq!(listed, expected, "{:?}", step);
+            }
+            Step::Reopen => {
+                store.close().await.unwrap();
+                store = open().await.unwrap();
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    let mut listing = store.list(ListOptions::default());
+    let mut last: Option<Key> = None;
+    while let Some(entry) = listing.try_next().await.unwrap() {
+        prop_assert!(
+            last.as_ref().is_none_or(|last| *last < entry.key),
+            "{last:?} {entry:?}"
+        );
+        let bytes = store.get_bytes(&entry.key, 10).await.unwrap();
+        found.insert(entry.key.to_string(), bytes[0]);
+        last = Some(entry.key);
+    }
+    prop_assert_eq!(found, model.clone());
+    for name in model.keys() {
+        store.delete(&Key::new(name).unwrap()).await.unwrap();
+    }
+    prop_assert_eq!(
+        store
+            .list(ListOptions::default())
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap(),
+        []
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn is_a_sorted_map(steps in prop::collection::vec(step(), 1..60), names in prop_oneof![Just(64_usize), Just(1000)]) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(steps, names))?;
+    }
+}
