@@ -67,8 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Another program's write, where no object's file is in the way of its directories and no directory
-/// in the way of its name. Says whether it happened.
+/// Another program's write, where no object's file is in the way of its directories and no
+/// directory in the way of its name. Says whether it happened.
 fn write(dir: &Path, name: &str, n: u8) -> bool {
     let path = dir.join(name);
     let beside = dir.join(format!("{name}%file"));

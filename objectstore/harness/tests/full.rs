@@ -40,6 +40,8 @@ tests! {
     flatfs_log_production: FlatfsLog Production;
     flatfs_portable_tiny: FlatfsPortable Tiny;
     flatfs_portable_production: FlatfsPortable Production;
+    fs_tiny: Fs Tiny;
+    fs_production: Fs Production;
     keystore_tiny: Keystore Tiny;
     keystore_production: Keystore Production;
     journal_tiny: Journal Tiny;

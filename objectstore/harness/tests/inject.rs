@@ -116,6 +116,7 @@ tests! {
     redb: Redb;
     flatfs: Flatfs;
     flatfs_portable: FlatfsPortable;
+    fs: Fs;
     keystore: Keystore;
     journal: Journal;
 }

@@ -47,6 +47,8 @@ tests! {
     flatfs_log_production: FlatfsLog Production 200;
     flatfs_portable_tiny: FlatfsPortable Tiny 200;
     flatfs_portable_production: FlatfsPortable Production 200;
+    fs_tiny: Fs Tiny 200;
+    fs_production: Fs Production 200;
     keystore_tiny: Keystore Tiny 200;
     keystore_production: Keystore Production 200;
     journal_tiny: Journal Tiny 200;

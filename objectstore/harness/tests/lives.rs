@@ -71,6 +71,7 @@ macro_rules! tests {
 tests! {
     flatfs_tiny: files(Kind::Flatfs, Size::Tiny);
     flatfs_production: files(Kind::Flatfs, Size::Production);
+    fs_production: files(Kind::Fs, Size::Production);
     flatfs_log_production: files(Kind::FlatfsLog, Size::Production);
     keystore_tiny: files(Kind::Keystore, Size::Tiny);
     keystore_production: files(Kind::Keystore, Size::Production);

@@ -12,6 +12,7 @@ use storehouse_local::journal::JournalOptions;
 
 use storehouse_fjall::{Fjall, FjallOptions};
 use storehouse_flatfs::{FlatFs, FlatFsOptions, SystemCalls};
+use storehouse_fs::{Fs, FsOptions};
 use storehouse_redb::{Redb, RedbOptions};
 
 macro_rules! names {
@@ -62,6 +63,8 @@ names! {
         FlatfsLog = "flatfs-log",
         /// Without the log, by POSIX calls alone.
         FlatfsPortable = "flatfs-portable",
+        /// A plain directory, with keys under each other.
+        Fs = "fs",
         /// Keys in files.
         Keystore = "keystore",
         /// The journal of receipts.
@@ -111,6 +114,10 @@ impl Kind {
             Self::FlatfsPortable => {
                 flatfs(FlatFsOptions::default().system_calls(SystemCalls::Portable)).await
             }
+            Self::Fs => {
+                let store = Fs::open(dir, FsOptions::default()).await;
+                Ok(Arc::new(Objects::new(store.map_err(|e| tell(&e))?)))
+            }
             Self::Fjall => {
                 let options = FjallOptions::default().salvage(salvage);
                 let options = match size {
@@ -150,14 +157,15 @@ impl Kind {
             (Self::Fjall | Self::Redb, Size::Production) => {
                 &[158, 158, 4_000, 100_000, 500_000, 1_000_000]
             }
-            (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Tiny) => {
+            (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable | Self::Fs, Size::Tiny) => {
                 &[60, 158, 4_000]
             }
             // From an inode's own bytes over what goes through the log to what is written in
             // several pieces.
-            (Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable, Size::Production) => {
-                &[60, 4_000, 60_000, 66_000, 300_000, 1_200_000]
-            }
+            (
+                Self::Flatfs | Self::FlatfsLog | Self::FlatfsPortable | Self::Fs,
+                Size::Production,
+            ) => &[60, 4_000, 60_000, 66_000, 300_000, 1_200_000],
             (Self::Keystore, Size::Tiny) => &[60, 158],
             (Self::Keystore, Size::Production) => &[60, 4_000, 65_000],
             (Self::Journal, Size::Tiny) => &[60, 158, 4_000],

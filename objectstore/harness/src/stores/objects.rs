@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use storehouse_engine::{Engine, RecordStore};
 use storehouse_flatfs::FlatFs;
+use storehouse_fs::Fs;
 use storehouse_objectstore::{
     Batch, Error, Key, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions,
 };
@@ -26,7 +27,7 @@ impl<S: Own> Objects<S> {
 
     async fn write(&self, op: &Op) -> Result<(), Error> {
         let (name, size) = op.single();
-        let key = Key::new(name)?;
+        let key = S::key(name)?;
         let object = |size: usize| op.object(name, size);
         match (op.mode, size) {
             (Mode::Delete, _) | (Mode::Put | Mode::Create | Mode::Replace, None) => {
@@ -38,7 +39,7 @@ impl<S: Own> Objects<S> {
             (Mode::Batch, _) => {
                 let mut batch = Batch::new();
                 for (name, size) in &op.writes {
-                    let key = Key::new(name)?;
+                    let key = S::key(name)?;
                     batch = match size {
                         Some(size) => batch.put(key, op.object(name, *size)),
                         None => batch.delete(key),
@@ -78,7 +79,7 @@ impl<S: Own> Objects<S> {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, String> {
-        let key = Key::new(key).map_err(|e| tell(&e))?;
+        let key = S::key(key).map_err(|e| tell(&e))?;
         match self.0.get_bytes(&key, LIMIT).await {
             Ok(object) => Ok(Some(object)),
             Err(e) if e.is_not_found() => Ok(None),
@@ -122,7 +123,8 @@ impl<S: Own> Store for Objects<S> {
                 .map_err(|e| tell(&e))?;
             let mut all = Vec::new();
             for entry in entries {
-                let object = match self.get(entry.key.as_str()).await {
+                let name = S::name(&entry.key);
+                let object = match self.get(&name).await {
                     Ok(Some(object)) if object.len() as u64 == entry.metadata.size => Ok(object),
                     Ok(Some(object)) => Err(format!(
                         "listed with {} bytes, has {}",
@@ -132,7 +134,7 @@ impl<S: Own> Store for Objects<S> {
                     Ok(None) => Err("listed, but not found".to_owned()),
                     Err(e) => Err(e),
                 };
-                all.push((entry.key.as_str().to_owned(), object));
+                all.push((name, object));
             }
             Ok(all)
         }
@@ -158,6 +160,16 @@ impl<S: Own> Store for Objects<S> {
 
 /// What is not in the trait.
 pub(super) trait Own: ObjectStore {
+    /// The key of a name.
+    fn key(name: &str) -> Result<Key, Error> {
+        Key::new(name)
+    }
+
+    /// The name that [`key`](Own::key) makes this key of.
+    fn name(key: &Key) -> String {
+        key.as_str().to_owned()
+    }
+
     fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
     fn shrink(&self) -> BoxFuture<'_, Result<(), String>>;
     fn end(&self) -> BoxFuture<'_, Result<(), String>>;
@@ -180,6 +192,43 @@ impl Own for FlatFs {
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {
         async { FlatFs::close(self).await.map_err(|e| tell(&e)) }.boxed()
+    }
+}
+
+/// Key n lies under key n/4, so that files make way for directories, and directories go with their
+/// last file, all the time.
+impl Own for Fs {
+    fn key(name: &str) -> Result<Key, Error> {
+        let mut path = String::new();
+        let (writer, number) = name.split_once('-').unwrap_or((name, ""));
+        let mut number = number.parse::<u64>().ok();
+        while let Some(n) = number.filter(|n| *n > 0) {
+            path.insert_str(0, &format!("/{n}"));
+            number = Some(n / 4);
+        }
+        Key::new(format!("{writer}{path}"))
+    }
+
+    fn name(key: &Key) -> String {
+        let mut parts = key.as_str().split('/');
+        let writer = parts.next().unwrap_or_default();
+        format!("{writer}-{}", parts.next_back().unwrap_or("0"))
+    }
+
+    fn damage(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        async {
+            let health = self.health().await.map_err(|e| tell(&e));
+            health.map(|()| Vec::new())
+        }
+        .boxed()
+    }
+
+    fn shrink(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn end(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { Fs::close(self).await.map_err(|e| tell(&e)) }.boxed()
     }
 }
 
