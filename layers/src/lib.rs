@@ -3,6 +3,7 @@
 //! | question | layer |
 //! |---|---|
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
+//! | Is it there, without asking each time? | [`ExistenceStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
 //! | How are many operations kept from running at once? | [`LimitStore`] |
 //! | Where do writes go that are not wanted? | [`NoopStore`] |
@@ -20,6 +21,7 @@
 
 #[cfg(feature = "compressed")]
 mod compressed;
+mod existence;
 mod fault;
 mod gate;
 mod limit;
@@ -38,6 +40,7 @@ mod timeout;
 
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
+pub use existence::{ExistenceOptions, ExistenceStore};
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
 pub use noop::NoopStore;
