@@ -110,6 +110,26 @@ fn a_full_disk_is_told_before_the_engine_meets_it() {
     });
 }
 
+/// On a full disk, while another read has opened the engine again to be read alone.
+#[test]
+fn a_read_that_finds_the_engine_stopped_tries_again_without_room() {
+    let case = Case::new();
+    runtime().block_on(async {
+        let store = case.filled(3).await;
+        case.disk.reopening_needs.store(u64::MAX, Ordering::SeqCst);
+        case.disk.stopped_reads.store(1, Ordering::SeqCst);
+        assert_eq!(store.get_bytes(&key(1), 99).await.unwrap(), "value 1");
+        case.disk.stopped_reads.store(9, Ordering::SeqCst);
+        let error = store.get_bytes(&key(1), 99).await.unwrap_err();
+        assert!(error.is_full(), "{error}");
+        let error = store.put(&key(7), "new").await.unwrap_err();
+        assert!(error.is_full(), "{error}");
+        case.disk.reopening_needs.store(0, Ordering::SeqCst);
+        case.disk.stopped_reads.store(0, Ordering::SeqCst);
+        store.put(&key(7), "new").await.unwrap();
+    });
+}
+
 #[test]
 fn an_engine_that_cannot_be_opened_again_is_tried_again() {
     let case = Case::new();

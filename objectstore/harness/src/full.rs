@@ -1,8 +1,9 @@
 //! A full disk, from every step on.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
+use crate::random::Random;
 use crate::session::{COMMAND, End, Harness, plain};
 use crate::shim::{Class, Fault, Injection, Shim, When};
 use crate::spec::{Arm, Spec};
@@ -40,9 +41,15 @@ pub struct FullSummary {
     pub refused_while_full: u64,
     /// With what.
     pub refusal: Option<String>,
+    /// Stores of which everything was deleted on a full disk. Only of real ones.
+    pub cleared_while_full: u64,
     /// What was wrong, and how to repeat it.
     pub wrong: Vec<(String, Vec<String>)>,
 }
+
+/// What is left of a real disk when a process begins to write: at most this, and in every other
+/// life at most the second, in bytes.
+const LEFT: [u64; 2] = [24 << 20, 512 << 10];
 
 /// Calls that take space.
 const TAKE_SPACE: [Class; 4] = [Class::Open, Class::Write, Class::Truncate, Class::Mkdir];
@@ -117,6 +124,75 @@ impl Full {
         let template = Template::killed(harness, &self.spec(dir))?;
         let mut summary = FullSummary::default();
         self.step(harness, dir, &shim, &template, nth, &mut summary)?;
+        Ok(summary)
+    }
+
+    /// Fills a real file system, mounted at `mount`, in each of `rounds` lives: what is left of it
+    /// is found full by a process that writes. Then another process opens the store, reads it and
+    /// deletes everything, and once there is space again a third one goes on.
+    ///
+    /// # Errors
+    /// If a child cannot be started, or the file system cannot be filled.
+    pub fn on_disk(
+        self,
+        harness: &Harness,
+        dir: &Path,
+        mount: &Path,
+        rounds: u64,
+    ) -> io::Result<FullSummary> {
+        let template = Template::killed(harness, &self.spec(dir))?;
+        let (mut summary, mut random) = (FullSummary::default(), Random::new(self.seed));
+        let (run, filler) = (mount.join("store"), mount.join("filler"));
+        for round in 0..rounds {
+            template.copy(&run)?;
+            let left = random.below(LEFT[round as usize % 2]);
+            let mut model = template.model.clone();
+            let base = Spec {
+                seed: random.bits(),
+                dir: run.clone(),
+                first: template.first,
+                errors: true,
+                must_read: true,
+                close: false,
+                ..self.spec(dir)
+            };
+            summary.runs += 1;
+            fill(&filler, left)?;
+            let report = harness.run(&base, None, End::ByItself, &mut model)?;
+            let mut wrong = report.wrong;
+            summary.opened_while_full += u64::from(report.opened);
+            fill(&filler, 0)?;
+            let spec = Spec {
+                ops: Some(0),
+                clear: true,
+                first: base.first.max(report.last + 1),
+                ..base.clone()
+            };
+            let report = harness.run(&spec, None, End::ByItself, &mut model)?;
+            summary.done_while_full += report.done;
+            summary.opened_while_full += u64::from(report.opened);
+            summary.refused_while_full += u64::from(!report.opened);
+            summary.refusal = summary.refusal.take().or(report.failure);
+            wrong.extend(report.wrong);
+            std::fs::remove_file(&filler)?;
+            let spec = Spec {
+                first: spec.first.max(report.last + 1),
+                ..plain(&base)
+            };
+            let report = harness.verify(&spec, &mut model)?;
+            let left_over = report.found.as_ref().map_or(1, |found| found.objects.len());
+            summary.cleared_while_full += u64::from(left_over == 0);
+            wrong.extend(report.wrong);
+            if !wrong.is_empty() {
+                wrong.truncate(8);
+                let what = format!("round {round} of seed {}, {left} bytes left", self.seed);
+                summary.wrong.push((what, wrong));
+            }
+            if summary.wrong.len() >= ENOUGH {
+                break;
+            }
+        }
+        std::fs::remove_dir_all(run)?;
         Ok(summary)
     }
 
@@ -201,4 +277,26 @@ impl Full {
         }
         Ok(())
     }
+}
+
+/// Fills the file system of `filler` with it, but for `left` bytes.
+fn fill(filler: &Path, left: u64) -> io::Result<()> {
+    let mut file = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(filler)?;
+    for piece in [1 << 20, 64 << 10, 4 << 10] {
+        let zeros = vec![0; piece];
+        loop {
+            match file.write_all(&zeros) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::StorageFull => break,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    file.sync_all()?;
+    let len = file.metadata()?.len();
+    file.set_len(len.saturating_sub(left))?;
+    file.sync_all()
 }

@@ -26,7 +26,7 @@ harness inject --store STORE [--size SIZE] [--arm open|load|close] [--seed N] [-
     --every-call [--fault FAULT] [--class open|read|write|sync|rename|…] [--most LIVES]
     --at-random [--rounds N]
     --few-descriptors [--rounds N]
-harness full --store STORE [--size SIZE] [--seed N] [--call N | --most LIVES]
+harness full --store STORE [--size SIZE] [--seed N] [--call N | --most LIVES | --mount DIRECTORY [--rounds N]]
 harness flips --store STORE [--size SIZE] [--seed N] [--rounds N | --file FILE --at BYTE --bit BIT]
 harness power --store STORE [--size SIZE] [--seed N] [--rounds N] --mount DIRECTORY --script FILE
 harness lives --store STORE [--size SIZE] [--seed N] [--rounds SESSIONS] [--ops PUTS] [--pause MS]
@@ -80,9 +80,12 @@ fn run() -> Result<bool, Box<dyn Error>> {
                 seed: options.seed,
             };
             let (harness, dir) = (options.harness()?, &dir.path().canonicalize()?);
-            let summary = match options.call {
-                Some(call) => full.one_step(&harness, dir, call)?,
-                None => full.every_step(&harness, dir, options.most.unwrap_or(u64::MAX))?,
+            let summary = match (&options.mount, options.call) {
+                (Some(mount), _) => {
+                    full.on_disk(&harness, dir, mount, options.rounds.unwrap_or(20))?
+                }
+                (None, Some(call)) => full.one_step(&harness, dir, call)?,
+                (None, None) => full.every_step(&harness, dir, options.most.unwrap_or(u64::MAX))?,
             };
             println!("{full:?}: {summary:#?}");
             Ok(summary.wrong.is_empty())

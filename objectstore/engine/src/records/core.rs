@@ -135,10 +135,17 @@ impl<E: Engine> Core<E> {
         engine.as_ref().map(work)
     }
 
-    /// Runs `work`; if the engine has stopped, opens it again and runs `work` once more.
+    /// Runs `work`; if the engine has stopped, opens it again and runs `work` once more. Also if it
+    /// was not opened again: another thread may have opened it, to be read on a full disk.
     pub(super) fn with_retry<T>(&self, work: impl Fn(&E) -> Result<T, Fault>) -> Result<T, Fault> {
         match self.with(&work) {
-            Err(Fault::Stopped { .. }) => self.reopen().and_then(|()| self.with(&work)),
+            Err(Fault::Stopped { .. }) => {
+                let reopened = self.reopen();
+                match (self.with(&work), reopened) {
+                    (Err(Fault::Stopped { .. }), Err(fault)) => Err(fault),
+                    (done, _) => done,
+                }
+            }
             done => done,
         }
     }

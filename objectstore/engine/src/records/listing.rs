@@ -3,16 +3,17 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use storehouse_objectstore::{Entry, Key, ListOptions, Operation, Result};
+use storehouse_objectstore::{Entry, ListOptions, Operation, Result};
 use tokio::task::JoinHandle;
 
 use super::core::Core;
 use super::engine::{Engine, Span};
 use super::fault::Fault;
 use super::handle::Handle;
+use super::page::{self, Page};
 use super::reads;
 use super::record::{COUNTER, Record};
 
@@ -21,7 +22,7 @@ const FIRST_PAGE: usize = 16;
 const SECOND_PAGE: usize = 128;
 const PAGE: usize = 1024;
 
-/// The most bytes of values in a page, unless one value alone has more.
+/// The most bytes of keys and values in a page, unless one value alone has more.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// What a page is to hold.
@@ -32,15 +33,8 @@ struct Request {
     inline_values: Option<u64>,
 }
 
-#[derive(Default)]
-struct Page {
-    /// What the caller gets, as it gets it. An error is the last.
-    entries: Vec<Result<Entry>>,
-    /// How many of them are entries.
-    count: usize,
-    /// The last key, if there may be more behind it.
-    more: Option<Key>,
-}
+/// The last key of a page, if there may be more behind it.
+type More = Option<Vec<u8>>;
 
 struct Listing<E: Engine> {
     handle: Arc<Handle<E>>,
@@ -48,7 +42,7 @@ struct Listing<E: Engine> {
     request: Option<Request>,
     left: usize,
     /// The page after the one that the caller consumes.
-    ahead: Option<JoinHandle<Page>>,
+    ahead: Option<JoinHandle<(Page, More)>>,
 }
 
 pub(super) fn list<E: Engine>(
@@ -95,27 +89,26 @@ fn span(options: &ListOptions) -> Span {
 }
 
 impl<E: Engine> Listing<E> {
-    async fn next(mut self) -> Option<(stream::Iter<std::vec::IntoIter<Result<Entry>>>, Self)> {
+    async fn next(mut self) -> Option<(impl Stream<Item = Result<Entry>>, Self)> {
         let request = self.request.take()?;
-        let page = match self.ahead.take() {
+        let (page, more) = match self.ahead.take() {
             Some(ahead) => ahead.await.unwrap_or_else(|e| {
                 let e = std::io::Error::other(e);
-                Page::failed(Fault::io("the blocking task did not finish", e), None)
+                failed(Fault::io("the blocking task did not finish", e))
             }),
             None => {
                 let core = &self.handle.core;
                 let read = reads::read(core, &request, Clone::clone, read_page, read_page).await;
-                read.unwrap_or_else(|fault| Page::failed(fault, None))
+                read.unwrap_or_else(failed)
             }
         };
-        self.left -= page.count;
-        if let Some(last) = page.more.filter(|_| self.left > 0) {
-            let start = Bound::Excluded(last.as_str().as_bytes().to_vec());
+        self.left -= page.len();
+        if let Some(last) = more.filter(|_| self.left > 0) {
             let first = request.limit <= FIRST_PAGE;
             let limit = if first { SECOND_PAGE } else { PAGE }.min(self.left);
             let next = Request {
                 span: Span {
-                    start,
+                    start: Bound::Excluded(last),
                     ..request.span
                 },
                 limit,
@@ -126,97 +119,54 @@ impl<E: Engine> Listing<E> {
                 let (core, request) = (Arc::clone(&self.handle.core), next.clone());
                 self.ahead = Some(tokio::task::spawn_blocking(move || {
                     let read = core.with_retry(|engine| read_page(&core, engine, &request));
-                    read.unwrap_or_else(|fault| Page::failed(fault, None))
+                    read.unwrap_or_else(failed)
                 }));
             }
             self.request = Some(next);
         }
-        Some((stream::iter(page.entries), self))
+        Some((stream::iter(page.into_entries()), self))
     }
 }
 
-impl Page {
-    fn failed(fault: Fault, key: Option<&Key>) -> Self {
-        Self {
-            entries: vec![Err(fault.into_error(Operation::List, key))],
-            ..Self::default()
-        }
-    }
+fn failed(fault: Fault) -> (Page, More) {
+    (Page::failed(fault), None)
 }
 
-fn read_page<E: Engine>(core: &Core<E>, engine: &E, request: &Request) -> Result<Page, Fault> {
-    let mut page = Page {
-        entries: Vec::with_capacity(request.limit.min(PAGE)),
-        ..Page::default()
-    };
-    let (mut values, mut bytes) = (Values::default(), 0);
+fn read_page<E: Engine>(
+    core: &Core<E>,
+    engine: &E,
+    request: &Request,
+) -> Result<(Page, More), Fault> {
+    let (mut page, mut more) = (Page::with_capacity(request.limit.min(PAGE)), None);
     let mut visit = |key: &[u8], value: &[u8]| {
-        let entry = entry(key, value, request.inline_values, &mut values);
-        let Ok(listed) = &entry else {
-            page.entries.push(entry);
-            return ControlFlow::Break(());
+        let record = match Record::decode(key, value) {
+            Ok(record) => record,
+            Err(fault) => {
+                page.fail(match page::key(key) {
+                    Ok(key) => fault.into_error(Operation::List, Some(&key)),
+                    Err(error) => error,
+                });
+                return ControlFlow::Break(());
+            }
         };
-        page.count += 1;
-        bytes += listed.value.as_ref().map_or(0, Bytes::len);
-        if page.count == request.limit || bytes >= PAGE_BYTES {
-            page.more = Some(listed.key.clone());
+        let size = record.value.len() as u64;
+        page.push(
+            key,
+            &record,
+            request.inline_values.is_some_and(|most| size <= most),
+        );
+        if page.len() == request.limit || page.bytes() >= PAGE_BYTES {
+            more = Some(key.to_vec());
+            return ControlFlow::Break(());
         }
-        page.entries.push(entry);
-        if page.more.is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        ControlFlow::Continue(())
     };
     match core.gaps.scan(engine, request.span.clone(), &mut visit) {
         // What was read before the damage is given first.
-        Err(fault) if page.count > 0 && !matches!(fault, Fault::Stopped { .. }) => {
-            page.entries
-                .push(Err(fault.into_error(Operation::List, None)));
-            Ok(page)
+        Err(fault) if page.len() > 0 && !matches!(fault, Fault::Stopped { .. }) => {
+            page.fail(fault.into_error(Operation::List, None));
+            Ok((page, None))
         }
-        scanned => scanned.map(|()| page),
+        scanned => scanned.map(|()| (page, more)),
     }
-}
-
-/// Makes small values of a page share memory, so that they cost no allocation each.
-#[derive(Default)]
-struct Values(BytesMut);
-
-impl Values {
-    /// The most bytes that a small value which is kept keeps in memory.
-    const SHARED: usize = 32 << 10;
-
-    fn add(&mut self, value: &[u8]) -> Bytes {
-        if value.len() > Self::SHARED / 8 {
-            return Bytes::copy_from_slice(value);
-        }
-        if self.0.capacity() < value.len() {
-            self.0 = BytesMut::with_capacity(Self::SHARED);
-        }
-        self.0.extend_from_slice(value);
-        self.0.split().freeze()
-    }
-}
-
-fn entry(
-    key: &[u8],
-    bytes: &[u8],
-    inline_values: Option<u64>,
-    values: &mut Values,
-) -> Result<Entry> {
-    let damaged = || Fault::damaged("a key is damaged").into_error(Operation::List, None);
-    let text = str::from_utf8(key).map_err(|_| damaged())?;
-    let name = Key::new(text).map_err(|_| damaged())?;
-    let record = match Record::decode(key, bytes) {
-        Ok(record) => record,
-        Err(fault) => return Err(fault.into_error(Operation::List, Some(&name))),
-    };
-    let inline = inline_values.is_some_and(|most| record.value.len() as u64 <= most);
-    let value = inline.then(|| values.add(record.value));
-    Ok(Entry {
-        key: name,
-        metadata: record.metadata(),
-        value,
-    })
 }

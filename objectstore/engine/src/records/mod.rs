@@ -7,8 +7,8 @@
 //!
 //! `engine` is the trait, `record` the bytes of a record, `mark` the file that says what was
 //! acknowledged, `core` the open engine and its failures, `writer` commits groups, `gaps` steps
-//! over deletions, `heat` decides which thread reads, `store` is the public type, `listing`,
-//! `inspect` and `space` what it does beyond single records.
+//! over deletions, `heat` decides which thread reads, `store` is the public type, `listing`
+//! with its `page`s, `inspect` and `space` what it does beyond single records.
 
 mod core;
 mod engine;
@@ -19,6 +19,7 @@ mod heat;
 mod inspect;
 mod listing;
 mod mark;
+mod page;
 mod reads;
 mod record;
 mod space;

@@ -103,10 +103,18 @@ impl<'a> Record<'a> {
         self.version
     }
 
-    pub(super) fn metadata(&self) -> Metadata {
-        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(self.modified));
-        Metadata::new(self.value.len() as u64, self.version.etag()).last_modified(modified)
+    pub(super) fn modified(&self) -> u64 {
+        self.modified
     }
+
+    pub(super) fn metadata(&self) -> Metadata {
+        metadata(self.version, self.modified, self.value.len())
+    }
+}
+
+pub(super) fn metadata(version: Version, modified: u64, size: usize) -> Metadata {
+    let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(modified));
+    Metadata::new(size as u64, version.etag()).last_modified(modified)
 }
 
 /// The version of the record `bytes` of `key`, if its checksum proves that it was put under that

@@ -28,8 +28,11 @@ pub(crate) struct Disk {
     pub(crate) readers: Mutex<HashSet<ThreadId>>,
     pub(crate) compactions: AtomicUsize,
     pub(crate) syncs: AtomicUsize,
-    /// The free bytes that a put needs.
+    /// The free bytes that a put needs, and those that opening again needs.
     pub(crate) needs: AtomicU64,
+    pub(crate) reopening_needs: AtomicU64,
+    /// Reads that find the engine stopped.
+    pub(crate) stopped_reads: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +118,10 @@ impl Engine for Shelf {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.readable(key)?;
+        if take(&self.disk.stopped_reads) {
+            self.stopped.store(true, Ordering::SeqCst);
+            return Err(Fault::stopped("the shelf has stopped"));
+        }
         Ok(self
             .disk
             .records
@@ -197,7 +204,7 @@ impl Engine for Shelf {
     }
 
     fn room_to_reopen(&self) -> u64 {
-        0
+        self.disk.reopening_needs.load(Ordering::SeqCst)
     }
 
     fn room_to_write(&self, operations: u64, _: u64, only_removes: bool) -> u64 {

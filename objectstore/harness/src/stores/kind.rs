@@ -130,7 +130,7 @@ impl Kind {
             Self::Redb => {
                 let options = RedbOptions::default().salvage(salvage);
                 let options = match size {
-                    Size::Tiny => options.cache(64 << 10).reserve(256 << 10),
+                    Size::Tiny => options.cache(64 << 10).reserve(1 << 20),
                     Size::Production => options,
                 };
                 let store = Redb::open(dir, options).await.map_err(|e| tell(&e))?;
