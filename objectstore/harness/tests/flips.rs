@@ -38,6 +38,7 @@ macro_rules! tests {
 }
 
 tests! {
+    redb_tiny: Redb Tiny;
     keystore_tiny: Keystore Tiny;
     keystore_production: Keystore Production;
     journal_tiny: Journal Tiny;

@@ -35,6 +35,8 @@ macro_rules! tests {
 }
 
 tests! {
+    redb_tiny: Redb Tiny;
+    redb_production: Redb Production;
     flatfs_tiny: Flatfs Tiny;
     flatfs_production: Flatfs Production;
     flatfs_log_production: FlatfsLog Production;

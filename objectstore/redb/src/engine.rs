@@ -117,7 +117,7 @@ impl Engine for RedbEngine {
         accept: &dyn Fn(&Self) -> Result<()>,
     ) -> Result<Self> {
         let mut file = open::open(dir, options, unused);
-        if options.salvage && matches!(file, Err(Fault::Damaged { .. })) {
+        if options.salvage && file.as_ref().is_err_and(salvage::is_damage) {
             file = salvage::rebuild(dir, options).and_then(|()| open::open(dir, options, false));
         }
         let file = file.map_err(|fault| fault.into_error(Operation::Open, None))?;

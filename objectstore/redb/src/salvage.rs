@@ -31,6 +31,19 @@ const HOPELESS: usize = 4;
 /// Bytes of records that are written in one transaction.
 const WRITTEN_AT_ONCE: usize = 32 << 20;
 
+/// Whether a file that was not opened is damaged. A damaged page number leads beyond the file's end,
+/// or to a place that no file has.
+pub(crate) fn is_damage(fault: &Fault) -> bool {
+    use io::ErrorKind::{FileTooLarge, InvalidInput};
+    match fault {
+        Fault::Damaged { .. } => true,
+        Fault::Io { source, .. } => {
+            source.raw_os_error().is_none() || matches!(source.kind(), FileTooLarge | InvalidInput)
+        }
+        _ => false,
+    }
+}
+
 /// Puts a new database in the place of the file, which gets another name.
 pub(crate) fn rebuild(dir: &Path, options: &RedbOptions) -> Result<(), Fault> {
     let (old, new) = (open::file(dir), open::new_file(dir));
