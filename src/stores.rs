@@ -85,6 +85,16 @@ impl Stores {
     ///
     /// In a build without the database that records go to by default, and where none was configured
     /// by name, each operation of theirs fails and names the feature that is missing.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// assert_eq!(stores.records().receipts.records().count("").await.unwrap(), 0);
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn records(&self) -> &Records {
         &self.records

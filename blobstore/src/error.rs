@@ -54,6 +54,30 @@ impl fmt::Display for BlobOperation {
 ///
 /// `Display` tells this error alone; the cause, if there is one, is its
 /// [`source()`](std::error::Error::source).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
+/// use storehouse_objectstore::{ErrorClass, Memory};
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let error = blobs.put(&digest, "world").await.unwrap_err();
+/// assert!(error.is_data_inconsistent() && error.class() == ErrorClass::InvalidInput);
+/// assert!(blobs.get(&digest).await.unwrap_err().is_not_found());
+///
+/// blobs.put(&digest, "hello").await?;
+/// let error = blobs.get_range(&digest, 4..9).await.unwrap_err();
+/// assert!(error.is_range_not_satisfiable() && !error.is_transient());
+/// assert!(!error.is_damaged() && !error.is_full());
+///
+/// // What lies underneath: the store, and a blob's key in it.
+/// assert_eq!(blobs.key(&digest)?.as_str(), digest.to_string());
+/// use storehouse_objectstore::ObjectStore;
+/// assert_eq!(blobs.store().head(&blobs.key(&digest)?).await.unwrap().size, 5);
+/// # Ok::<(), storehouse_blobstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -7,6 +7,18 @@ use storehouse_objectstore::SmallBytes;
 
 /// A hash function that blobs can be put and verified with. Its code is the one in the table of
 /// multicodecs.
+///
+/// ```
+/// use storehouse_blobstore::{Digest, HashFunction};
+///
+/// assert_eq!(HashFunction::from_code(0x12), Some(HashFunction::Sha2_256));
+/// assert_eq!(HashFunction::Sha2_512.hash_len(), 64);
+///
+/// let digest = Digest::of(HashFunction::Blake3, b"hello");
+/// assert_eq!(digest.hash().len(), HashFunction::Blake3.hash_len());
+/// assert_eq!(Digest::from_bytes(digest.as_bytes())?, digest);
+/// # Ok::<(), storehouse_blobstore::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HashFunction {

@@ -11,6 +11,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// `Display` tells this error alone; the cause, if there is one, is its
 /// [`source()`](std::error::Error::source).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_genericstore::{GenericStore, Json, Namespace};
+/// use storehouse_objectstore::{ErrorClass, Memory, ObjectStoreExt};
+///
+/// let numbers = GenericStore::<u32, _, _>::new(Memory::new(), Json, Namespace::root());
+/// let error = numbers.get("a").await.unwrap_err();
+/// assert!(error.is_not_found() && error.class() == ErrorClass::NotFound);
+///
+/// numbers.object_store().put(&numbers.object_key("a")?, "no number").await?;
+/// let error = numbers.get("a").await.unwrap_err();
+/// assert!(error.is_record(), "this record cannot be read, others can");
+/// assert_eq!(error.key().unwrap().as_str(), "a");
+/// assert!(!error.is_full() && !error.is_already_exists() && !error.is_precondition());
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

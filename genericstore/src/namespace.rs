@@ -7,6 +7,19 @@ use crate::{Error, Result};
 /// The keys of one store's records: `prefix + key + suffix`.
 ///
 /// A prefix is text, not a path: `"allocation/"` makes a folder, `""` takes the whole object store.
+///
+/// ```
+/// use storehouse_genericstore::Namespace;
+///
+/// let namespace = Namespace::new("allocation/", ".cbor")?.flat();
+/// let key = namespace.object_key("a")?;
+/// assert_eq!(key.as_str(), "allocation/a.cbor");
+/// assert_eq!(namespace.record_key(&key), Some("a"));
+/// assert!(namespace.object_key("a/b").is_err(), "flat");
+/// assert_eq!((namespace.prefix(), namespace.suffix()), ("allocation/", ".cbor"));
+/// assert_eq!(Namespace::root().object_key("a/b")?.as_str(), "a/b");
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace {
     prefix: String,

@@ -9,6 +9,39 @@ use crate::read_ahead::{Fetch, ReadAhead};
 use crate::{Codec, Error, GenericStore, Record, Result};
 
 /// Options of [`GenericStore::scan`]: public fields, with defaults.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_genericstore::{GenericStore, Namespace, Raw, ScanOptions};
+/// use storehouse_objectstore::Memory;
+///
+/// let store = GenericStore::<Vec<u8>, _, _>::new(Memory::new(), Raw, Namespace::root());
+/// for key in ["a1", "a2", "b1"] {
+///     store.put(key, &key.as_bytes().to_vec()).await?;
+/// }
+/// let after = ScanOptions::prefix("a").start_after("a1");
+/// let keys: Vec<String> = store.keys(after).try_collect().await?;
+/// assert_eq!(keys, ["a2"]);
+/// let records: Vec<_> = store.scan(ScanOptions::prefix("b")).try_collect().await?;
+/// assert_eq!(records[0].key, "b1");
+/// let values: Vec<_> = store.values(ScanOptions::default()).try_collect().await?;
+/// assert_eq!(values.len(), 3);
+///
+/// assert_eq!(store.count("a").await?, 2);
+/// assert!(!store.exists_prefix("c").await?);
+/// let first = store.first("a", |value| value.ends_with(b"2")).await?;
+/// assert_eq!(first.unwrap().key, "a2");
+///
+/// // Errors of the caller's own type.
+/// let values: Vec<_> = store.values_or::<Box<dyn std::error::Error + Send + Sync>>(ScanOptions::default())
+///     .try_collect()
+///     .await
+///     .unwrap();
+/// assert_eq!(values[0], b"a1");
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {

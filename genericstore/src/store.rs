@@ -21,6 +21,33 @@ use crate::{Codec, Error, Namespace, Result};
 ///
 /// Futures may be dropped at any time. A put or delete with indexes that is dropped half-way leaves
 /// what a crash would: see [`crate::index`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_genericstore::{GenericStore, Namespace, Raw};
+/// use storehouse_objectstore::Memory;
+///
+/// let notes = GenericStore::<Vec<u8>, _, _>::new(Memory::new(), Raw, Namespace::new("note/", "")?)
+///     .with_limit(1 << 10) // bytes
+///     .with_read_ahead(8);
+/// let etag = notes.put_if_absent("a", &b"one".to_vec()).await?;
+/// assert!(notes.put_if_absent("a", &b"two".to_vec()).await.unwrap_err().is_already_exists());
+///
+/// // Only what is unchanged is replaced or deleted.
+/// let newer = notes.replace_if_unchanged("a", &b"two".to_vec(), etag.clone()).await?;
+/// let late = notes.replace_if_unchanged("a", &b"three".to_vec(), etag).await;
+/// assert!(late.unwrap_err().is_precondition());
+/// assert_eq!(notes.get_record("a").await?.etag, newer);
+/// assert!(notes.delete_if_unchanged("a", newer).await?);
+/// assert!(!notes.exists("a").await?);
+/// notes.delete("a").await?; // a missing one is ok
+///
+/// assert_eq!(notes.object_key("a")?.as_str(), "note/a");
+/// assert_eq!(notes.namespace().prefix(), "note/");
+/// assert!(notes.object_store().head(&notes.object_key("a")?).await.is_err());
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct GenericStore<T, C, S> {
     pub(crate) store: S,
     codec: Arc<C>,

@@ -403,7 +403,8 @@ fn indexes_that_cannot_be_told_from_records() {
         )
     };
     let index = |prefix: &str| {
-        MultiIndex::new("tag", |_: &Person| vec![0]).entries_in(Namespace::new(prefix, "").unwrap())
+        MultiIndex::new("tag", |_: &Person| vec![0])
+            .in_namespace(Namespace::new(prefix, "").unwrap())
     };
     assert!(matches!(
         store().with_index(&index("")),

@@ -37,6 +37,23 @@ pub trait Batches: Debug + Send + Sync {
 /// assert_eq!(batch.ops.len(), 2);
 /// # Ok::<(), storehouse_objectstore::Error>(())
 /// ```
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{Batch, Durability, Key, Memory, ObjectStore};
+///
+/// let (store, a, b) = (Memory::new(), Key::new("a")?, Key::new("b")?);
+/// let batches = store.batches().unwrap();
+/// let made = Batch::new().create(a.clone(), "1").put(b.clone(), "1");
+/// let done = batches.batch(made.durability(Durability::Relaxed)).await?;
+///
+/// let etag = done.etags[0].clone().unwrap();
+/// batches.batch(Batch::new().replace(a.clone(), etag.clone(), "2").delete(b)).await?;
+/// let late = batches.batch(Batch::new().delete_if(a, etag)).await;
+/// assert!(late.unwrap_err().is_precondition());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The writes, in the order in which they apply. One key may occur more than once.

@@ -30,6 +30,30 @@ const READER_PIECE: usize = 256 * 1024;
 /// that came out of one store can go into another as it is.
 ///
 /// A body that fails gives one `Err` and then ends. A body that ends without an error is whole.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::stream;
+/// use storehouse_objectstore::Body;
+///
+/// assert_eq!(Body::empty().size(), Some(0));
+/// assert_eq!(Body::from("hello").as_bytes().unwrap(), "hello");
+///
+/// let pieces = [Ok::<_, std::io::Error>(bytes::Bytes::from("hel")), Ok("lo".into())];
+/// let body = Body::from_stream(stream::iter(pieces)).with_size(5);
+/// assert_eq!(body.size(), Some(5));
+/// assert_eq!(body.collect(1024).await?, "hello"); // at most 1 KiB
+///
+/// let file = tempfile::NamedTempFile::new().unwrap();
+/// std::fs::write(file.path(), "from a file").unwrap();
+/// assert_eq!(Body::from_path(file.path()).await?.size(), Some(11));
+/// let mut reader = Body::from_file(file.reopen().unwrap())?.into_reader();
+/// let mut text = String::new();
+/// tokio::io::AsyncReadExt::read_to_string(&mut reader, &mut text).await.unwrap();
+/// assert_eq!(text, "from a file");
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct Body {
     source: BodySource,
     size: Option<u64>,

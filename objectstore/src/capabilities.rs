@@ -195,6 +195,20 @@ impl Capabilities {
 }
 
 /// The total, unchanging order in which a store lists its keys.
+///
+/// ```
+/// use std::cmp::Ordering;
+/// use storehouse_objectstore::{Key, ListOrder};
+///
+/// let (a, b) = (Key::new("a/2")?, Key::new("b/1")?);
+/// assert!(ListOrder::by_key().is_by_key());
+/// assert_eq!(ListOrder::by_key().compare(&a, &b), Ordering::Less);
+///
+/// let by_last = ListOrder::by_path(|key| key.rsplit('/').next().unwrap_or(key).to_owned());
+/// assert_eq!(by_last.compare(&a, &b), Ordering::Greater);
+/// assert!(!by_last.under("prefix/").is_by_key());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct ListOrder(Option<PathOf>);
 
@@ -255,6 +269,19 @@ impl fmt::Debug for ListOrder {
 }
 
 /// Which keys a store accepts, among all that are a [`Key`].
+///
+/// ```
+/// use storehouse_objectstore::{Capabilities, Key, KeyRule};
+///
+/// let flat = KeyRule::new(|key| key.contains('/').then_some("it has a '/'"));
+/// assert_eq!(flat.flaw("a/b"), Some("it has a '/'"));
+/// assert!(KeyRule::any().flaw("a/b").is_none());
+/// assert!(flat.under("prefix/").flaw("a").is_some());
+///
+/// let capabilities = Capabilities::full().with_keys(flat);
+/// assert!(!capabilities.accepts_key(&Key::new("a/b")?));
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct KeyRule(Option<FlawIn>);
 

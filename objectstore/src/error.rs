@@ -84,6 +84,24 @@ pub enum ErrorClass {
 ///
 /// `Display` tells this error alone; the cause, if there is one, is its
 /// [`source()`](std::error::Error::source).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{Error, ErrorClass, Key, Memory, ObjectStoreExt, Operation};
+///
+/// let (store, key) = (Memory::new(), Key::new("a")?);
+/// let error = store.get(&key).await.unwrap_err();
+/// assert!(error.is_not_found() && error.class() == ErrorClass::NotFound);
+/// assert!(!error.is_already_exists() && !error.is_precondition() && !error.is_not_modified());
+/// assert!(!error.is_transient() && !error.is_closed());
+///
+/// let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+/// let error = Error::io(Operation::Put, Some(&key), "the file cannot be written", full);
+/// assert!(error.is_full());
+/// assert_eq!(error.to_string(), "put \"a\": the file cannot be written");
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -21,6 +21,20 @@ use std::ops::{
 /// assert_eq!(ByteRange::from(2..11).resolve(10), None); // nothing is clamped
 /// assert_eq!(ByteRange::from(2..11).clamped().resolve(10), Some(2..10)); // but on request
 /// ```
+///
+/// ```
+/// use storehouse_objectstore::ByteRange;
+///
+/// let range = ByteRange::from(10..20);
+/// assert_eq!(range.resolve(100), Some(10..20));
+/// assert_eq!(range.resolve(15), None, "exact: it is not wholly there");
+/// assert_eq!(range.clamped().resolve(15), Some(10..15));
+/// assert_eq!(range.to_http().unwrap(), "bytes=10-19");
+/// assert_eq!(range.clamped().within(12).resolve(100), Some(10..12));
+///
+/// assert!(ByteRange::from(..).is_whole());
+/// assert!(ByteRange::suffix(5).clamped().is_clamped_suffix());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteRange {
     form: Form,

@@ -121,8 +121,8 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
 
     /// Lists by folders: of the keys that [`list`](ObjectStore::list) gives with these options,
     /// those that have the [delimiter](ListOptions::delimiter) behind the prefix are rolled up into
-    /// common prefixes ([`Listed::Prefix`]), in their place. What lies below one is passed over where
-    /// the store can. The limit counts items; resume after [`Listed::resume_after`].
+    /// common prefixes ([`Listed::Prefix`]), in their place. What lies below one is passed over
+    /// where the store can. The limit counts items; resume after [`Listed::resume_after`].
     ///
     /// A store whose [order](Capabilities::order) is not by key rolls up only at delimiters that
     /// none of its keys can have, so there is nothing to roll up; others are an error of the class

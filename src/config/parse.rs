@@ -31,6 +31,15 @@ impl Config {
 
     /// Reads and checks a TOML file.
     ///
+    /// ```
+    /// let file = tempfile::NamedTempFile::new().unwrap();
+    /// std::fs::write(file.path(), "[repo]\ndata_dir = '/var/lib/node'").unwrap();
+    /// let config = storehouse::Config::from_path(file.path())?;
+    /// assert_eq!(config.repo.data_dir.as_deref(), Some("/var/lib/node".as_ref()));
+    /// assert!(storehouse::Config::from_path("/nonexistent/node.toml").is_err());
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Config::from_toml`]; [`Error::Form`] if it cannot be read.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
@@ -53,6 +62,12 @@ impl Config {
     /// `STOREHOUSE_REPO_STORES_RECEIPTS_S3_ENDPOINT`, `STOREHOUSE_REPO_KEYSTORE_PASSPHRASE`,
     /// `STOREHOUSE_REPO_JOURNAL_SYNC` and so on, for every setting. Flags are `true` or `false`,
     /// numbers whole. One that starts with `STOREHOUSE_REPO_` and is no setting is an error.
+    ///
+    /// ```
+    /// let path = std::env::args_os().nth(1).map(std::path::PathBuf::from);
+    /// let config = storehouse::Config::load(path.as_deref())?;
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Config::from_path`]; [`Error::Setting`] for a variable that cannot be used.
@@ -87,6 +102,16 @@ impl Config {
     }
 
     /// The same with these environment variables instead of the process's own.
+    ///
+    /// ```
+    /// let vars = [("STOREHOUSE_REPO_DATA_DIR".to_owned(), "/var/lib/node".to_owned())];
+    /// let config = storehouse::Config::with_env(None, vars)?;
+    /// assert_eq!(config.repo.data_dir.as_deref(), Some("/var/lib/node".as_ref()));
+    ///
+    /// let misspelt = [("STOREHOUSE_REPO_DATA_DRI".to_owned(), "/var/lib/node".to_owned())];
+    /// assert!(storehouse::Config::with_env(None, misspelt).is_err());
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Config::load`].

@@ -8,6 +8,15 @@ use super::S3Config;
 use crate::{Error, Result, StoreName};
 
 /// The section `[repo.stores]`: stores that lie elsewhere than the rest.
+///
+/// ```
+/// use storehouse::{Config, StoreName};
+///
+/// let config = Config::from_toml("[repo.stores.blobs]\nbackend = 'memory'")?;
+/// assert!(config.repo.stores.get(StoreName::Blobs).is_some());
+/// assert!(config.repo.stores.get(StoreName::Receipts).is_none());
+/// # Ok::<(), storehouse::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

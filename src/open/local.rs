@@ -23,6 +23,22 @@ pub(crate) const JOURNAL_DIR: &str = "egress_tracker/journal";
 /// The keystore and the retrieval journal. Clones share them.
 ///
 /// `Display` says where they are.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse::{Config, Stores};
+///
+/// let stores = Stores::open(&Config::default()).await?;
+/// let local = stores.local();
+/// assert!(local.keys().list().await.unwrap().is_empty());
+/// assert!(local.journal().pending().await.unwrap().is_empty());
+/// assert_eq!(local.journal_recovery().torn, 0);
+/// assert!(local.data_dir().is_none(), "in memory");
+/// let every = local.rotator_options().rotate_every;
+/// assert!(!every.is_zero());
+/// # Ok::<(), storehouse::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct LocalStores {
     keys: Arc<dyn KeyStore>,

@@ -9,6 +9,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// `Display` tells this error alone; the cause, if there is one, is its
 /// [`source()`](std::error::Error::source).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{Digest, HashFunction};
+/// use storehouse_objectstore::{ErrorClass, Memory};
+/// use storehouse_stores::{AllocationStore, Layout};
+///
+/// let allocations = AllocationStore::new(Memory::new(), &Layout::database());
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let error = allocations.get(&digest, &"did:web:example.com".parse()?).await.unwrap_err();
+/// assert!(error.is_not_found() && error.class() == ErrorClass::NotFound);
+/// assert!(!error.is_record() && !error.is_full() && !error.is_already_exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -60,6 +60,34 @@ mod sealed {
 }
 
 /// An index that leads from a key of type `K` to at most one record.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_genericstore::index::{TextPointer, UniqueIndex};
+/// use storehouse_genericstore::{GenericStore, Json, Namespace};
+/// use storehouse_objectstore::Memory;
+///
+/// let by_name = UniqueIndex::new("name", |user: &(String, u32)| vec![user.0.clone()])
+///     .last_wins() // or first_wins(); without either a second record of one key is refused
+///     .pointer_format(TextPointer)
+///     .in_namespace(Namespace::new("user-by-name/", "")?);
+/// let users = GenericStore::new(Memory::new(), Json, Namespace::new("user/", "")?)
+///     .with_index(&by_name)?;
+/// users.put("1", &("ann".to_owned(), 30)).await?;
+/// users.put("2", &("ann".to_owned(), 31)).await?;
+/// assert_eq!(users.find(&by_name, &"ann".to_owned()).await?.unwrap().key, "2");
+///
+/// let by_name = UniqueIndex::new("name", |user: &(String, u32)| vec![user.0.clone()]).first_wins();
+/// let users = GenericStore::new(Memory::new(), Json, Namespace::new("user/", "")?)
+///     .with_index(&by_name)?;
+/// users.put("1", &("ann".to_owned(), 30)).await?;
+/// users.put("2", &("ann".to_owned(), 31)).await?;
+/// assert_eq!(users.find(&by_name, &"ann".to_owned()).await?.unwrap().key, "1");
+/// let report = users.repair().await?;
+/// assert_eq!(report, users.repair().await?, "there was nothing to repair");
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct UniqueIndex<T, K>(Arc<Definition<T>>, PhantomData<fn(&K)>);
 
 /// An index that leads from a key of type `K` to any number of records.
@@ -72,7 +100,7 @@ macro_rules! common {
         impl<T, K> $index<T, K> {
             /// With its entries in this namespace of the object store.
             #[must_use]
-            pub fn entries_in(self, namespace: Namespace) -> Self {
+            pub fn in_namespace(self, namespace: Namespace) -> Self {
                 self.change(|definition| definition.entries = Some(namespace))
             }
 
@@ -154,7 +182,7 @@ impl<T: 'static, K: ToString + 'static> UniqueIndex<T, K> {
 
     /// With records' keys written in the entries in another form.
     #[must_use]
-    pub fn pointing_by(self, form: impl Pointer) -> Self {
+    pub fn pointer_format(self, form: impl Pointer) -> Self {
         self.change(|definition| {
             if let IndexKind::Unique { pointer, .. } = &mut definition.kind {
                 *pointer = Arc::new(form);

@@ -6,7 +6,7 @@
 //!
 //! Entries are objects of their own: for a unique index one for each index key, which holds the
 //! record's key; for a multi index one for each index key and record, which is empty. They lie
-//! beside the records, or where `entries_in` says.
+//! beside the records, or where `in_namespace` says.
 //!
 //! # What a crash leaves
 //!

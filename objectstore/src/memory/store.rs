@@ -35,6 +35,23 @@ const PAGE: usize = 1000;
 /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{GetOptions, Key, Memory, ObjectStore, PutMode, PutOptions};
+///
+/// let (store, key) = (Memory::new(), Key::new("a")?);
+/// let create = PutOptions::default().mode(PutMode::Create);
+/// let put = store.put_opts(&key, "hello".into(), create.clone()).await?;
+/// assert!(store.put_opts(&key, "again".into(), create).await.unwrap_err().is_already_exists());
+///
+/// assert_eq!(store.head(&key).await?.etag, put.etag);
+/// let part = store.get_opts(&key, GetOptions::default().range(1..3)).await?;
+/// assert_eq!((part.metadata.size, part.body.collect(16).await?), (5, "el".into()));
+/// store.delete(&key).await?;
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Memory {
     objects: Arc<LockedObjects>,

@@ -12,6 +12,23 @@ use crate::{Did, Error, Result};
 /// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space`, `pdpAccept` if
 /// there is one, and `executedAt`, in this order. When read, fields that are not known are passed
 /// over, as Piri does.
+///
+/// ```
+/// use storehouse_blobstore::{Digest, HashFunction};
+/// use storehouse_stores::{Acceptance, BlobRef, Cid, Promise};
+///
+/// let blob = BlobRef { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 };
+/// let task: Cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+/// let acceptance = Acceptance::new("did:web:example.com".parse()?, blob, task.clone(), 1_700_000_000)?
+///     .with_pdp_accept(Promise::of_ok(task.clone()));
+///
+/// let read = Acceptance::decode(&acceptance.encode())?;
+/// assert_eq!(read, acceptance);
+/// assert_eq!(read.space().to_string(), "did:web:example.com");
+/// assert_eq!((read.blob().size, read.executed_at()), (5, 1_700_000_000));
+/// assert_eq!((read.cause(), read.pdp_accept().unwrap().selector.as_str()), (&task, ".out.ok"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Acceptance(Fields);

@@ -12,6 +12,21 @@ use crate::{Did, Result};
 /// On the wire a map of `blob` (a map of `size` and `digest`), `cause`, `space` and `expires`, in
 /// this order; all must be there and nothing else. Any values make an allocation: what is checked
 /// is checked by their types.
+///
+/// ```
+/// use storehouse_blobstore::{Digest, HashFunction};
+/// use storehouse_stores::{Allocation, BlobRef};
+///
+/// let allocation = Allocation {
+///     space: "did:web:example.com".parse()?,
+///     blob: BlobRef { digest: Digest::of(HashFunction::Sha2_256, b"hello"), size: 5 },
+///     expires: 100,
+///     cause: "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?,
+/// };
+/// assert_eq!(Allocation::decode(&allocation.encode())?, allocation);
+/// assert!(allocation.is_valid_at(99) && !allocation.is_valid_at(100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allocation {

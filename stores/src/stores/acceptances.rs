@@ -7,6 +7,33 @@ use super::by_space::{BySpace, InSpace};
 use crate::{Acceptance, Did, Layout, RecordCodec, Result};
 
 /// [`Acceptance`]s, by blob and space.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_blobstore::{Digest, HashFunction};
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::{Acceptance, AcceptanceStore, BlobRef, Cid, Did, Layout};
+///
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let blob = BlobRef { digest: digest.clone(), size: 5 };
+/// let space: Did = "did:web:example.com".parse()?;
+/// let cause: Cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+/// let acceptances = AcceptanceStore::new(Memory::new(), &Layout::database());
+/// let acceptance = Acceptance::new(space.clone(), blob, cause, 1_700_000_000)?;
+/// acceptances.put(&acceptance).await?;
+///
+/// assert_eq!(acceptances.get(&digest, &space).await?, acceptance);
+/// assert_eq!(acceptances.get_any(&digest).await?, Some(acceptance));
+/// let listed: Vec<Acceptance> = acceptances.list(None).try_collect().await?;
+/// assert_eq!(listed.len(), 1);
+///
+/// acceptances.delete(&digest, &space).await?;
+/// assert!(!acceptances.exists(&digest).await?);
+/// assert_eq!(acceptances.records().count("").await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct AcceptanceStore<S>(BySpace<Acceptance, S>);
 

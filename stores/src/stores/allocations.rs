@@ -8,6 +8,34 @@ use super::by_space::{BySpace, InSpace};
 use crate::{Allocation, Did, Layout, RecordCodec, Result};
 
 /// [`Allocation`]s, by blob and space.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_blobstore::{Digest, HashFunction};
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::{Allocation, AllocationStore, BlobRef, Cid, Did, Layout};
+///
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let blob = BlobRef { digest: digest.clone(), size: 5 };
+/// let space: Did = "did:web:example.com".parse()?;
+/// let cause: Cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+/// let allocation = Allocation { space: space.clone(), blob, expires: 100, cause };
+/// let allocations = AllocationStore::new(Memory::new(), &Layout::s3());
+/// allocations.put(&allocation).await?;
+///
+/// assert!(allocations.exists(&digest).await?);
+/// assert_eq!(allocations.get_any(&digest).await?.as_ref(), Some(&allocation));
+/// let listed: Vec<Allocation> = allocations.list(Some(&digest)).try_collect().await?;
+/// assert_eq!(listed, [allocation]);
+/// assert_eq!(allocations.records().count("").await?, 1);
+///
+/// assert_eq!(allocations.remove_expired(99).await?, 0);
+/// assert_eq!(allocations.remove_expired(100).await?, 1);
+/// allocations.delete(&digest, &space).await?; // a missing one is ok
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct AllocationStore<S>(BySpace<Allocation, S>);
 

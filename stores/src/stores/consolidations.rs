@@ -15,6 +15,43 @@ use crate::{Consolidation, Delegation, Error, Layout, RecordCodec, Result};
 /// into the new form when it is: the new form is written first, then the old one removed, so that
 /// it is found at any time. If it cannot be moved, it is found all the same, and moved another
 /// time.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::collections::BTreeMap;
+///
+/// use futures_util::TryStreamExt;
+/// use storehouse_formats::ucan::{Capability, DelegationBuilder, Signer};
+/// use storehouse_formats::Ipld;
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::{Cid, Consolidation, ConsolidationStore, Layout};
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept".to_owned(), signer.did().to_string())
+///     .nb(Ipld::Map(BTreeMap::new()));
+/// let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability])
+///     .expiration(4_000_000_000)
+///     .sign(&signer)?;
+/// let batch: Cid = "bagbaieraxuevlafzaezruz54lefip4kvv2oackllkme2ogdbm3fy6be3h5za".parse()?;
+/// let consolidation = Consolidation {
+///     consolidate_invocation: delegation.cid(),
+///     track_invocation: delegation,
+/// };
+/// assert_eq!(Consolidation::decode(&consolidation.encode())?, consolidation);
+///
+/// let consolidations = ConsolidationStore::new(Memory::new(), &Layout::database());
+/// consolidations.put(&batch, &consolidation).await?;
+/// assert_eq!(consolidations.get(&batch).await?, consolidation);
+/// let all: Vec<(Cid, Consolidation)> = consolidations.list().try_collect().await?;
+/// assert_eq!(all, [(batch.clone(), consolidation)]);
+///
+/// assert_eq!(consolidations.migrate().await?, 0, "nothing in the old form");
+/// consolidations.delete(&batch).await?;
+/// assert!(!consolidations.exists(&batch).await?);
+/// assert_eq!(consolidations.records().count("").await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConsolidationStore<S> {
     records: GenericStore<Consolidation, RecordCodec, S>,

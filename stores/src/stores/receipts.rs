@@ -13,6 +13,33 @@ use crate::{Layout, Receipt, RecordCodec, Result};
 /// If several receipts are of one invocation, it leads to the one that was put first: a later one
 /// takes its place nowhere. When the first is deleted, another is found by the invocation after a
 /// [`repair`](Self::repair).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::collections::BTreeMap;
+///
+/// use storehouse_formats::ucan::{Capability, DelegationBuilder, ReceiptBuilder, Signer};
+/// use storehouse_formats::Ipld;
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::{Layout, ReceiptStore};
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept".to_owned(), signer.did().to_string())
+///     .nb(Ipld::Map(BTreeMap::new()));
+/// let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability])
+///     .expiration(4_000_000_000)
+///     .sign(&signer)?;
+/// let receipt = ReceiptBuilder::for_invocation(&delegation, Ok::<_, Ipld>(&delegation.cid()))
+///     .sign(&signer)?;
+/// let receipts = ReceiptStore::new(Memory::new(), &Layout::s3())?;
+/// assert!(receipts.put(&receipt).await?);
+/// assert_eq!(receipts.get_by_ran(&delegation.cid()).await?.as_ref(), Some(&receipt));
+///
+/// receipts.replace(&receipt).await?; // in any case, and the invocation leads to it
+/// assert_eq!(receipts.repair().await?.removed, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReceiptStore<S> {
     records: GenericStore<Receipt, RecordCodec, S>,
@@ -28,8 +55,8 @@ impl<S: ObjectStore + Clone> ReceiptStore<S> {
     /// [`Error::Store`](crate::Error::Store) if the layout puts the index where receipts lie.
     pub fn new(store: S, layout: &Layout) -> Result<Self> {
         let index = UniqueIndex::new("ran", |receipt: &Receipt| vec![receipt.ran()])
-            .entries_in(layout.ran.clone())
-            .pointing_by(layout.ran_form);
+            .in_namespace(layout.ran.clone())
+            .pointer_format(layout.ran_form);
         let records = GenericStore::new(store, RecordCodec, layout.receipts.clone());
         let by_ran = index.clone().first_wins();
         Ok(Self {

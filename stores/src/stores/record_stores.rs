@@ -6,6 +6,15 @@ use super::{AcceptanceStore, AllocationStore, ConsolidationStore, DelegationStor
 use crate::{Layout, Result};
 
 /// All record stores of a node.
+///
+/// ```
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::{Layout, RecordStores};
+///
+/// let stores = RecordStores::in_one(Memory::new(), &Layout::database())?;
+/// assert_eq!(stores.allocations.records().namespace().prefix(), "allocation/");
+/// # Ok::<(), storehouse_stores::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RecordStores<S> {
     /// Allocations.
