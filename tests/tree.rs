@@ -270,3 +270,33 @@ fn the_schema_in_the_docs_is_that_of_the_code() {
         assert!(text.contains(&format!("\"const\": \"{name}\"")), "{name}");
     }
 }
+
+#[tokio::test]
+async fn tiers_over_a_compressed_store() {
+    let config = Config::from_toml(
+        "repo.backend = 'memory'
+         [stores]
+         near = { type = 'memory' }
+         far = { type = 'memory' }
+         blobs = { type = 'tiered', write_fast = 'on_get', fast = 'near', slow = { type = 'compressed', level = 1, store = 'far' } }",
+    )
+    .unwrap();
+    let stores = Stores::open(&config).await.unwrap();
+    let key = Key::new("k").unwrap();
+    let blobs = stores.named("blobs").unwrap();
+    blobs.put(&key, "x".repeat(100_000)).await.unwrap();
+    let head = |name: &str| {
+        let store = stores.named(name).unwrap().clone();
+        async move {
+            store
+                .head(&Key::new("k").unwrap())
+                .await
+                .map(|found| found.size)
+        }
+    };
+    assert!(head("near").await.is_err());
+    assert!(head("far").await.unwrap() < 1000, "compressed");
+    assert_eq!(blobs.get_bytes(&key, 1 << 20).await.unwrap().len(), 100_000);
+    assert_eq!(blobs.head(&key).await.unwrap().size, 100_000);
+    stores.close().await.unwrap();
+}

@@ -1,6 +1,7 @@
 //! storehouse's own types of stores.
 
 mod backends;
+mod compressed;
 mod layers;
 mod spread;
 mod table;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use storehouse_layers::{Shard, ShardOptions, ShardStore, SizeOptions, SizeStore};
+use storehouse_layers::{
+    Shard, ShardOptions, ShardStore, SizeOptions, SizeStore, TierDirection, TieredOptions,
+    TieredStore,
+};
+use storehouse_objectstore::BoxError;
 
 use super::layers::set;
 use crate::Result;
@@ -35,6 +39,60 @@ pub(super) struct ShardSettings {
 struct OneShard {
     weight: Option<u32>,
     store: StoreRef,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct TieredSettings {
+    write_fast: Option<WriteFast>,
+    slow_read_only: Option<bool>,
+    fill_ranges: Option<bool>,
+    #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
+    max_copy: Option<u64>,
+    #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
+    window: Option<u64>,
+    max_fills: Option<usize>,
+    fast: StoreRef,
+    slow: StoreRef,
+}
+
+/// When the fast tier is written.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+enum WriteFast {
+    Both,
+    OnGet,
+    OnPut,
+    Never,
+}
+
+pub(super) fn tiered(settings: StoreSettings) -> Result<StorePlan> {
+    let given: TieredSettings = settings.read()?;
+    let mut options = TieredOptions::default();
+    let direction = given.write_fast.map(|when| match when {
+        WriteFast::Both => TierDirection::Both,
+        WriteFast::OnGet => TierDirection::Get,
+        WriteFast::OnPut => TierDirection::Update,
+        WriteFast::Never => TierDirection::ReadOnly,
+    });
+    set(&mut options.fast, direction);
+    set(&mut options.slow_read_only, given.slow_read_only);
+    set(&mut options.fill_ranges, given.fill_ranges);
+    set(&mut options.max_copy, given.max_copy);
+    set(&mut options.window, given.window);
+    set(&mut options.max_fills, given.max_fills);
+    let below = [
+        ("fast".to_owned(), given.fast),
+        ("slow".to_owned(), given.slow),
+    ];
+    Ok(StorePlan::over(below, move |mut stores| {
+        // Two were asked for, so two are there.
+        let slow = stores.remove(1);
+        Ok::<_, BoxError>(TieredStore::with_options(stores.remove(0), slow, options))
+    }))
 }
 
 pub(super) fn size(settings: StoreSettings) -> Result<StorePlan> {

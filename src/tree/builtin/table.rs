@@ -1,11 +1,12 @@
 //! The types by their names.
 
 use super::backends::{self, DatabaseSettings, FlatfsSettings, Nothing};
+use super::compressed::{self, CompressedSettings};
 use super::layers::{
     self, LimitSettings, PrefixSettings, ReadOnlySettings, RetrySettings, ThrottleSettings,
     TimeoutSettings,
 };
-use super::spread::{self, ShardSettings, SizeSettings};
+use super::spread::{self, ShardSettings, SizeSettings, TieredSettings};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -37,6 +38,7 @@ macro_rules! types {
 
 /// All of them, in the order of their names.
 pub(in crate::tree) const TYPES: &[BuiltinType] = types![
+    "compressed", compressed::compressed, CompressedSettings;
     "datastore", backends::datastore, DatabaseSettings;
     "flatfs", backends::flatfs, FlatfsSettings;
     "limit", layers::limit, LimitSettings;
@@ -49,5 +51,6 @@ pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "shard", spread::shard, ShardSettings;
     "size", spread::size, SizeSettings;
     "throttle", layers::throttle, ThrottleSettings;
+    "tiered", spread::tiered, TieredSettings;
     "timeout", layers::timeout, TimeoutSettings;
 ];
