@@ -14,8 +14,9 @@
 //! | How do several stores hold what one cannot? | [`ShardStore`] |
 //! | How do small objects go here and large ones there? | [`SizeStore`] |
 //! | How fast may a store be used? | [`ThrottleStore`] |
-//! | What of silence? | [`TimeoutStore`] |
 //! | How is a fast store put before a slow one? | [`TieredStore`] |
+//! | What of silence? | [`TimeoutStore`] |
+//! | Is it what was put? | `VerifyStore` (feature `verify`) |
 //!
 //! Architecture invariant: no layer names a backend.
 
@@ -37,6 +38,8 @@ mod size;
 mod throttle;
 mod tiered;
 mod timeout;
+#[cfg(feature = "verify")]
+mod verify;
 
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
@@ -54,3 +57,5 @@ pub use size::{SizeOptions, SizeStore};
 pub use throttle::{ThrottleOptions, ThrottleStore};
 pub use tiered::{TierDirection, TieredOptions, TieredStore};
 pub use timeout::{TimeoutOptions, TimeoutStore};
+#[cfg(feature = "verify")]
+pub use verify::{Verified, VerifyOptions, VerifyStore};

@@ -6,3 +6,4 @@ mod compressed;
 mod shard;
 mod size;
 mod stacks;
+mod verify;
