@@ -2,6 +2,7 @@
 //!
 //! | question | layer |
 //! |---|---|
+//! | How is what was read kept in memory? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
@@ -20,6 +21,7 @@
 //!
 //! Architecture invariant: no layer names a backend.
 
+mod cache;
 #[cfg(feature = "compressed")]
 mod compressed;
 mod existence;
@@ -41,6 +43,7 @@ mod timeout;
 #[cfg(feature = "verify")]
 mod verify;
 
+pub use cache::{CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
 pub use existence::{ExistenceOptions, ExistenceStore};

@@ -135,6 +135,18 @@ async fn events_take_the_answer_back() {
 }
 
 #[tokio::test]
+async fn a_closed_store_has_no_answers() {
+    let (store, a) = (store(), key("a"));
+    store.put(&a, "content").await.unwrap();
+    store.head(&a).await.unwrap();
+    store.close().await.unwrap();
+    for _ in 0..3 {
+        assert!(store.head(&a).await.unwrap_err().is_closed());
+        assert!(store.get(&a).await.unwrap_err().is_closed());
+    }
+}
+
+#[tokio::test]
 async fn a_get_that_finds_nothing_takes_the_answer_back() {
     let (inner, a) = (Memory::new(), key("a"));
     let store = ExistenceStore::new(quiet(inner.clone()));

@@ -27,7 +27,9 @@ pub(super) struct Answers {
     cache: Cache<Key, (Metadata, Instant)>,
     max_age: Duration,
     busy: Mutex<HashMap<Key, Busy>>,
-    events: Option<Mutex<Events>>,
+    /// `None` once they have ended.
+    events: Mutex<Option<Events>>,
+    has_events: bool,
 }
 
 /// What is going on with a key.
@@ -55,7 +57,8 @@ impl Answers {
             cache: Cache::new(options.max_keys.max(1)),
             max_age: options.max_age,
             busy: Mutex::default(),
-            events: events.map(Mutex::new),
+            has_events: events.is_some(),
+            events: Mutex::new(events),
         }
     }
 
@@ -81,11 +84,15 @@ impl Answers {
 
     /// Takes back what events tell.
     fn hear(&self) {
-        let Some(events) = &self.events else {
+        if !self.has_events {
             return;
-        };
-        let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Some(event)) = events.next().now_or_never() {
+        }
+        let mut listened = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(next) = listened.as_mut().and_then(|e| e.next().now_or_never()) {
+            let Some(event) = next else {
+                *listened = None;
+                return;
+            };
             let mut busy = self.busy();
             match &event {
                 Event::Put { key, .. } | Event::Deleted { key } => {

@@ -106,6 +106,11 @@ impl<S: ObjectStore> ExistenceStore<S> {
         self.answers.len()
     }
 
+    /// What is remembered of an object.
+    pub(crate) fn known(&self, key: &Key) -> Option<Metadata> {
+        self.answers.look_up(key)
+    }
+
     /// Takes back all answers about an object, for who knows more than this layer.
     ///
     /// ```

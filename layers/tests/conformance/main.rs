@@ -1,5 +1,6 @@
 //! The suite over every layer, over memory and over flatfs: a module a layer.
 
+mod cache;
 mod existence;
 mod fixtures;
 mod paced;

@@ -1,0 +1,164 @@
+//! The blocks, and who has leased their objects.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::RandomState;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use storehouse_objectstore::{ETag, Key};
+use tokio::time::Instant;
+
+use super::options::CacheOptions;
+
+/// What a block takes besides its bytes.
+const OVERHEAD: u64 = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct BlockId {
+    pub(super) key: Key,
+    pub(super) etag: ETag,
+    pub(super) index: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    bytes: Bytes,
+    since: Instant,
+}
+
+/// A block counts at least so much that the number of blocks holds too.
+#[derive(Clone, Debug)]
+struct Weigh {
+    least: u64,
+}
+
+impl Weighter<BlockId, Block> for Weigh {
+    fn weight(&self, _: &BlockId, block: &Block) -> u64 {
+        (block.bytes.len() as u64 + OVERHEAD).max(self.least)
+    }
+}
+
+type Leases = Arc<RwLock<HashMap<Key, usize>>>;
+
+#[derive(Clone, Debug)]
+struct Pinned(Leases);
+
+impl Lifecycle<BlockId, Block> for Pinned {
+    type RequestState = ();
+
+    fn is_pinned(&self, id: &BlockId, _: &Block) -> bool {
+        let leases = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        leases.contains_key(&id.key)
+    }
+
+    fn begin_request(&self) {}
+}
+
+pub(super) struct Blocks {
+    cache: Cache<BlockId, Block, Weigh, RandomState, Pinned>,
+    leases: Leases,
+    pub(super) size: u64,
+    max_age: Duration,
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks")
+            .field("blocks", &self.cache.len())
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Blocks {
+    pub(super) fn new(options: &CacheOptions) -> Self {
+        let size = options.block_size.clamp(64 * 1024, 4 * 1024 * 1024);
+        let max_bytes = options.max_bytes.max(1);
+        let least = max_bytes.div_ceil(options.max_blocks.max(1) as u64);
+        let in_blocks = max_bytes / (size + OVERHEAD).max(least);
+        // Each shard has its part of the memory, and should have room for many blocks.
+        let shards = (in_blocks / 64).clamp(1, 16) as usize;
+        let items = in_blocks.clamp(16, 1 << 20) as usize;
+        let built = OptionsBuilder::new()
+            .shards(shards)
+            .estimated_items_capacity(items)
+            .weight_capacity(max_bytes)
+            .build();
+        let leases = Leases::default();
+        let (weigh, pinned) = (Weigh { least }, Pinned(Arc::clone(&leases)));
+        let cache = match built {
+            Ok(options) => Cache::with_options(options, weigh, RandomState::new(), pinned),
+            // Unreachable: all that is needed was said.
+            Err(_) => Cache::with(items, max_bytes, weigh, RandomState::new(), pinned),
+        };
+        Self {
+            cache,
+            leases,
+            size,
+            max_age: options.max_age,
+        }
+    }
+
+    pub(super) fn get(&self, id: &BlockId) -> Option<Bytes> {
+        let block = self.cache.get(id)?;
+        if block.since.elapsed() >= self.max_age {
+            self.cache.remove(id);
+            return None;
+        }
+        Some(block.bytes)
+    }
+
+    pub(super) fn insert(&self, id: BlockId, bytes: Bytes) {
+        let since = Instant::now();
+        self.cache.insert(id, Block { bytes, since });
+    }
+
+    pub(super) fn remove(&self, id: &BlockId) {
+        self.cache.remove(id);
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    pub(super) fn clear(&self) {
+        self.cache.clear();
+    }
+
+    pub(super) fn lease(&self, key: &Key) -> Lease {
+        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
+        *leases.entry(key.clone()).or_default() += 1;
+        Lease {
+            leases: Arc::clone(&self.leases),
+            key: key.clone(),
+        }
+    }
+}
+
+/// Keeps the cached blocks of an object while it is used, until dropped. Made by
+/// [`CacheStore::lease`](crate::CacheStore::lease).
+#[derive(Debug)]
+pub struct Lease {
+    leases: Leases,
+    key: Key,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = leases.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                leases.remove(&self.key);
+            }
+        }
+    }
+}
