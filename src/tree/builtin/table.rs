@@ -1,18 +1,9 @@
 //! The types by their names.
 
-use super::backends::{self, DatabaseSettings, FlatfsSettings, Nothing};
-use super::compressed::{self, CompressedSettings};
-use super::layers::{
-    self, LimitSettings, PrefixSettings, ReadOnlySettings, RetrySettings, ThrottleSettings,
-    TimeoutSettings,
-};
-use super::spread::{self, ShardSettings, SizeSettings, TieredSettings};
+use super::{backends, compressed, layers, spread};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
-
-#[cfg(feature = "schema")]
-use super::backends::BucketSettings;
 
 /// A type of store.
 pub(in crate::tree) struct BuiltinType {
@@ -38,19 +29,19 @@ macro_rules! types {
 
 /// All of them, in the order of their names.
 pub(in crate::tree) const TYPES: &[BuiltinType] = types![
-    "compressed", compressed::compressed, CompressedSettings;
-    "datastore", backends::datastore, DatabaseSettings;
-    "flatfs", backends::flatfs, FlatfsSettings;
-    "limit", layers::limit, LimitSettings;
-    "memory", backends::memory, Nothing;
-    "prefix", layers::prefix, PrefixSettings;
-    "read_only", layers::read_only, ReadOnlySettings;
-    "redb", backends::redb, DatabaseSettings;
-    "retry", layers::retry, RetrySettings;
-    "s3", backends::s3, BucketSettings;
-    "shard", spread::shard, ShardSettings;
-    "size", spread::size, SizeSettings;
-    "throttle", layers::throttle, ThrottleSettings;
-    "tiered", spread::tiered, TieredSettings;
-    "timeout", layers::timeout, TimeoutSettings;
+    "compressed", compressed::compressed, compressed::CompressedSettings;
+    "datastore", backends::datastore, backends::DatabaseSettings;
+    "flatfs", backends::flatfs, backends::FlatfsSettings;
+    "limit", layers::limit, layers::LimitSettings;
+    "memory", backends::memory, backends::Nothing;
+    "prefix", layers::prefix, layers::PrefixSettings;
+    "read_only", layers::read_only, layers::ReadOnlySettings;
+    "redb", backends::redb, backends::DatabaseSettings;
+    "retry", layers::retry, layers::RetrySettings;
+    "s3", backends::s3, backends::BucketSettings;
+    "shard", spread::shard, spread::ShardSettings;
+    "size", spread::size, spread::SizeSettings;
+    "throttle", layers::throttle, layers::ThrottleSettings;
+    "tiered", spread::tiered, spread::TieredSettings;
+    "timeout", layers::timeout, layers::TimeoutSettings;
 ];
