@@ -18,6 +18,9 @@ const READ_BEFORE_SEEK: usize = 64;
 /// Ranges with at most this number of bytes between them are read as one.
 const GAP: u64 = 16 * 1024;
 
+/// The same for a store whose every read is a round trip.
+const REMOTE_GAP: u64 = 512 * 1024;
+
 /// How many reads of [`get_ranges`] run at a time.
 const READS: usize = 8;
 
@@ -89,6 +92,19 @@ pub async fn get_ranges<S: ObjectStore + ?Sized>(
     options: GetOptions,
 ) -> Result<ObjectRanges> {
     options.check_no_range(key)?;
+    if let [range] = ranges {
+        let object = store.get_opts(key, options.range(*range)).await?;
+        let len = object.range.end - object.range.start;
+        return Ok(ObjectRanges {
+            parts: vec![object.body.collect(len).await?],
+            metadata: object.metadata,
+        });
+    }
+    let gap = if store.capabilities().remote {
+        REMOTE_GAP
+    } else {
+        GAP
+    };
     for _ in 0..ATTEMPTS {
         let metadata = store
             .head(key)
@@ -96,7 +112,7 @@ pub async fn get_ranges<S: ObjectStore + ?Sized>(
             .map_err(|e| e.map_operation(Operation::Get))?;
         options.check_conditions(key, &metadata.etag)?;
         let resolved = resolve_all(key, ranges, metadata.size)?;
-        let reads = coalesce(&resolved, GAP);
+        let reads = coalesce(&resolved, gap);
         let pinned = GetOptions::default().if_match(metadata.etag.clone());
         let fetch = |read: &Range<u64>| {
             // A whole object, which may be empty, is no range.

@@ -13,11 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    LAST_MODIFIED, RETRY_AFTER,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED,
+    RETRY_AFTER,
 };
 
-use storehouse_objectstore::ETag;
+use storehouse_objectstore::{Attributes, ETag};
+
+use crate::attributes::{attributes, own_encoding, text};
 
 /// What the headers say about an object.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Description {
     /// Empty if the server gave none.
     pub(crate) etag: ETag,
     pub(crate) last_modified: Option<SystemTime>,
+    pub(crate) attributes: Attributes,
 }
 
 /// Reads the headers of a successful GET or HEAD.
@@ -36,7 +39,7 @@ pub(crate) struct Description {
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn describe(status: StatusCode, headers: &HeaderMap) -> Result<Description, String> {
-    refuse_coding(headers)?;
+    refuse_coding(headers, own_encoding(headers).as_deref())?;
     let (size, range) = if status == StatusCode::PARTIAL_CONTENT {
         let Some(value) = text(headers, &CONTENT_RANGE) else {
             return Err("gave a part of an object without Content-Range".into());
@@ -53,22 +56,27 @@ pub(crate) fn describe(status: StatusCode, headers: &HeaderMap) -> Result<Descri
         range,
         etag: etag_of(headers),
         last_modified: text(headers, &LAST_MODIFIED).and_then(http_date),
+        attributes: attributes(headers),
     })
 }
 
-/// Checks that the body is not in a coding that was not asked for.
+/// Checks that the body is not in a coding that was not asked for, but for `own`, which it was put
+/// with.
 ///
 /// Some servers store `aws-chunked`, which is how a body was uploaded, and give it back.
 ///
 /// # Errors
 /// The coding's name in a sentence.
-pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), String> {
+pub(crate) fn refuse_coding(headers: &HeaderMap, own: Option<&str>) -> Result<(), String> {
+    let own: Vec<_> = own.iter().flat_map(|own| own.split(',')).collect();
     for value in headers.get_all(CONTENT_ENCODING) {
         let codings = value.to_str().unwrap_or("?").split(',').map(str::trim);
         for coding in codings.filter(|coding| !coding.is_empty()) {
-            if !["identity", "aws-chunked"]
-                .iter()
-                .any(|plain| coding.eq_ignore_ascii_case(plain))
+            let plain = ["identity", "aws-chunked"];
+            let known = plain.iter().chain(&own);
+            if !known
+                .map(|known| known.trim())
+                .any(|known| coding.eq_ignore_ascii_case(known))
             {
                 let coding: String = coding.chars().take(32).collect();
                 return Err(format!(
@@ -78,11 +86,6 @@ pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The value of a header, if it is there and is text.
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// The answer's tag; the empty one if it has none.
@@ -172,6 +175,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::HeaderName;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
@@ -207,10 +211,12 @@ mod tests {
     #[test]
     fn codings() {
         for fine in ["", "identity", "aws-chunked", "aws-chunked, identity"] {
-            refuse_coding(&headers(&[("content-encoding", fine)])).unwrap();
+            refuse_coding(&headers(&[("content-encoding", fine)]), None).unwrap();
         }
         for wrong in ["gzip", "aws-chunked,br", "identity, zstd"] {
-            refuse_coding(&headers(&[("content-encoding", wrong)])).unwrap_err();
+            let headers = headers(&[("content-encoding", wrong)]);
+            refuse_coding(&headers, None).unwrap_err();
+            refuse_coding(&headers, Some("gzip, br, zstd")).unwrap();
         }
     }
 

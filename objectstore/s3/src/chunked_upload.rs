@@ -233,9 +233,15 @@ async fn send_once(
     };
     let framing = match (payload, signer) {
         (Payload::Chunked { trailer, .. }, Some(signer)) => {
-            request
-                .headers_mut()
-                .insert(CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
+            // The first of all codings, since it is undone first.
+            let own = request.headers().get(CONTENT_ENCODING);
+            let coding = own.and_then(|own| own.to_str().ok()).map_or_else(
+                || "aws-chunked".to_owned(),
+                |own| format!("aws-chunked,{own}"),
+            );
+            if let Ok(coding) = HeaderValue::from_str(&coding) {
+                request.headers_mut().insert(CONTENT_ENCODING, coding);
+            }
             Framing::Chunked {
                 chunk: BytesMut::with_capacity(CHUNK),
                 signer: Box::new(signer),

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -279,7 +280,7 @@ impl Client {
             return Ok(Answer::Head(answer));
         }
         let (head, body) = answer.into_parts();
-        refuse_coding(&head.headers).map_err(Failure::Wrong)?;
+        refuse_coding(&head.headers, None).map_err(Failure::Wrong)?;
         match read {
             Read::Xml(root) => {
                 let body = self.transport.collect(body, MAX_XML).await?;
@@ -354,6 +355,40 @@ impl Client {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok((request, signer))
+    }
+
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> String {
+        self.session.home().endpoint.bucket().to_owned()
+    }
+
+    /// A URL that carries its signature, and when it stops being valid. `None` if requests are not
+    /// signed, or the keys cannot sign it.
+    pub(crate) async fn presign(
+        &self,
+        method: &Method,
+        key: &Key,
+        headers: &HeaderMap,
+        expires: Duration,
+    ) -> Result<Option<(String, SystemTime)>> {
+        let Some(credentials) = &self.credentials else {
+            return Ok(None);
+        };
+        let keys = credentials.get().await?;
+        let (target, now) = (self.session.home(), self.session.now());
+        let date = DateTime::<Utc>::from(now);
+        let query = sign::presign_query(&keys, &target.region, date, expires, headers);
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let url = target.endpoint.uri(Some(key.as_str()), &query);
+        let signed = url
+            .parse()
+            .ok()
+            .and_then(|uri| sign::presign(&keys, &target.region, date, method, &uri, headers));
+        let until = SystemTime::now() + expires;
+        Ok(signed.map(|signature| (format!("{url}&X-Amz-Signature={signature}"), until)))
     }
 
     /// Sends a request once; an answer that refuses is a failure.

@@ -74,6 +74,10 @@ impl Endpoint {
         self.scheme == "https"
     }
 
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
     /// For messages.
     pub(crate) fn describe(&self) -> String {
         format!(
@@ -230,6 +234,13 @@ fn region_of<'a>(host: &'a str, partition: &str) -> Option<&'a str> {
         _ => return None,
     };
     is_region(region).then_some(region)
+}
+
+/// A path with every byte percent-encoded but unreserved ones and `/`.
+pub(crate) fn encoded_path(path: &str) -> String {
+    let mut text = String::with_capacity(path.len() * 2);
+    encode(&mut text, path, b"/");
+    text
 }
 
 fn encode(to: &mut String, text: &str, plain: &[u8]) {

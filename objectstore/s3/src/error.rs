@@ -11,7 +11,8 @@ use hyper::header::{CONTENT_RANGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LO
 
 use storehouse_objectstore::{BoxError, Error, ErrorClass, Key, Operation};
 
-use crate::answer::{decimal, http_date, retry_after, text, unsatisfied_size};
+use crate::answer::{decimal, http_date, retry_after, unsatisfied_size};
+use crate::attributes::text;
 use crate::endpoint::Endpoint;
 use crate::limits::is_region;
 use crate::xml::Element;

@@ -49,7 +49,9 @@ pub(crate) async fn head(client: &Client, key: &Key) -> Result<Metadata> {
         Some(size) => size,
         None => size_by_range(client, key).await.map_err(failed)?,
     };
-    Ok(Metadata::new(size, found.etag).last_modified(found.last_modified))
+    Ok(Metadata::new(size, found.etag)
+        .last_modified(found.last_modified)
+        .attributes(found.attributes))
 }
 
 fn first_byte(key: &Key) -> Call<'_> {
@@ -148,7 +150,9 @@ impl Get<'_> {
                 &format!("gave the bytes {given:?} for {asked:?}"),
             ));
         }
-        let metadata = Metadata::new(size, found.etag).last_modified(found.last_modified);
+        let metadata = Metadata::new(size, found.etag)
+            .last_modified(found.last_modified)
+            .attributes(found.attributes);
         let reading = Reading::new(client, key, body, given.clone(), &metadata);
         Ok(Object {
             metadata,

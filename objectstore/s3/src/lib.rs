@@ -56,10 +56,12 @@
 //! have the empty tag, which satisfies no condition.
 
 mod answer;
+mod attributes;
 mod checksum;
 mod chunked_upload;
 mod client;
 mod connector;
+mod copy;
 mod credentials;
 mod delete;
 mod endpoint;
@@ -71,6 +73,7 @@ mod list;
 mod multipart;
 mod open;
 mod options;
+mod presign;
 mod probe;
 mod put;
 mod read_stream;

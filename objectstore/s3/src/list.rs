@@ -10,7 +10,10 @@ use futures_util::{StreamExt, stream};
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-use storehouse_objectstore::{ETag, Entry, Error, Key, ListOptions, Metadata, Operation, Result};
+use storehouse_objectstore::{
+    Capabilities, ETag, Entry, Error, Key, ListOptions, Listed, Metadata, Operation, Result,
+    fallback,
+};
 
 use crate::answer::{decimal, etag};
 use crate::client::{Call, Client};
@@ -35,6 +38,72 @@ pub(crate) fn list(
     decodes: bool,
     options: ListOptions,
 ) -> BoxStream<'static, Result<Entry>> {
+    items(client, decodes, options, None)
+        .filter_map(|item| {
+            std::future::ready(match item {
+                Ok(Listed::Object(entry)) => Some(Ok(entry)),
+                // There are none without a delimiter.
+                Ok(Listed::Prefix(_)) => None,
+                Err(error) => Some(Err(error)),
+            })
+        })
+        .boxed()
+}
+
+/// Lists by folders, which the server makes.
+///
+/// Servers differ in what they make of a start within a folder. So whether it has keys after that is
+/// asked for first, and the listing goes on behind the folder.
+pub(crate) fn list_delimited(
+    client: &Arc<Client>,
+    decodes: bool,
+    mut options: ListOptions,
+) -> BoxStream<'static, Result<Listed>> {
+    let delimiter = options.delimiter.unwrap_or('/');
+    let client = Arc::clone(client);
+    // Some servers break at a delimiter of several bytes.
+    let plain = delimiter.is_ascii() && asked(&options.prefix) == options.prefix;
+    if !plain || options.limit == Some(0) {
+        let list = move |options| list(&client, decodes, options);
+        return fallback::list_delimited(&Capabilities::full(), list, options);
+    }
+    let folder = options.start_after.as_ref().and_then(|after| {
+        let rest = after.as_str().strip_prefix(&*options.prefix)?;
+        let at = options.prefix.len() + rest.find(delimiter)? + delimiter.len_utf8();
+        Some((after.as_str()[..at].to_owned(), after.clone()))
+    });
+    let Some((folder, after)) = folder else {
+        return items(&client, decodes, options, Some(delimiter));
+    };
+    let last = Key::last_under(&folder);
+    let asks = last.as_ref() != Some(&after);
+    options.start_after = last;
+    stream::once(async move {
+        let within = ListOptions::default().prefix(&*folder).start_after(after);
+        let mut within = list(&client, decodes, within.limit(1));
+        let first = if asks { within.next().await } else { None };
+        let first = first.map(|entry| entry.map(|_| Listed::Prefix(folder)));
+        options.limit = options
+            .limit
+            .map(|limit| limit - usize::from(first.is_some()));
+        let failed = matches!(first, Some(Err(_)));
+        let behind = if failed {
+            stream::empty().boxed()
+        } else {
+            items(&client, decodes, options, Some(delimiter))
+        };
+        stream::iter(first).chain(behind)
+    })
+    .flatten()
+    .boxed()
+}
+
+fn items(
+    client: &Arc<Client>,
+    decodes: bool,
+    options: ListOptions,
+    delimiter: Option<char>,
+) -> BoxStream<'static, Result<Listed>> {
     // Past all keys with this prefix; or before them, which some servers take for that.
     let after = options
         .start_after
@@ -45,15 +114,16 @@ pub(crate) fn list(
     {
         return stream::empty().boxed();
     }
-    let after = after.cloned();
+    let after = after.map(Key::to_string);
     let left = options.limit.unwrap_or(usize::MAX);
     let state = Listing {
         client: Arc::clone(client),
         decodes,
         last: after.clone(),
-        after,
+        after: after.map(|after| shortened(&after).to_owned()),
         asked: asked(&options.prefix).to_owned(),
         prefix: options.prefix,
+        delimiter: delimiter.map(String::from),
         left,
         token: None,
         idle: 0,
@@ -64,7 +134,7 @@ pub(crate) fn list(
             return None;
         }
         let page = match state.page().await {
-            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Ok(items) => items.into_iter().map(Ok).collect(),
             Err(error) => {
                 state.done = true;
                 VecDeque::from([Err(error)])
@@ -74,6 +144,16 @@ pub(crate) fn list(
     })
     .flatten()
     .boxed()
+}
+
+/// The beginning of a key to start after: of one that ends with U+10FFFF over and over, which
+/// stands for the end of a folder, the first of these is enough. What it lets through is passed
+/// over.
+fn shortened(after: &str) -> &str {
+    match after.find("\u{10ffff}\u{10ffff}") {
+        Some(at) => &after[..at + 4],
+        None => after,
+    }
 }
 
 /// Asks for a listing that holds nothing: unlike a HEAD of the bucket, its answer says what is
@@ -117,18 +197,19 @@ struct Listing {
     prefix: String,
     /// What the server is asked for: all keys with the prefix, and perhaps others.
     asked: String,
-    after: Option<Key>,
+    delimiter: Option<String>,
+    after: Option<String>,
     left: usize,
     token: Option<String>,
-    /// The last key given, or the one to start after.
-    last: Option<Key>,
+    /// The last key or folder given, or the key to start after.
+    last: Option<String>,
     /// How many pages in a row brought nothing new.
     idle: u32,
     done: bool,
 }
 
 impl Listing {
-    async fn page(&mut self) -> Result<Vec<Entry>> {
+    async fn page(&mut self) -> Result<Vec<Listed>> {
         let max_keys = self.left.min(PAGE).to_string();
         let mut call = Call::new(Method::GET, None)
             .query("list-type", "2")
@@ -139,65 +220,104 @@ impl Listing {
         if !self.asked.is_empty() {
             call.query.push(("prefix", &self.asked));
         }
+        if let Some(delimiter) = &self.delimiter {
+            call.query.push(("delimiter", delimiter));
+        }
         if let Some(token) = &self.token {
             call.query.push(("continuation-token", token));
         } else if let Some(after) = &self.after {
-            call.query.push(("start-after", after.as_str()));
+            call.query.push(("start-after", after));
         }
         let (_, answer) = self.client.call_xml(&call, "ListBucketResult").await;
         let (_, page) = answer.map_err(|e| self.client.error(e, Operation::List, None))?;
         self.go_on(&page)?;
         let encoded = self.decodes && is_encoded(&page);
-        let (mut entries, mut news) = (Vec::new(), false);
-        for found in page.all("Contents") {
-            let Some(name) = found.get("Key") else {
-                return Err(self.broken("lists an object without its Key"));
-            };
-            let name = if encoded { decoded(name) } else { name.into() };
+        let (mut items, mut news) = (Vec::new(), false);
+        for (name, found) in self.found(&page, encoded)? {
             // Others may have put objects here under names that are no keys, such as `folder/`, or
             // that XML cannot carry, so that their place in the order is not theirs.
-            let key = match Key::new(&*name) {
-                Ok(key) if flaw(&name).is_none() => key,
-                _ => {
-                    news = true;
-                    continue;
-                }
+            let valid = match found {
+                Some(_) => Key::new(&name).is_ok(),
+                None => Key::last_under(&name).is_some(),
             };
+            if !valid || flaw(&name).is_some() {
+                news = true;
+                continue;
+            }
             // This store's order is that of the keys' bytes. A key that comes twice is dropped.
             match &self.last {
-                Some(last) if *last == key => continue,
-                Some(last) if *last > key => return Err(self.broken("lists keys out of order")),
+                Some(last) if *last == name => continue,
+                // The folder that the listing starts in.
+                Some(last) if found.is_none() && last.starts_with(&name) => continue,
+                // Let through by a start that was shortened.
+                Some(last) if *last > name && Some(shortened(last)) == self.after.as_deref() => {
+                    continue;
+                }
+                Some(last) if *last > name => return Err(self.broken("lists keys out of order")),
                 _ => {}
             }
-            if !key.as_str().starts_with(&self.asked) {
+            if !name.starts_with(&self.asked) {
                 return Err(self.broken("lists keys that were not asked for"));
             }
             news = true;
-            self.last = Some(key.clone());
-            if !key.as_str().starts_with(&self.prefix) {
-                if key.as_str() > self.prefix.as_str() {
+            self.last = Some(name.clone());
+            if !name.starts_with(&self.prefix) {
+                if name > self.prefix {
                     self.done = true;
                     break;
                 }
                 continue;
             }
+            let Some(found) = found else {
+                items.push(Listed::Prefix(name));
+                continue;
+            };
             let Some(metadata) = metadata(found) else {
                 return Err(self.broken("lists an object without its Size"));
             };
-            entries.push(Entry {
-                key,
+            items.push(Listed::Object(Entry {
+                key: Key::new(&name)?,
                 metadata,
                 value: None,
-            });
+            }));
         }
         self.idle = if news { 0 } else { self.idle + 1 };
         if self.idle > MAX_IDLE_PAGES {
             return Err(self.broken("gives one empty part of a listing after another"));
         }
-        entries.truncate(self.left);
-        self.left -= entries.len();
+        items.truncate(self.left);
+        self.left -= items.len();
         self.done |= self.left == 0;
-        Ok(entries)
+        Ok(items)
+    }
+
+    /// The names on a page: of objects, with what is said of them, and of folders, merged in order.
+    fn found<'a>(
+        &self,
+        page: &'a Element,
+        encoded: bool,
+    ) -> Result<Vec<(String, Option<&'a Element>)>> {
+        let text = |name: &str| match encoded {
+            true => decoded(name).into_owned(),
+            false => name.to_owned(),
+        };
+        let mut found = Vec::new();
+        for object in page.all("Contents") {
+            let Some(name) = object.get("Key") else {
+                return Err(self.broken("lists an object without its Key"));
+            };
+            found.push((text(name), Some(object)));
+        }
+        if self.delimiter.is_some() {
+            for folder in page.all("CommonPrefixes") {
+                let Some(name) = folder.get("Prefix") else {
+                    return Err(self.broken("lists a folder without its Prefix"));
+                };
+                found.push((text(name), None));
+            }
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        Ok(found)
     }
 
     /// Finds out whether another page follows. A token alone says so, too.

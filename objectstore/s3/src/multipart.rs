@@ -32,30 +32,30 @@ const PARTS_AT_ONCE: usize = 2;
 
 /// The size of all parts but the last of an object of `size` bytes, if `least` bytes are enough for
 /// a part.
-fn part_len(size: u64, least: u64) -> u64 {
+pub(crate) fn part_len(size: u64, least: u64) -> u64 {
     size.div_ceil(MAX_PARTS).max(least)
 }
 
 /// What completing an upload repeats of a part.
 #[derive(Debug)]
-struct Part {
-    tag: String,
-    checksum: Option<String>,
+pub(crate) struct Part {
+    pub(crate) tag: String,
+    pub(crate) checksum: Option<String>,
 }
 
-type Done = BTreeMap<u32, Part>;
+pub(crate) type Done = BTreeMap<u32, Part>;
 type Tasks = JoinSet<Result<(u32, Part)>>;
 
 /// One put in parts.
-struct InParts<'a> {
-    shared: &'a Arc<Shared>,
-    key: &'a Key,
-    upload: &'a Upload,
-    part_len: u64,
+pub(crate) struct InParts<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) key: &'a Key,
+    pub(crate) upload: &'a Upload,
+    pub(crate) part_len: u64,
     /// Parts are larger than may be held: they stream, one after another, and are not sent again.
-    streams: bool,
+    pub(crate) streams: bool,
     /// The checksum that every part carries, if any.
-    algorithm: Option<Algorithm>,
+    pub(crate) algorithm: Option<Algorithm>,
 }
 
 /// Puts a body that goes up in parts.
@@ -72,7 +72,7 @@ pub(crate) async fn put_in_parts(
         (true, false) => Some(Algorithm::Sha256),
         (true, true) => takes_trailers(shared).await?.then_some(Algorithm::Crc32c),
     };
-    let mut upload = Upload::start(shared, key.clone(), algorithm).await?;
+    let mut upload = Upload::start(shared, key.clone(), algorithm, &options.attributes).await?;
     let mut tasks = Tasks::new();
     let put = InParts {
         shared,
@@ -190,7 +190,12 @@ impl InParts<'_> {
         }
     }
 
-    async fn complete(&self, done: &Done, size: u64, options: &PutOptions) -> Result<PutResult> {
+    pub(crate) async fn complete(
+        &self,
+        done: &Done,
+        size: u64,
+        options: &PutOptions,
+    ) -> Result<PutResult> {
         let client = &self.shared.client;
         let mut document = String::from(
             "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",

@@ -24,6 +24,12 @@ pub(crate) async fn open(options: &S3Options) -> Result<Shared> {
             "a part has 5 MiB at least and 5 GiB at most",
         ));
     }
+    if options.single_copy < MIN_PART || options.single_copy > MAX_PUT {
+        return Err(Error::config(
+            "single_copy",
+            "a copy in one request has 5 MiB at least and 5 GiB at most",
+        ));
+    }
     let put_headers = PutHeaders::new(options)?;
     let client = Arc::new(Client::new(options)?);
     let decodes = bucket(options, &client).await?;
@@ -35,6 +41,7 @@ pub(crate) async fn open(options: &S3Options) -> Result<Shared> {
         trailers: OnceCell::new(),
         decodes,
         part_size: options.part_size,
+        single_copy: options.single_copy,
         part_memory: options.part_memory,
         parts: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
         put_headers,

@@ -78,6 +78,9 @@ pub struct S3Options {
     /// object: 5 MiB to 5 GiB. A body of unknown digest of at most this size goes up as one put.
     /// Default: 8 MiB.
     pub part_size: u64,
+    /// Objects of more bytes than this are copied in parts, which the server makes: 5 MiB to 5 GiB.
+    /// Default: 5 GiB, the most that a copy in one request may have.
+    pub single_copy: u64,
     /// The most bytes of parts that all puts of this store together hold on their way to the
     /// server. Each put holds the part it fills besides. Parts larger than this are not held at all
     /// but streamed, one after another. Default: 64 MiB.
@@ -189,6 +192,7 @@ impl Default for S3Options {
             retry_backoff: Duration::from_millis(100),
             max_requests: 128,
             part_size: 8 << 20,
+            single_copy: 5 << 30,
             part_memory: 64 << 20,
             storage_class: None,
             encryption: None,
@@ -254,6 +258,7 @@ setters! {
     retry_backoff(Duration) => |backoff| backoff, "Duration::from_millis(50)";
     max_requests(usize) => |requests| requests, "64";
     part_size(u64) => |bytes| bytes, "16 << 20";
+    single_copy(u64) => |bytes| bytes, "1 << 30";
     part_memory(u64) => |bytes| bytes, "128 << 20";
     storage_class(impl Into<String>) => |class| Some(class.into()), "\"STANDARD_IA\"";
     encryption(Encryption) => |encryption| Some(encryption), "Encryption::S3";

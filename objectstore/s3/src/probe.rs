@@ -13,6 +13,7 @@ use storehouse_objectstore::{
     SizedBody,
 };
 
+use crate::attributes::MAX_ATTRIBUTES;
 use crate::checksum::sha256_header;
 use crate::chunked_upload::{Stretch, send_part};
 use crate::client::{Call, Client};
@@ -68,7 +69,10 @@ pub(crate) async fn probe(client: &Arc<Client>, headers: &PutHeaders) -> Result<
     capabilities.order = ListOrder::by_key();
     capabilities.max_size = MAX_OBJECT;
     capabilities.keys = KeyRule::new(flaw);
-    Ok(capabilities)
+    Ok(capabilities
+        .with_max_attributes(MAX_ATTRIBUTES)
+        .with_native_copy(true)
+        .with_presign(!client.is_anonymous()))
 }
 
 /// Whether the server takes a checksum after a chunked body. Tried once, when it is first needed:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Method, StatusCode};
 
 use storehouse_objectstore::{
@@ -11,6 +11,7 @@ use storehouse_objectstore::{
 };
 
 use crate::answer::{condition, etag_of};
+use crate::attributes;
 use crate::checksum::sha256_header;
 use crate::chunked_upload::{self, Stretch};
 use crate::client::{Call, hash};
@@ -115,10 +116,8 @@ struct Put<'a> {
 impl Put<'_> {
     /// The request, for a body with this SHA-256.
     fn call(&self, sha256: Option<[u8; 32]>) -> Call<'_> {
-        let mut call = Call::new(Method::PUT, Some(self.key)).header(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
+        let mut call = Call::new(Method::PUT, Some(self.key));
+        call.headers = attributes::headers(&self.options.attributes);
         call.headers.extend(self.condition.clone());
         call.headers.extend(self.shared.put_headers.all());
         if let Some(sum) = sha256.filter(|_| self.shared.capabilities.checksums) {

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// Whether keys in listings are asked for, and come, percent-encoded.
     pub(crate) decodes: bool,
     pub(crate) part_size: u64,
+    /// Larger objects are copied in parts, in bytes.
+    pub(crate) single_copy: u64,
     pub(crate) part_memory: u64,
     /// Memory for parts on their way, in units of [`PERMIT`].
     pub(crate) parts: Arc<Semaphore>,

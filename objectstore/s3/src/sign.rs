@@ -5,6 +5,7 @@
 //! header of a request is signed but those that the transport may change.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -90,7 +91,8 @@ pub(crate) fn sign(
         headers.insert(TOKEN, token);
     }
 
-    let (names, lines) = canonical_headers(uri, headers)?;
+    let unsigned = [AUTHORIZATION, CONTENT_LENGTH, EXPECT];
+    let (names, lines) = canonical_headers(uri, headers, &unsigned)?;
     let request = format!(
         "{method}\n{}\n{}\n{lines}\n{names}\n{payload_text}",
         uri.path(),
@@ -115,11 +117,68 @@ pub(crate) fn sign(
     })
 }
 
+/// The query parameters of a presigned URL, without the signature.
+pub(crate) fn presign_query(
+    keys: &Keys,
+    region: &str,
+    now: DateTime<Utc>,
+    expires: Duration,
+    headers: &HeaderMap,
+) -> Vec<(&'static str, String)> {
+    let day = now.format("%Y%m%d");
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.push("host");
+    names.sort_unstable();
+    let mut query = vec![
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
+        (
+            "X-Amz-Credential",
+            format!("{}/{day}/{region}/s3/aws4_request", keys.id),
+        ),
+        ("X-Amz-Date", now.format("%Y%m%dT%H%M%SZ").to_string()),
+        ("X-Amz-Expires", expires.as_secs().to_string()),
+        ("X-Amz-SignedHeaders", names.join(";")),
+    ];
+    if let Some(token) = &keys.token {
+        query.push(("X-Amz-Security-Token", token.expose_secret().to_owned()));
+    }
+    query
+}
+
+/// The signature of a presigned URL, which has the parameters of [`presign_query`]. The body is not
+/// signed. Source: the S3 API reference, "Authenticating Requests: Using Query Parameters".
+pub(crate) fn presign(
+    keys: &Keys,
+    region: &str,
+    now: DateTime<Utc>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<String> {
+    let (names, lines) = canonical_headers(uri, headers, &[])?;
+    let request = format!(
+        "{method}\n{}\n{}\n{lines}\n{names}\nUNSIGNED-PAYLOAD",
+        uri.path(),
+        canonical_query(uri)
+    );
+    let date = now.format("%Y%m%dT%H%M%SZ").to_string();
+    let signer = Signer {
+        key: signing_key(keys, region, &date[..8]),
+        scope: format!("{}/{region}/s3/aws4_request", now.format("%Y%m%d")),
+        date,
+    };
+    Some(signer.sign("AWS4-HMAC-SHA256", &hex(&sha256(request.as_bytes()))))
+}
+
 /// The names signed and the lines that say them. The host is signed as the client will send it.
-fn canonical_headers(uri: &Uri, headers: &HeaderMap) -> Option<(String, String)> {
+fn canonical_headers(
+    uri: &Uri,
+    headers: &HeaderMap,
+    unsigned: &[HeaderName],
+) -> Option<(String, String)> {
     let mut lines = vec![("host", host(uri)?)];
     for (name, value) in headers {
-        if ![AUTHORIZATION, CONTENT_LENGTH, EXPECT].contains(name) {
+        if !unsigned.contains(name) {
             lines.push((name.as_str(), value.to_str().ok()?.trim().to_owned()));
         }
     }
@@ -283,6 +342,26 @@ mod tests {
         assert_eq!(
             signature(&headers),
             "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+        );
+    }
+
+    #[test]
+    fn the_reference_example_of_a_presigned_get() {
+        let (keys, headers) = (credential(), HeaderMap::new());
+        let day = Duration::from_secs(86_400);
+        let query = presign_query(&keys, "us-east-1", now(), day, &headers);
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.replace('/', "%2F")))
+            .collect();
+        let url = format!(
+            "https://examplebucket.s3.amazonaws.com/test.txt?{}",
+            query.join("&")
+        );
+        let uri: Uri = url.parse().unwrap();
+        assert_eq!(
+            presign(&keys, "us-east-1", now(), &Method::GET, &uri, &headers).unwrap(),
+            "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
     }
 

@@ -11,14 +11,14 @@ use tokio::task::AbortHandle;
 use storehouse_objectstore::{
     Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
     Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
+    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, fallback,
 };
 
 use crate::limits::flaw;
 use crate::options::S3Options;
 use crate::shared::Shared;
 use crate::sweep::{self, PendingUpload};
-use crate::{delete, get, list, open, put};
+use crate::{copy, delete, get, list, open, presign, put};
 
 /// A bucket on an S3 server. Clones share their connections and limits.
 #[derive(Clone, Debug)]
@@ -184,6 +184,63 @@ impl S3 {
         get::get(&self.shared.client, key, options).await
     }
 
+    /// See [`ObjectStore::copy_opts`]. The server copies, in parts if the object is larger than
+    /// [`S3Options::single_copy`](field@S3Options::single_copy), after a head of the source. Under a
+    /// mode other than to overwrite it is a get and a put, for few servers judge one for a copy; and
+    /// so it is on a server that copies nothing.
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// use storehouse_objectstore::{CopyOptions, Key};
+    ///
+    /// let (from, to) = (Key::new("a")?, Key::new("b")?);
+    /// store.copy_opts(&from, &to, CopyOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<PutResult> {
+        let _running = self.lifecycle.enter(Operation::Copy, Some(to))?;
+        options.check(from, to, &self.shared.capabilities)?;
+        if options.mode == PutMode::Overwrite {
+            match copy::copy(&self.shared, from, to, &options).await {
+                Err(Error::Unsupported { .. }) => {}
+                copied => return copied,
+            }
+        }
+        fallback::copy(self, from, to, options).await
+    }
+
+    /// See [`ObjectStore::presign`]. A signature version 4 in the query; the size and the SHA-256 of
+    /// a put are signed headers.
+    ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// use std::time::Duration;
+    /// use storehouse_objectstore::{Key, PresignMethod, PresignOptions};
+    ///
+    /// let upload = PresignOptions::new(PresignMethod::Put, Duration::from_secs(600)).size(1024);
+    /// let request = store.presign(&Key::new("key")?, upload).await?;
+    /// println!("{} {} with {:?}", request.method.as_str(), request.url, request.headers);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn presign(&self, key: &Key, options: PresignOptions) -> Result<PresignedRequest> {
+        self.lifecycle.check(Operation::Presign, Some(key))?;
+        if !self.shared.capabilities.presign {
+            let feature = "presigned requests: its requests are not signed";
+            return Err(fallback::unsupported(Operation::Presign, key, feature));
+        }
+        presign::presign(&self.shared, key, options).await
+    }
+
     /// See [`ObjectStore::head`].
     ///
     /// ```no_run
@@ -263,9 +320,10 @@ impl ObjectStore for S3 {
     }
 
     fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
+        match self.lifecycle.check(Operation::List, None) {
+            Ok(()) => list::list_delimited(&self.shared.client, self.shared.decodes, options),
+            Err(closed) => stream::iter([Err(closed)]).boxed(),
+        }
     }
 
     fn copy_opts<'a>(
@@ -274,7 +332,7 @@ impl ObjectStore for S3 {
         to: &'a Key,
         options: CopyOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
+        Box::pin(self.copy_opts(from, to, options))
     }
 
     fn get_ranges_opts<'a>(
@@ -283,6 +341,7 @@ impl ObjectStore for S3 {
         ranges: &'a [ByteRange],
         options: GetOptions,
     ) -> BoxFuture<'a, Result<ObjectRanges>> {
+        // Side by side, each with If-Match.
         Box::pin(fallback::get_ranges(self, key, ranges, options))
     }
 
@@ -293,10 +352,9 @@ impl ObjectStore for S3 {
     fn presign<'a>(
         &'a self,
         key: &'a Key,
-        _: PresignOptions,
+        options: PresignOptions,
     ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(std::future::ready(Err(unsupported)))
+        Box::pin(self.presign(key, options))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {

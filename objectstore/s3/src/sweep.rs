@@ -11,7 +11,8 @@ use tokio::time::sleep;
 
 use storehouse_objectstore::{Key, Operation, Result};
 
-use crate::answer::{http_date, text};
+use crate::answer::http_date;
+use crate::attributes::text;
 use crate::client::{Call, Client};
 use crate::options::{KeyFilter, S3Options};
 use crate::upload::abort_once;

@@ -8,8 +8,9 @@ use hyper::{Method, StatusCode};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
+use storehouse_objectstore::{Attributes, Error, ErrorClass, Key, Operation, Result};
 
+use crate::attributes;
 use crate::checksum::Algorithm;
 use crate::client::{Call, Client};
 use crate::shared::Shared;
@@ -38,12 +39,15 @@ impl Upload {
         shared: &Arc<Shared>,
         key: Key,
         algorithm: Option<Algorithm>,
+        attributes: &Attributes,
     ) -> Result<Self> {
+        let attributes = attributes::headers(attributes);
         let runtime = Handle::current();
         let (shared, handle) = (Arc::clone(shared), runtime.clone());
         let opening = runtime.spawn(async move {
             let client = Arc::clone(&shared.client);
             let mut call = Call::new(Method::POST, Some(&key)).query("uploads", "");
+            call.headers = attributes;
             call.headers.extend(shared.put_headers.all());
             if let Some(algorithm) = algorithm {
                 let name = HeaderName::from_static("x-amz-checksum-algorithm");

@@ -7,6 +7,7 @@ mod support;
 mod gateway;
 mod get;
 mod keys;
+mod presigned;
 mod put;
 mod uploads;
 

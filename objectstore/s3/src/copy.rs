@@ -1,0 +1,234 @@
+//! Copies on the server: one request, or parts if the object is large.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+
+use storehouse_objectstore::{
+    CopyOptions, ETag, Error, ErrorClass, Key, Metadata, Operation, PutOptions, PutResult, Result,
+};
+
+use crate::answer::{condition, etag, is_strong};
+use crate::attributes;
+use crate::client::Call;
+use crate::endpoint::encoded_path;
+use crate::error::Failure;
+use crate::get::head;
+use crate::limits::{MAX_PUT, flaw};
+use crate::multipart::{InParts, Part, part_len};
+use crate::shared::Shared;
+use crate::upload::Upload;
+
+const SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+const SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
+const SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
+const DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
+
+/// The least that a part of a copy has, in bytes: no byte of it passes through here.
+const PART: u64 = 256 << 20;
+
+/// How many parts of one copy the server makes at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// How often a copy begins anew when its source is replaced meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// Copies an object. Its mode is to overwrite: few servers judge another one for a copy.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the server does not copy.
+pub(crate) async fn copy(
+    shared: &Arc<Shared>,
+    from: &Key,
+    to: &Key,
+    options: &CopyOptions,
+) -> Result<PutResult> {
+    if let Some(reason) = flaw(to.as_str()) {
+        return Err(Error::invalid_key(Operation::Copy, to.as_str(), reason));
+    }
+    if flaw(from.as_str()).is_some() {
+        return Err(Error::not_found(Operation::Copy, from));
+    }
+    for _ in 0..ATTEMPTS {
+        let there = head(&shared.client, from)
+            .await
+            .map_err(|error| error.map_operation(Operation::Copy))?;
+        options.check_source(from, &there.etag)?;
+        let copy = Copy {
+            shared,
+            from,
+            to,
+            options,
+            there: &there,
+        };
+        let copied = if there.size <= shared.single_copy {
+            copy.whole().await
+        } else {
+            copy.in_parts().await
+        };
+        match copied {
+            Err(error) if error.is_precondition() && options.if_match.is_none() => {}
+            copied => return copied,
+        }
+    }
+    Err(Error::Backend {
+        operation: Operation::Copy,
+        key: Some(from.clone()),
+        class: ErrorClass::Transient,
+        message: "the object was replaced again and again while it was copied".into(),
+        source: None,
+    })
+}
+
+struct Copy<'a> {
+    shared: &'a Arc<Shared>,
+    from: &'a Key,
+    to: &'a Key,
+    options: &'a CopyOptions,
+    /// The version that is copied.
+    there: &'a Metadata,
+}
+
+impl Copy<'_> {
+    /// The headers that name the version to copy.
+    fn source(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
+        let bucket = self.shared.client.bucket();
+        let path = encoded_path(&format!("{bucket}/{}", self.from));
+        let Ok(path) = HeaderValue::from_str(&path) else {
+            return Err(Error::not_found(Operation::Copy, self.from));
+        };
+        let mut headers = vec![(SOURCE, path)];
+        // The tag's own value: servers compare weak and empty ones in ways of their own.
+        if let Some(value) = condition(&self.there.etag).filter(|_| is_strong(&self.there.etag)) {
+            headers.push((SOURCE_IF_MATCH, value));
+        }
+        Ok(headers)
+    }
+
+    async fn whole(&self) -> Result<PutResult> {
+        let client = &self.shared.client;
+        let mut call = Call::new(Method::PUT, Some(self.to));
+        call.headers = self.source()?;
+        call.headers.extend(self.shared.put_headers.all());
+        // A copy of a key to itself must change something; it says its own attributes again.
+        let said = match &self.options.attributes {
+            None if self.from != self.to => None,
+            None => Some(&self.there.attributes),
+            said => said.as_ref(),
+        };
+        let directive = if let Some(said) = said {
+            call.headers.extend(attributes::headers(said));
+            "REPLACE"
+        } else {
+            "COPY"
+        };
+        let directive = HeaderValue::from_static(directive);
+        call.headers.push((DIRECTIVE, directive));
+        let (_, answer) = client.call_xml(&call, "CopyObjectResult").await;
+        let (_, answer) = answer.map_err(|failure| self.error(failure))?;
+        Ok(PutResult {
+            etag: answer.get("ETag").map_or_else(|| ETag::new(""), etag),
+        })
+    }
+
+    async fn in_parts(&self) -> Result<PutResult> {
+        let said = self.options.attributes.as_ref();
+        let attributes = said.unwrap_or(&self.there.attributes);
+        let mut upload = Upload::start(self.shared, self.to.clone(), None, attributes).await?;
+        let done = self.parts(&upload).await;
+        let copied = match done {
+            Ok(done) => {
+                let parts = InParts {
+                    shared: self.shared,
+                    key: self.to,
+                    upload: &upload,
+                    part_len: 0,
+                    streams: false,
+                    algorithm: None,
+                };
+                let options = PutOptions::default();
+                parts.complete(&done, self.there.size, &options).await
+            }
+            Err(error) => Err(error),
+        };
+        if copied.is_ok() {
+            upload.forget();
+        } else {
+            upload.abort().await;
+        }
+        copied.map_err(|error| error.map_operation(Operation::Copy))
+    }
+
+    async fn parts(&self, upload: &Upload) -> Result<std::collections::BTreeMap<u32, Part>> {
+        let size = self.there.size;
+        let len = part_len(size, PART.min(self.shared.single_copy)).min(MAX_PUT);
+        let source = self.source()?;
+        let part = |number: u32| {
+            let start = u64::from(number - 1) * len;
+            let range = format!("bytes={start}-{}", (start + len).min(size) - 1);
+            self.part(upload, number, source.clone(), range)
+        };
+        let count = u32::try_from(size.div_ceil(len)).unwrap_or(u32::MAX);
+        stream::iter((1..=count).map(part).collect::<Vec<_>>())
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        source: Vec<(HeaderName, HeaderValue)>,
+        range: String,
+    ) -> Result<(u32, Part)> {
+        let client = &self.shared.client;
+        let text = number.to_string();
+        let mut call = Call::new(Method::PUT, Some(self.to))
+            .query("partNumber", &text)
+            .query("uploadId", upload.id());
+        call.headers = source;
+        if let Ok(range) = HeaderValue::from_str(&range) {
+            call.headers.push((SOURCE_RANGE, range));
+        }
+        let (_, answer) = client.call_xml(&call, "CopyPartResult").await;
+        let (_, answer) = answer.map_err(|failure| self.error(failure))?;
+        let Some(tag) = answer.get("ETag") else {
+            let what = "copied a part and gave no ETag";
+            return Err(client.unexpected(Operation::Copy, Some(self.to), what));
+        };
+        let tag = tag.to_owned();
+        Ok((
+            number,
+            Part {
+                tag,
+                checksum: None,
+            },
+        ))
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        let from = self.from.clone();
+        match failure.refusal() {
+            Some(refusal) if refusal.status == StatusCode::PRECONDITION_FAILED => {
+                let operation = Operation::Copy;
+                Error::Precondition {
+                    operation,
+                    key: from,
+                }
+            }
+            Some(refusal) if refusal.status == StatusCode::NOT_IMPLEMENTED => Error::Unsupported {
+                operation: Operation::Copy,
+                key: from,
+                feature: "copies on the server",
+            },
+            Some(refusal) if refusal.is_not_found() => Error::not_found(Operation::Copy, self.from),
+            _ => self
+                .shared
+                .client
+                .error(failure, Operation::Copy, Some(self.to)),
+        }
+    }
+}
