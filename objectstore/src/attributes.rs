@@ -287,6 +287,101 @@ impl Attributes {
         Self(Some(fields))
     }
 
+    /// The attributes as bytes, for stores that keep them beside an object; read by
+    /// [`Attributes::from_bytes`]. Without any there are none.
+    ///
+    /// ```text
+    /// 1 (u8, the version), then for each attribute: tag (u8), length (u32), value
+    /// tags 1 to 5: the fields of HTTP in the order of HttpField::ALL
+    /// tag 6: the expiry, milliseconds since 1970 (u64)
+    /// tag 7: a name of the user's own: its length (u8), itself; of each value the same (u32)
+    /// ```
+    ///
+    /// Numbers are little endian.
+    ///
+    /// ```
+    /// use storehouse_objectstore::Attributes;
+    ///
+    /// let attributes = Attributes::default().with_user("colour", ["red", "blue"])?;
+    /// assert_eq!(Attributes::from_bytes(&attributes.to_bytes()), Some(attributes));
+    /// assert_eq!(Attributes::from_bytes(&[]), Some(Attributes::default()));
+    /// assert_eq!(Attributes::from_bytes(b"other"), None);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Some(fields) = &self.0 else {
+            return Vec::new();
+        };
+        let mut bytes = vec![FORMAT];
+        let mut add = |tag: u8, value: &[u8]| {
+            bytes.push(tag);
+            add_text(&mut bytes, value);
+        };
+        for (tag, field) in (1..).zip(HttpField::ALL) {
+            if let Some(value) = fields.http.get(&field) {
+                add(tag, value.as_bytes());
+            }
+        }
+        if let Some(millis) = fields.expires {
+            add(EXPIRES, &millis.to_le_bytes());
+        }
+        for (name, values) in &fields.user {
+            // A name has at most 128 bytes.
+            let mut value = vec![name.len() as u8];
+            value.extend_from_slice(name.as_bytes());
+            for text in values {
+                add_text(&mut value, text.as_bytes());
+            }
+            add(USER, &value);
+        }
+        bytes
+    }
+
+    /// What [`Attributes::to_bytes`] made; `None` for anything else. An attribute with a tag of a
+    /// later version is passed over.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let Some((version, mut rest)) = bytes.split_first() else {
+            return Some(Self::default());
+        };
+        let mut attributes = Self::default();
+        if *version != FORMAT {
+            return None;
+        }
+        while let Some((tag, behind)) = rest.split_first() {
+            let (value, behind) = take_text(behind)?;
+            rest = behind;
+            attributes = match *tag {
+                0 => return None,
+                EXPIRES => {
+                    let millis = Duration::from_millis(u64::from_le_bytes(value.try_into().ok()?));
+                    attributes.with_expires(SystemTime::UNIX_EPOCH.checked_add(millis)?)
+                }
+                USER => {
+                    let (len, behind) = value.split_first()?;
+                    let (name, mut values) = behind.split_at_checked(usize::from(*len))?;
+                    let mut texts = Vec::new();
+                    while !values.is_empty() {
+                        let (text, behind) = take_text(values)?;
+                        texts.push(str::from_utf8(text).ok()?);
+                        values = behind;
+                    }
+                    attributes
+                        .with_user(str::from_utf8(name).ok()?, texts)
+                        .ok()?
+                }
+                tag => match HttpField::ALL.get(usize::from(tag) - 1) {
+                    Some(field) => attributes
+                        .with_http(*field, str::from_utf8(value).ok()?)
+                        .ok()?,
+                    None => attributes,
+                },
+            };
+        }
+        Some(attributes)
+    }
+
     fn fields(self) -> Arc<Fields> {
         self.0.unwrap_or_default()
     }
@@ -322,6 +417,22 @@ impl fmt::Debug for Attributes {
     }
 }
 
+/// The version of the form in bytes, and its tags.
+const FORMAT: u8 = 1;
+const EXPIRES: u8 = 6;
+const USER: u8 = 7;
+
+fn add_text(bytes: &mut Vec<u8>, text: &[u8]) {
+    // All attributes together have at most 64 KiB.
+    bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(text);
+}
+
+fn take_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)
+}
+
 fn checked_name(name: &str) -> Result<String> {
     let lower = name.to_ascii_lowercase();
     let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
@@ -354,4 +465,42 @@ fn checked_value(name: &str, value: String) -> Result<String> {
         name: name.into(),
         reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_bytes_are_read_back(
+            user in prop::collection::btree_map("[a-z0-9._-]{1,20}", prop::collection::vec("[!-~]{1,9}", 1..4), 0..4),
+            kind in prop::option::of("[a-z/]{1,20}"),
+            millis in prop::option::of(0..u64::from(u32::MAX)),
+        ) {
+            let mut all = Attributes::default();
+            for (name, values) in &user {
+                if let Ok(with) = all.clone().with_user(name, values.clone()) {
+                    all = with;
+                }
+            }
+            if let Some(kind) = kind {
+                all = all.with_content_type(kind).unwrap();
+            }
+            if let Some(millis) = millis {
+                all = all.with_expires(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+            }
+            let bytes = all.to_bytes();
+            prop_assert_eq!(Attributes::from_bytes(&bytes), Some(all));
+        }
+
+        #[test]
+        fn other_bytes_do_no_harm(mut bytes: Vec<u8>, tag in 0..9u8) {
+            let _ = Attributes::from_bytes(&bytes);
+            bytes.splice(0..0, [FORMAT, tag]);
+            let _ = Attributes::from_bytes(&bytes);
+        }
+    }
 }

@@ -65,8 +65,8 @@ use crate::{
 ///     in which each run of keys that have a delimiter behind the prefix is one item.
 /// 20. *Events* come after the change is durable, those of one key in the order of the changes, and
 ///     none is dropped without saying so.
-/// 21. *A presigned request* does what was asked for, to this key, until it expires. A store that has
-///     none says so.
+/// 21. *A presigned request* does what was asked for, to this key, until it expires. A store that
+///     has none says so.
 pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Stores `body` under `key`.
     ///

@@ -7,8 +7,8 @@
 //! | what these cannot say | `x-amz-meta-storehouse-attributes` |
 //!
 //! The last one is a list, split by `;`, of: `expires=` and milliseconds since 1970;
-//! `encoding=` and the content encoding, so that one which a server adds is told from it; `type`, if
-//! the content type is the one that a put without any has; `list=` and a name of the user's own
+//! `encoding=` and the content encoding, so that one which a server adds is told from it; `type`,
+//! if the content type is the one that a put without any has; `list=` and a name of the user's own
 //! whose header has values that are percent-encoded and split by `,`.
 
 use std::fmt::Write;
