@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
-use storehouse_engine::files::{FileReader, Sys, failed};
+use storehouse_engine::files::{FileReader, Sys, failed, keeps_attributes};
 use storehouse_objectstore::{Operation, Result};
 
 use super::escape::RESERVED;
@@ -29,6 +29,8 @@ pub(super) struct Directory {
     pub(super) file: Arc<File>,
     pub(super) sys: Arc<dyn Sys>,
     pub(super) reader: FileReader,
+    /// Whether the file system keeps attributes.
+    pub(super) attributes: bool,
     names: Mutex<()>,
     /// How often an object's file made way for a directory.
     moves: AtomicU64,
@@ -37,12 +39,15 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(path: PathBuf, file: File, options: &FsOptions, sys: Arc<dyn Sys>) -> Self {
         let (handles, age) = (options.cached_handles, options.handle_age);
-        let reader = FileReader::new(Arc::clone(&sys), &file, handles, age);
+        let attributes = keeps_attributes(&file);
+        let reader =
+            FileReader::new(Arc::clone(&sys), &file, handles, age).with_attributes(attributes);
         Self {
             path,
             file: Arc::new(file),
             sys,
             reader,
+            attributes,
             names: Mutex::default(),
             moves: AtomicU64::new(0),
         }

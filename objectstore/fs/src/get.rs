@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use storehouse_engine::files::{Blocking, Vacancy, describe, failed, metadata, not_a_file};
+use storehouse_engine::files::{Blocking, Vacancy, failed, not_a_file};
 use storehouse_engine::off_thread;
-use storehouse_objectstore::{Error, GetOptions, Key, Metadata, Object, Operation, Result};
+use storehouse_objectstore::{ByteRange, Error, GetOptions, Key, Metadata, Object, ObjectRanges, Operation, Result};
 
 use super::directory::{Directory, is_dir};
 use super::escape;
@@ -62,9 +62,26 @@ impl Directory {
         .await
     }
 
+    pub(super) async fn get_ranges(
+        self: &Arc<Self>,
+        key: &Key,
+        ranges: &[ByteRange],
+        options: GetOptions,
+    ) -> Result<ObjectRanges> {
+        options.check_no_range(key)?;
+        let (directory, key, ranges) = (Arc::clone(self), key.clone(), ranges.to_vec());
+        off_thread(Operation::Get, move || {
+            match directory.open_object(Operation::Get, &key, Blocking::Allowed) {
+                Some(file) => directory.reader.get_ranges(&key, &file?, &ranges, &options),
+                None => Err(Error::not_found(Operation::Get, &key)),
+            }
+        })
+        .await
+    }
+
     fn try_head(&self, key: &Key, blocking: Blocking) -> Option<Result<Metadata>> {
         let file = self.open_object(Operation::Head, key, blocking)?;
-        Some(file.and_then(|file| Ok(metadata(&describe(Operation::Head, key, &file)?))))
+        Some(file.and_then(|file| Ok(self.reader.metadata(Operation::Head, key, &file)?.1)))
     }
 
     /// Opens what is in the object's place; `None` if that would wait and must not.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `store`, `options`, `open`, `running` | the store, its options, how a directory is opened, what a write holds |
 //! | `escape` | paths of keys, and back |
-//! | `get`, `put`, `delete`, `list` | the operations |
+//! | `get`, `put`, `copy`, `delete`, `list` | the operations |
 //! | `write/` | group commit, publishing, directories that are made, removed and synced |
 //! | `walk`, `folder` | directories in the order of keys |
 //! | `directory` | the open directory that all of these work in |
@@ -35,6 +35,7 @@
 
 #![cfg(unix)]
 
+mod copy;
 mod delete;
 mod directory;
 mod escape;

@@ -26,10 +26,9 @@ impl Fs {
         let max = capabilities.max_size;
         let mut body = SizedBody::new(key, body, &options, max)?;
         let state = if body.declared() <= INLINE {
-            PutState::Received(receive_all(&mut body).await?)
+            PutState::Received(receive_all(&mut body).await?, options.attributes.clone())
         } else {
-            let durability = options.durability;
-            let file = write_to_file(self.writer(), &running, key, &mut body, durability);
+            let file = write_to_file(self.writer(), &running, key, &mut body, &options);
             PutState::Written(file.await?)
         };
         // Dropped with this future: until then the put is wanted.
@@ -38,11 +37,17 @@ impl Fs {
             mode, durability, ..
         } = options;
         let put = Put::new(key.clone(), mode, durability, cancellation, state, running);
-        match durability {
+        self.commit(put).await
+    }
+
+    /// Commits a put, with others that wait at the same time.
+    pub(super) async fn commit(&self, put: Put) -> Result<PutResult> {
+        let key = put.key.clone();
+        match put.durability {
             Durability::Durable => {
                 let bytes = put.bytes_in_memory();
                 let answer = self.queue().submit(put, bytes).await;
-                answer.unwrap_or_else(|e| Err(e.into_error(Operation::Put, Some(key))))
+                answer.unwrap_or_else(|e| Err(e.into_error(Operation::Put, Some(&key))))
             }
             // Waits for no sync, neither its own nor another's.
             Durability::Relaxed => {
@@ -53,7 +58,7 @@ impl Fs {
                 };
                 let mut results = off_thread(Operation::Put, commit).await?;
                 results.pop().ok_or_else(|| {
-                    put_failed(key, "there is no answer", io::ErrorKind::Other.into())
+                    put_failed(&key, "there is no answer", io::ErrorKind::Other.into())
                 })
             }
         }
@@ -66,8 +71,9 @@ async fn write_to_file(
     running: &Arc<Running>,
     key: &Key,
     body: &mut SizedBody,
-    durability: Durability,
+    options: &PutOptions,
 ) -> Result<NewFile> {
+    let durability = options.durability;
     let temp = {
         let (writer, running, key) = (Arc::clone(writer), Arc::clone(running), key.clone());
         off_thread(Operation::Put, move || {
@@ -76,9 +82,9 @@ async fn write_to_file(
         .await?
     };
     write_body(&writer.directory.sys, &temp, key, body, durability).await?;
-    let (writer, key) = (Arc::clone(writer), key.clone());
+    let (writer, key, attributes) = (Arc::clone(writer), key.clone(), options.attributes.clone());
     off_thread(Operation::Put, move || {
-        NewFile::new(temp, &writer.clock)
+        NewFile::new(temp, &attributes, &writer.clock)
             .and_then(|file| file.synced(durability))
             .map_err(|e| unwritten(&key, e))
     })

@@ -8,7 +8,7 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use rustix::fs::fstatvfs;
-use storehouse_engine::files::failed;
+use storehouse_engine::files::{MAX_ATTRIBUTES, failed};
 use storehouse_engine::{DirLock, off_thread};
 use storehouse_objectstore::{
     Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
@@ -86,11 +86,16 @@ impl Drop for OpenStore {
 impl Fs {
     /// A store over an open directory.
     pub(super) fn new(options: FsOptions, directory: Directory, lock: DirLock) -> Self {
+        let attributes = if directory.attributes { MAX_ATTRIBUTES } else { 0 };
+        let capabilities = Capabilities::full()
+            .with_max_attributes(attributes)
+            .with_native_copy(true)
+            .with_rename(true);
         let directory = Arc::new(directory);
         let writer = Arc::new(Writer::new(Arc::clone(&directory)));
         Self(Arc::new(OpenStore {
             options,
-            capabilities: Capabilities::full(),
+            capabilities,
             directory,
             queue: new_queue(Arc::clone(&writer)),
             writer,
@@ -306,7 +311,7 @@ impl ObjectStore for Fs {
         to: &'a Key,
         options: CopyOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
+        Box::pin(Fs::copy_opts(self, from, to, options))
     }
 
     fn get_ranges_opts<'a>(
@@ -315,7 +320,10 @@ impl ObjectStore for Fs {
         ranges: &'a [ByteRange],
         options: GetOptions,
     ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
+        if let Err(closed) = self.0.lifecycle.check(Operation::Get, Some(key)) {
+            return Box::pin(ready(Err(closed)));
+        }
+        Box::pin(self.0.directory.get_ranges(key, ranges, options))
     }
 
     fn events(&self) -> Option<Events> {

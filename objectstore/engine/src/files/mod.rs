@@ -5,6 +5,7 @@
 //! | `sys/`, `system_calls` | what they ask of the operating system, and which of it |
 //! | `reader`, `stream`, `buffers`, `handle_cache` | reading: ranges, streamed bodies, open files |
 //! | `body`, `temp`, `cancel` | writing: bodies into temporary files, until they have their names |
+//! | `attributes`, `copy` | attributes of an object, copies within the kernel |
 //! | `sync`, `names`, `version`, `error` | syncs of many files, names, tags, errors |
 //!
 //! A file gets its name once it is whole and durable:
@@ -25,9 +26,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod attributes;
 mod body;
 mod buffers;
 mod cancel;
+mod copy;
 mod error;
 mod handle_cache;
 mod names;
@@ -39,11 +42,15 @@ mod system_calls;
 mod temp;
 mod version;
 
+pub use attributes::{
+    MAX_ATTRIBUTES, keeps_attributes, read_attributes, remove_attributes, write_attributes,
+};
 pub use body::{receive_all, unwritten, write_body};
 pub use cancel::{CancelGuard, Cancellation};
+pub use copy::copy_file;
 pub use error::{duplicate, failed, put_failed};
 pub use handle_cache::{HandleCache, Vacancy};
-pub use names::{each_name, hold, make_empty, open_dir, unlink};
+pub use names::{any_name, each_name, hold, make_empty, open_dir, unlink};
 pub use reader::{Blocking, FileReader, describe, not_a_file};
 pub use sync::sync_all;
 pub use sys::{Sys, pick};

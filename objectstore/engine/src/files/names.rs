@@ -56,6 +56,22 @@ pub fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> io::Result<()
     Ok(())
 }
 
+/// Whether `f` says so of a name in `dir` that is UTF-8. Reads no further then.
+///
+/// # Errors
+/// The system's.
+pub fn any_name(dir: &File, mut f: impl FnMut(&str, FileType) -> bool) -> io::Result<bool> {
+    for found in Dir::read_from(dir)? {
+        let found = found?;
+        if let Ok(name) = found.file_name().to_str()
+            && f(name, found.file_type())
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Makes the directory for temporary files, or empties it. A full disk does not make this fail:
 /// [`Temp::create`](super::Temp::create) makes it later.
 ///

@@ -6,13 +6,18 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::fs::{Stat, fstat};
-use storehouse_objectstore::{Body, Error, ErrorClass, GetOptions, Key, Object, Operation, Result};
+use storehouse_objectstore::{
+    Body, ByteRange, Error, ErrorClass, GetOptions, Key, Metadata, Object, ObjectRanges, Operation,
+    Result, fallback,
+};
 
+use super::attributes::read_attributes;
 use super::buffers::Buffers;
 use super::error::failed;
 use super::handle_cache::{HandleCache, Vacancy};
@@ -23,6 +28,9 @@ use super::version;
 /// The longest range, in bytes (inclusive), that is read before `get` returns. Longer ones are
 /// streamed.
 const EAGER: u64 = 64 * 1024;
+
+/// Ranges with at most this number of bytes between them are read as one.
+const GAP: u64 = 16 * 1024;
 
 /// Whether a call may wait for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +46,8 @@ pub enum Blocking {
 pub struct FileReader {
     sys: Arc<dyn Sys>,
     buffers: Buffers,
+    /// Whether files may have attributes.
+    attributes: bool,
     /// Open files kept for further short reads.
     pub handles: HandleCache,
 }
@@ -54,8 +64,66 @@ impl FileReader {
         Self {
             sys,
             buffers: Buffers::default(),
+            attributes: false,
             handles,
         }
+    }
+
+    /// The same reader, which gives the [attributes](super::read_attributes) of files, too.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: bool) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// The state of an object's file, and its metadata.
+    ///
+    /// # Errors
+    /// As [`describe`]; [`Error::Backend`] if its attributes cannot be read.
+    pub fn metadata(
+        &self,
+        operation: Operation,
+        key: &Key,
+        file: &File,
+    ) -> Result<(Stat, Metadata)> {
+        let stat = describe(operation, key, file)?;
+        let metadata = version::metadata(&stat);
+        if !self.attributes {
+            return Ok((stat, metadata));
+        }
+        let attributes = read_attributes(file)
+            .map_err(|e| failed(operation, Some(key), "the attributes cannot be read", e))?;
+        Ok((stat, metadata.attributes(attributes)))
+    }
+
+    /// Ranges of the object in an open file; those that lie close together are read as one. Blocks.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::get_ranges_opts`](storehouse_objectstore::ObjectStore::get_ranges_opts).
+    pub fn get_ranges(
+        &self,
+        key: &Key,
+        file: &File,
+        ranges: &[ByteRange],
+        options: &GetOptions,
+    ) -> Result<ObjectRanges> {
+        let (_, metadata) = self.metadata(Operation::Get, key, file)?;
+        options.check_conditions(key, &metadata.etag)?;
+        let resolved = fallback::resolve_all(key, ranges, metadata.size)?;
+        let reads = fallback::coalesce(&resolved, GAP);
+        let read = |read: &Range<u64>| {
+            let len = usize::try_from(read.end - read.start).map_err(|_| Error::CollectLimit {
+                limit: usize::MAX as u64,
+            })?;
+            let bytes = self.read_range(key, file, read.start, len, Blocking::Allowed);
+            // Always there, since it may block.
+            bytes.unwrap_or_else(|| Ok(Bytes::new()))
+        };
+        let fetched: Vec<Bytes> = reads.iter().map(read).collect::<Result<_>>()?;
+        Ok(ObjectRanges {
+            parts: fallback::cut(&resolved, &reads, &fetched),
+            metadata,
+        })
     }
 
     /// A short range from a file that is open already, without waiting.
@@ -106,8 +174,7 @@ impl FileReader {
         vacancy: Vacancy,
     ) -> Option<Result<Object>> {
         let described = (|| {
-            let stat = describe(Operation::Get, key, &file)?;
-            let metadata = version::metadata(&stat);
+            let (stat, metadata) = self.metadata(Operation::Get, key, &file)?;
             options.check_conditions(key, &metadata.etag)?;
             let range = options.resolve_range(key, metadata.size)?;
             Ok((stat, metadata, range))

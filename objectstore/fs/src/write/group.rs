@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storehouse_engine::files::{Keep, Temp, duplicate, sync_all, write_at};
-use storehouse_objectstore::{PutResult, Result};
+use storehouse_objectstore::{Attributes, PutResult, Result};
 
 use super::super::running::Running;
 use super::dirty_dirs::DirtyDirs;
@@ -35,25 +35,25 @@ impl Writer {
     /// Writes the files of puts that have none.
     fn write_files(&self, puts: &mut [Put]) {
         for put in puts {
-            let PutState::Received(body) = &mut put.state else {
+            let PutState::Received(body, attributes) = &mut put.state else {
                 continue;
             };
             if put.cancellation.is_cancelled() {
                 put.state = PutState::Cancelled;
                 continue;
             }
-            let body = std::mem::take(body);
-            match self.write_file(body, &put.running) {
+            let (body, attributes) = (std::mem::take(body), std::mem::take(attributes));
+            match self.write_file(body, &attributes, &put.running) {
                 Ok(file) => put.state = PutState::Written(file),
                 Err(e) => put.fail("the temporary file cannot be written", e),
             }
         }
     }
 
-    fn write_file(&self, body: Vec<Bytes>, running: &Arc<Running>) -> io::Result<NewFile> {
+    fn write_file(&self, body: Vec<Bytes>, attributes: &Attributes, running: &Arc<Running>) -> io::Result<NewFile> {
         let temp = Temp::create(&self.temp, Arc::clone(running) as Keep)?;
         write_at(temp.file(), &body, 0)?;
-        NewFile::new(temp, &self.clock)
+        NewFile::new(temp, attributes, &self.clock)
     }
 
     /// Syncs the files of durable puts that are not synced yet.

@@ -1,7 +1,8 @@
 //! Writing: groups of puts, and how they become visible and durable.
 //!
 //! `writer` holds what puts and deletes share, `put` one put and its state, `queue` and `group`
-//! commit puts together, `publish` gives files their names, `places` makes and removes directories,
+//! commit puts together, `publish` gives files their names,
+//! `rename` gives them others, `places` makes and removes directories,
 //! `dirty_dirs` and `durable_dirs` sync them.
 
 mod dirty_dirs;
@@ -11,6 +12,7 @@ mod places;
 mod publish;
 mod put;
 mod queue;
+mod rename;
 mod writer;
 
 pub(super) use dirty_dirs::DirtyDirs;

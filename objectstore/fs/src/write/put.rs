@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::fstat;
-use storehouse_engine::files::{Cancellation, Clock, Temp, etag, put_failed};
-use storehouse_objectstore::{Durability, ETag, Error, Key, PutMode, PutResult, Result};
+use storehouse_engine::files::{Cancellation, Clock, Temp, etag, put_failed, write_attributes};
+use storehouse_objectstore::{Attributes, Durability, ETag, Error, Key, PutMode, PutResult, Result};
 
 use super::super::running::Running;
 
@@ -23,7 +23,7 @@ pub(crate) struct Put {
 /// How far a put has come.
 pub(crate) enum PutState {
     /// The body is in memory; there is no file yet.
-    Received(Vec<Bytes>),
+    Received(Vec<Bytes>, Attributes),
     /// The file is written.
     Written(NewFile),
     /// The file has its name in this directory, which is still to be synced.
@@ -45,8 +45,10 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Gives a file whose bytes are all written its modification time, which its tag needs.
-    pub(crate) fn new(temp: Temp, clock: &Clock) -> io::Result<Self> {
+    /// Gives a file whose bytes are all written its attributes, and its modification time, which
+    /// its tag needs.
+    pub(crate) fn new(temp: Temp, attributes: &Attributes, clock: &Clock) -> io::Result<Self> {
+        write_attributes(temp.file(), attributes)?;
         clock.stamp(temp.file())?;
         let etag = etag(&fstat(temp.file())?);
         Ok(Self {
@@ -88,7 +90,7 @@ impl Put {
     /// How many bytes of its body are in memory.
     pub(crate) fn bytes_in_memory(&self) -> usize {
         match &self.state {
-            PutState::Received(body) => body.iter().map(Bytes::len).sum(),
+            PutState::Received(body, _) => body.iter().map(Bytes::len).sum(),
             _ => 0,
         }
     }
@@ -130,7 +132,7 @@ impl Put {
             PutState::Named(etag, _) => Ok(PutResult { etag }),
             PutState::Occupied(_) => Err(Error::AlreadyExists { key: self.key }),
             // No caller waits for this.
-            PutState::Received(_) | PutState::Written(_) | PutState::Cancelled => Err(put_failed(
+            PutState::Received(..) | PutState::Written(_) | PutState::Cancelled => Err(put_failed(
                 &self.key,
                 "the put was cancelled",
                 io::ErrorKind::Interrupted.into(),
