@@ -5,9 +5,7 @@ use std::sync::Arc;
 use rustix::fs::fstat;
 use storehouse_engine::files::{Blocking, CancelGuard, Keep, Temp, copy_file, etag, failed};
 use storehouse_engine::off_thread;
-use storehouse_objectstore::{
-    CopyOptions, Error, ErrorClass, Key, Operation, PutResult, Result,
-};
+use storehouse_objectstore::{CopyOptions, Error, ErrorClass, Key, Operation, PutResult, Result};
 
 use super::running::Running;
 use super::store::Fs;
@@ -38,12 +36,7 @@ impl Fs {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn copy_opts(
-        &self,
-        from: &Key,
-        to: &Key,
-        options: CopyOptions,
-    ) -> Result<PutResult> {
+    pub async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<PutResult> {
         options.check(from, to, self.capabilities_ref())?;
         let running = Arc::new(self.enter(Operation::Copy, Some(from))?);
         // Dropped with this future: until then the copy is wanted.
@@ -83,11 +76,17 @@ impl Writer {
         is_cancelled: impl Fn() -> bool,
     ) -> Result<NewFile> {
         let error = |e| failed(Operation::Copy, Some(from), "the file cannot be copied", e);
-        let source = match self.directory.open_object(Operation::Copy, from, Blocking::Allowed) {
+        let source = match self
+            .directory
+            .open_object(Operation::Copy, from, Blocking::Allowed)
+        {
             Some(source) => source?,
             None => return Err(Error::not_found(Operation::Copy, from)),
         };
-        let (stat, metadata) = self.directory.reader.metadata(Operation::Copy, from, &source)?;
+        let (stat, metadata) = self
+            .directory
+            .reader
+            .metadata(Operation::Copy, from, &source)?;
         options.check_source(from, &metadata.etag)?;
         let temp = Temp::create(&self.temp, Arc::clone(running) as Keep).map_err(error)?;
         copy_file(&source, temp.file(), metadata.size, is_cancelled).map_err(error)?;

@@ -11,7 +11,7 @@ use storehouse_objectstore::{Key, Operation, Result};
 use super::directory::{is_dir, split, stat};
 use super::escape;
 use super::store::Fs;
-use super::write::{DirtyDirs, Writer};
+use super::write::{Change, DirtyDirs, Due, Writer};
 
 impl Fs {
     /// Removes the objects and syncs each directory once. One result for each key, in order.
@@ -47,12 +47,20 @@ impl Writer {
             .collect();
         let mut dirs = DirtyDirs::default();
         let names = self.directory.lock_names();
-        let removed: Vec<io::Result<String>> =
-            keys.iter().map(|key| self.remove(key, &mut dirs)).collect();
+        let removed: Vec<(io::Result<String>, Due)> = keys
+            .iter()
+            .map(|key| (self.remove(key, &mut dirs), self.teller.changed(key)))
+            .collect();
         drop(names);
         let sync = |files: &[&File]| sync_all(&*self.directory.sys, file_system.as_ref(), files);
         let failures = dirs.sync(&self.directory, &self.durable, sync);
-        let results = keys.into_iter().zip(removed).map(|(key, removed)| {
+        let results = keys.into_iter().zip(removed).map(|(key, (removed, due))| {
+            // Also if the sync failed: the object is gone for now.
+            let change = match &removed {
+                Ok(_) => Change::Deleted,
+                Err(_) => Change::Unknown,
+            };
+            self.teller.tell(&key, due, change);
             let error = |message: &str, e| failed(Operation::Delete, Some(&key), message, e);
             let result = match removed {
                 Err(e) => Err(error("the file cannot be removed", e)),

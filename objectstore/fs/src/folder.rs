@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, statat};
-use storehouse_engine::files::each_name;
+use storehouse_engine::files::{any_name, each_name};
 use storehouse_objectstore::Key;
 
 use super::directory::Directory;
@@ -151,6 +151,20 @@ impl Folder {
             };
         }
         Ok(self.dir.clone())
+    }
+
+    /// Whether the directory itself has an object's file. Reads no further than to the first.
+    pub(super) fn shows_an_object(&mut self, directory: &Directory) -> io::Result<bool> {
+        let Some(dir) = self.dir(directory)? else {
+            return Ok(false);
+        };
+        any_name(&dir, |name, kind| {
+            let item = self.item(&dir, &Begun::default(), name, kind);
+            item.is_some_and(|item| {
+                matches!(item.kind, Kind::Plain | Kind::Beside)
+                    && Key::new(format!("{}{}", self.base, item.text)).is_ok()
+            })
+        })
     }
 
     /// The next name that is held.

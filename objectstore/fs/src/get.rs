@@ -9,7 +9,9 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use storehouse_engine::files::{Blocking, Vacancy, failed, not_a_file};
 use storehouse_engine::off_thread;
-use storehouse_objectstore::{ByteRange, Error, GetOptions, Key, Metadata, Object, ObjectRanges, Operation, Result};
+use storehouse_objectstore::{
+    ByteRange, Error, GetOptions, Key, Metadata, Object, ObjectRanges, Operation, Result,
+};
 
 use super::directory::{Directory, is_dir};
 use super::escape;

@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use futures_core::Stream;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_engine::files::failed;
-use storehouse_objectstore::{Entry, ListOptions, Operation, Result};
+use storehouse_objectstore::{Entry, ListOptions, Listed, Operation, Result};
 use tokio::task::JoinHandle;
 
 use super::directory::Directory;
@@ -17,22 +18,42 @@ pub(super) fn list(
     options: ListOptions,
     names: usize,
 ) -> BoxStream<'static, Result<Entry>> {
-    let walk = Walk::new(directory, options, names);
-    stream::unfold(Ahead::Start(Box::new(walk)), Ahead::next)
-        .flatten()
+    let walk = Walk::new(directory, options, names, false);
+    ahead(walk)
+        .filter_map(|listed| async {
+            match listed {
+                Ok(Listed::Object(entry)) => Some(Ok(entry)),
+                // Nothing is rolled up.
+                Ok(Listed::Prefix(_)) => None,
+                Err(e) => Some(Err(e)),
+            }
+        })
         .boxed()
+}
+
+/// The same, with what lies in directories behind the prefix rolled up.
+pub(super) fn list_folder(
+    directory: Arc<Directory>,
+    options: ListOptions,
+    names: usize,
+) -> BoxStream<'static, Result<Listed>> {
+    ahead(Walk::new(directory, options, names, true)).boxed()
+}
+
+fn ahead(walk: Walk) -> impl Stream<Item = Result<Listed>> + Send + 'static {
+    stream::unfold(Ahead::Start(Box::new(walk)), Ahead::next).flatten()
 }
 
 enum Ahead {
     Start(Box<Walk>),
-    Reading(JoinHandle<(Box<Walk>, Result<Vec<Entry>>)>),
+    Reading(JoinHandle<(Box<Walk>, Result<Vec<Listed>>)>),
     End,
 }
 
-type Items = stream::Iter<std::vec::IntoIter<Result<Entry>>>;
+type Items = stream::Iter<std::vec::IntoIter<Result<Listed>>>;
 
 impl Ahead {
-    fn read(mut walk: Box<Walk>) -> JoinHandle<(Box<Walk>, Result<Vec<Entry>>)> {
+    fn read(mut walk: Box<Walk>) -> JoinHandle<(Box<Walk>, Result<Vec<Listed>>)> {
         tokio::task::spawn_blocking(move || {
             let batch = walk.next_batch();
             (walk, batch)

@@ -86,11 +86,16 @@ impl Drop for OpenStore {
 impl Fs {
     /// A store over an open directory.
     pub(super) fn new(options: FsOptions, directory: Directory, lock: DirLock) -> Self {
-        let attributes = if directory.attributes { MAX_ATTRIBUTES } else { 0 };
+        let attributes = if directory.attributes {
+            MAX_ATTRIBUTES
+        } else {
+            0
+        };
         let capabilities = Capabilities::full()
             .with_max_attributes(attributes)
             .with_native_copy(true)
-            .with_rename(true);
+            .with_rename(true)
+            .with_events(true);
         let directory = Arc::new(directory);
         let writer = Arc::new(Writer::new(Arc::clone(&directory)));
         Self(Arc::new(OpenStore {
@@ -207,6 +212,7 @@ impl Fs {
     pub async fn close(&self) -> Result<()> {
         self.0.lifecycle.close().await;
         self.0.queue.close().await;
+        self.0.writer.teller.events.close();
         drop(self.0.take_lock());
         Ok(())
     }
@@ -300,6 +306,13 @@ impl ObjectStore for Fs {
     }
 
     fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
+        if let Err(closed) = self.0.lifecycle.check(Operation::List, None) {
+            return stream::iter([Err(closed)]).boxed();
+        }
+        if options.delimiter.is_none_or(|delimiter| delimiter == '/') {
+            let names = self.0.options.listed_names;
+            return list::list_folder(Arc::clone(&self.0.directory), options, names);
+        }
         let store = self.clone();
         let list = move |options| store.list(options);
         fallback::list_delimited(self.capabilities(), list, options)
@@ -327,7 +340,11 @@ impl ObjectStore for Fs {
     }
 
     fn events(&self) -> Option<Events> {
-        None
+        Some(if self.0.lifecycle.is_closed() {
+            Events::ended()
+        } else {
+            self.0.writer.teller.events.subscribe()
+        })
     }
 
     fn presign<'a>(

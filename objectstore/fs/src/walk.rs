@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use storehouse_engine::files::{failed, is_object, metadata};
-use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
+use storehouse_objectstore::{Entry, Error, Key, ListOptions, Listed, Operation, Result};
 
 use super::directory::{Directory, stat};
 use super::escape;
@@ -33,14 +33,22 @@ pub(super) struct Walk {
     batch: usize,
     /// The most names to hold.
     names: usize,
+    /// Whether what lies in directories behind the prefix is rolled up.
+    rolled_up: bool,
     /// The folders from the first one to that of the current key; `None` before the first batch.
     folders: Option<Vec<Folder>>,
 }
 
 impl Walk {
-    pub(super) fn new(directory: Arc<Directory>, options: ListOptions, names: usize) -> Self {
+    pub(super) fn new(
+        directory: Arc<Directory>,
+        options: ListOptions,
+        names: usize,
+        rolled_up: bool,
+    ) -> Self {
         Self {
             directory,
+            rolled_up,
             left: options.limit.unwrap_or(usize::MAX),
             wanted: Wanted {
                 prefix: options.prefix,
@@ -56,7 +64,7 @@ impl Walk {
         self.left == 0 || self.folders.as_ref().is_some_and(Vec::is_empty)
     }
 
-    pub(super) fn next_batch(&mut self) -> Result<Vec<Entry>> {
+    pub(super) fn next_batch(&mut self) -> Result<Vec<Listed>> {
         let mut batch = Vec::new();
         let want = self.batch.min(self.left);
         let mut reads = MAX_READS;
@@ -78,6 +86,14 @@ impl Walk {
                 continue;
             };
             match item.kind {
+                Kind::Directory if self.rolled_up => {
+                    reads -= 1;
+                    let below = folder.below(&item);
+                    let prefix = below.base().to_owned();
+                    if self.has_objects(below)? {
+                        batch.push(Listed::Prefix(prefix));
+                    }
+                }
                 Kind::Directory => {
                     reads -= 1;
                     let mut below = folder.below(&item);
@@ -89,7 +105,9 @@ impl Walk {
                     reads -= 1;
                     self.read(folder, Some(&item))?;
                 }
-                Kind::Plain | Kind::Beside => batch.extend(self.entry(folder, &item)?),
+                Kind::Plain | Kind::Beside => {
+                    batch.extend(self.entry(folder, &item)?.map(Listed::Object));
+                }
             }
         }
         self.folders = Some(folders);
@@ -112,15 +130,48 @@ impl Walk {
         Ok(Some(folder))
     }
 
+    /// Whether some of the keys in a folder are wanted. Most often the first names tell.
+    fn has_objects(&self, mut folder: Folder) -> Result<bool> {
+        let after = self.wanted.after.as_ref();
+        let inside = after.filter(|after| after.as_str().starts_with(folder.base()));
+        match inside {
+            // All of them come before.
+            Some(after) if Key::last_under(folder.base()).as_ref() == Some(after) => {
+                return Ok(false);
+            }
+            None if self.at_a_glance(&mut folder)? => return Ok(true),
+            _ => {}
+        }
+        let options = ListOptions::default()
+            .prefix(folder.base())
+            .start_after(inside.cloned())
+            .limit(1);
+        let mut walk = Self::new(Arc::clone(&self.directory), options, self.names, false);
+        while !walk.has_ended() {
+            if !walk.next_batch()?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn at_a_glance(&self, folder: &mut Folder) -> Result<bool> {
+        folder
+            .shows_an_object(&self.directory)
+            .map_err(|e| self.unreadable(folder, e))
+    }
+
+    fn unreadable(&self, folder: &Folder, source: io::Error) -> Error {
+        let path = self.directory.path.join(folder.path());
+        let message = format!("the directory {} cannot be read", path.display());
+        list_failed(&message, source)
+    }
+
     /// Reads the names of a folder's directory, or of one with the rest of long segments in it.
     fn read(&self, folder: &mut Folder, more: Option<&Item>) -> Result<()> {
         folder
             .read(&self.directory, &self.wanted, self.names, more)
-            .map_err(|e| {
-                let path = self.directory.path.join(folder.path());
-                let message = format!("the directory {} cannot be read", path.display());
-                list_failed(&message, e)
-            })
+            .map_err(|e| self.unreadable(folder, e))
     }
 
     /// Forgets names of the outer folders, which are read again later, until few enough are held.

@@ -52,12 +52,7 @@ pub fn write_attributes(file: &File, attributes: &Attributes) -> io::Result<()> 
         return Ok(());
     }
     let text = to_text(attributes);
-    Ok(fsetxattr(
-        file,
-        NAME,
-        text.as_bytes(),
-        XattrFlags::empty(),
-    )?)
+    Ok(fsetxattr(file, NAME, text.as_bytes(), XattrFlags::empty())?)
 }
 
 /// Removes the attributes of a file that is not visible yet.
@@ -170,10 +165,15 @@ mod tests {
 
     fn attributes() -> impl Strategy<Value = Attributes> {
         let value = || "[!-~]([ -~]{0,20}[!-~])?";
-        let user = prop::collection::vec(("[a-z-]{1,9}", prop::collection::vec(value(), 1..4)), 0..5);
+        let user =
+            prop::collection::vec(("[a-z-]{1,9}", prop::collection::vec(value(), 1..4)), 0..5);
         let http = prop::collection::vec((0..5_usize, value()), 0..4);
-        (user, http, prop::option::of(0..u64::from(u32::MAX) * 1_000_000)).prop_map(
-            |(user, http, expires)| {
+        (
+            user,
+            http,
+            prop::option::of(0..u64::from(u32::MAX) * 1_000_000),
+        )
+            .prop_map(|(user, http, expires)| {
                 let mut all = Attributes::default();
                 for (name, values) in user {
                     all = all.clone().with_user(name, values).unwrap_or(all);
@@ -182,11 +182,12 @@ mod tests {
                     all = all.with_http(HttpField::ALL[field], value).unwrap();
                 }
                 match expires {
-                    Some(ms) => all.with_expires(SystemTime::UNIX_EPOCH + Duration::from_millis(ms)),
+                    Some(ms) => {
+                        all.with_expires(SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+                    }
                     None => all,
                 }
-            },
-        )
+            })
     }
 
     proptest! {
@@ -206,7 +207,11 @@ mod tests {
         let many = vec!["v"; MAX_ATTRIBUTES as usize - 1];
         let attributes = Attributes::default().with_user("a", many).unwrap();
         assert_eq!(attributes.size(), MAX_ATTRIBUTES);
-        assert!(to_text(&attributes).len() < 3900, "{}", to_text(&attributes).len());
+        assert!(
+            to_text(&attributes).len() < 3900,
+            "{}",
+            to_text(&attributes).len()
+        );
         let file = tempfile::tempfile().unwrap();
         if keeps_attributes(&file) {
             write_attributes(&file, &attributes).unwrap();

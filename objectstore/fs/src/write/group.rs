@@ -29,6 +29,11 @@ impl Writer {
             self.sync_occupied(&mut puts);
             self.sync_directories(&mut puts, dirs, file_system);
         }
+        for put in &mut puts {
+            if let Some(due) = put.due.take() {
+                self.teller.tell(&put.key, due, put.change());
+            }
+        }
         puts.into_iter().map(Put::into_result).collect()
     }
 
@@ -50,7 +55,12 @@ impl Writer {
         }
     }
 
-    fn write_file(&self, body: Vec<Bytes>, attributes: &Attributes, running: &Arc<Running>) -> io::Result<NewFile> {
+    fn write_file(
+        &self,
+        body: Vec<Bytes>,
+        attributes: &Attributes,
+        running: &Arc<Running>,
+    ) -> io::Result<NewFile> {
         let temp = Temp::create(&self.temp, Arc::clone(running) as Keep)?;
         write_at(temp.file(), &body, 0)?;
         NewFile::new(temp, attributes, &self.clock)

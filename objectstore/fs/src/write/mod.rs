@@ -3,7 +3,7 @@
 //! `writer` holds what puts and deletes share, `put` one put and its state, `queue` and `group`
 //! commit puts together, `publish` gives files their names,
 //! `rename` gives them others, `places` makes and removes directories,
-//! `dirty_dirs` and `durable_dirs` sync them.
+//! `dirty_dirs` and `durable_dirs` sync them, `teller` tells events.
 
 mod dirty_dirs;
 mod durable_dirs;
@@ -13,9 +13,11 @@ mod publish;
 mod put;
 mod queue;
 mod rename;
+mod teller;
 mod writer;
 
 pub(super) use dirty_dirs::DirtyDirs;
 pub(super) use put::{NewFile, Put, PutState};
 pub(super) use queue::{WriteQueue, new_queue};
+pub(super) use teller::{Change, Due};
 pub(super) use writer::{INLINE, Writer};

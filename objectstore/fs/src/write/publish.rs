@@ -100,6 +100,7 @@ impl Writer {
                 if durable {
                     dirs.mark(&place.path, &place.dir);
                 }
+                put.due = Some(self.teller.changed(&put.key));
                 put.state = PutState::Named(file.etag.clone(), place.path);
             }
             // By another program, just now.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::fstat;
 use storehouse_engine::files::{Cancellation, Clock, Temp, etag, put_failed, write_attributes};
-use storehouse_objectstore::{Attributes, Durability, ETag, Error, Key, PutMode, PutResult, Result};
+use storehouse_objectstore::{
+    Attributes, Durability, ETag, Error, Key, PutMode, PutResult, Result,
+};
 
 use super::super::running::Running;
+use super::teller::{Change, Due};
 
 /// A put. It keeps the directory's lock until it is answered.
 pub(crate) struct Put {
@@ -18,6 +21,8 @@ pub(crate) struct Put {
     pub(crate) cancellation: Cancellation,
     pub(crate) state: PutState,
     pub(crate) running: Arc<Running>,
+    /// Once the file has its name.
+    pub(super) due: Option<Due>,
 }
 
 /// How far a put has come.
@@ -84,6 +89,7 @@ impl Put {
             cancellation,
             state,
             running,
+            due: None,
         }
     }
 
@@ -105,6 +111,14 @@ impl Put {
         match &mut self.state {
             PutState::Written(file) if durable && !file.synced => Some(file),
             _ => None,
+        }
+    }
+
+    /// What the put left in its place.
+    pub(super) fn change(&self) -> Change<'_> {
+        match &self.state {
+            PutState::Named(etag, _) => Change::Put(etag),
+            _ => Change::Unknown,
         }
     }
 

@@ -17,6 +17,7 @@ use super::super::directory::{is_dir, split, stat};
 use super::super::escape;
 use super::dirty_dirs::DirtyDirs;
 use super::places::Place;
+use super::teller::Change;
 use super::writer::Writer;
 
 /// How often a rename begins anew when the source is replaced just then.
@@ -55,12 +56,22 @@ impl Writer {
     ) -> Result<Option<PutResult>> {
         let error = |e| failed(Operation::Copy, Some(from), "the file cannot be renamed", e);
         let durable = options.durability == Durability::Durable;
-        let open = |key: &Key| self.directory.open_object(Operation::Copy, key, Blocking::Allowed);
+        let open = |key: &Key| {
+            self.directory
+                .open_object(Operation::Copy, key, Blocking::Allowed)
+        };
         let not_found = || Error::not_found(Operation::Copy, from);
         let file = open(from).ok_or_else(not_found)??;
-        let (opened, metadata) = self.directory.reader.metadata(Operation::Copy, from, &file)?;
+        let (opened, metadata) = self
+            .directory
+            .reader
+            .metadata(Operation::Copy, from, &file)?;
         options.check_source(from, &metadata.etag)?;
-        if options.attributes.as_ref().is_some_and(|wanted| *wanted != metadata.attributes) {
+        if options
+            .attributes
+            .as_ref()
+            .is_some_and(|wanted| *wanted != metadata.attributes)
+        {
             let feature = "a rename that changes attributes";
             return Err(fallback::unsupported(Operation::Copy, from, feature));
         }
@@ -73,6 +84,8 @@ impl Writer {
         let mut dirs = DirtyDirs::default();
         let names = self.directory.lock_names();
         let renamed = self.rename_locked((from, to), &opened, options, cancellation, &mut dirs);
+        let due =
+            matches!(renamed, Ok(true)).then(|| [from, to].map(|key| self.teller.changed(key)));
         let (source, target) = (escape::path(from.as_str()), escape::path(to.as_str()));
         let left = [&source, &target].map(|path| self.prune(split(path).0, &mut dirs).to_owned());
         if matches!(renamed, Ok(true)) {
@@ -87,16 +100,32 @@ impl Writer {
         if !renamed? {
             return Ok(None);
         }
+        let mut failure = None;
         if durable {
-            let sync = |files: &[&File]| sync_all(&*self.directory.sys, file_system.as_ref(), files);
+            let sync =
+                |files: &[&File]| sync_all(&*self.directory.sys, file_system.as_ref(), files);
             let failures = dirs.sync(&self.directory, &self.durable, sync);
-            if let Some(e) = left.iter().find_map(|left| failures.find(left)) {
-                let message = "the directory cannot be synced";
-                return Err(failed(Operation::Copy, Some(to), message, duplicate(e)));
-            }
+            failure = left
+                .iter()
+                .find_map(|left| failures.find(left))
+                .map(duplicate);
         }
         let etag = metadata.etag;
-        Ok(Some(PutResult { etag }))
+        if let Some([source, target]) = due {
+            self.teller.tell(from, source, Change::Deleted);
+            let change = match &failure {
+                None => Change::Put(&etag),
+                Some(_) => Change::Unknown,
+            };
+            self.teller.tell(to, target, change);
+        }
+        match failure {
+            None => Ok(Some(PutResult { etag })),
+            Some(e) => {
+                let message = "the directory cannot be synced";
+                Err(failed(Operation::Copy, Some(to), message, e))
+            }
+        }
     }
 
     /// With the names locked. `false` if the source is another file than `opened`.
@@ -115,7 +144,9 @@ impl Writer {
             _ => self.make_place(&escape::path(to.as_str()), dirs).map(Some),
         };
         let target = target.map_err(error)?;
-        let source = self.find_place(&escape::path(from.as_str()), dirs).map_err(error)?;
+        let source = self
+            .find_place(&escape::path(from.as_str()), dirs)
+            .map_err(error)?;
         let Some(source) = source.filter(|source| is_same(source, opened)) else {
             return Ok(false);
         };
@@ -142,7 +173,8 @@ impl Writer {
     fn move_file(&self, source: &Place, target: &Place, plain: &str) -> io::Result<()> {
         // Of two files the plain one was the object: the other must not take its place.
         let beside = escape::beside(plain);
-        if source.name == plain && stat(&source.dir, &beside)?.is_some_and(|there| !is_dir(&there)) {
+        if source.name == plain && stat(&source.dir, &beside)?.is_some_and(|there| !is_dir(&there))
+        {
             unlink(&source.dir, &beside)?;
         }
         renameat(&source.dir, &source.name, &target.dir, &target.name)?;

@@ -7,6 +7,7 @@ use storehouse_engine::files::{Clock, TempDir, open_dir};
 
 use super::super::directory::{Directory, TEMP};
 use super::durable_dirs::DurableDirs;
+use super::teller::Teller;
 
 /// The longest body, in bytes (inclusive), that is received whole before its file is made.
 pub(crate) const INLINE: u64 = 64 * 1024;
@@ -17,6 +18,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Clock,
     pub(crate) temp: Arc<TempDir>,
     pub(crate) durable: DurableDirs,
+    pub(crate) teller: Teller,
 }
 
 impl Writer {
@@ -27,6 +29,7 @@ impl Writer {
             directory,
             clock: Clock::default(),
             durable: DurableDirs::default(),
+            teller: Teller::default(),
         }
     }
 
