@@ -18,8 +18,8 @@ const NAME: &str = "user.storehouse";
 const FIRST_LINE: &str = "storehouse 1";
 
 /// The most that the attributes of an object in a file may take, in bytes (inclusive), as
-/// [`Attributes::size`] counts. ext4 has a block of 4 KiB for all extended attributes of a file, and
-/// short values take up to three bytes each besides their own.
+/// [`Attributes::size`] counts. ext4 has a block of 4 KiB for all extended attributes of a file,
+/// and short values take up to three bytes each besides their own.
 pub const MAX_ATTRIBUTES: u64 = 900;
 
 /// The longest extended attribute that is read, in bytes.

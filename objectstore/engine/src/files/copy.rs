@@ -10,8 +10,8 @@ const PART: u64 = 64 * 1024 * 1024;
 /// The buffer where the kernel cannot copy, in bytes.
 const BUFFER: usize = 256 * 1024;
 
-/// Copies the first `len` bytes of `from` to the start of `to`, shared on disk where the file system
-/// can do that. Ends early, with an error, once `is_cancelled`. Blocks.
+/// Copies the first `len` bytes of `from` to the start of `to`, shared on disk where the file
+/// system can do that. Ends early, with an error, once `is_cancelled`. Blocks.
 ///
 /// # Errors
 /// The system's; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if `from` is shorter;

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use storehouse_objectstore::{ETag, EventSender, Key};
 
-/// Tells changes once they are durable. Of changes of one key at the same time the last is told, and
-/// one before it only if it was durable first: a listener never ends with what is past.
+/// Tells changes once they are durable. Of changes of one key at the same time the last is told,
+/// and one before it only if it was durable first: a listener never ends with what is past.
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
     pub(crate) events: EventSender,
