@@ -9,7 +9,8 @@ use futures_util::TryStreamExt;
 use proptest::prelude::*;
 use storehouse_fs::{Fs, FsOptions};
 use storehouse_objectstore::{
-    Durability, Error, Key, ListOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    CopyOptions, Durability, Error, Key, ListOptions, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions,
 };
 
 #[derive(Clone, Debug)]
@@ -18,6 +19,18 @@ enum Step {
     Create(String, u8),
     Replace(String, u8),
     Delete(String),
+    /// Copies, or renames.
+    Copy {
+        from: String,
+        to: String,
+        rename: bool,
+        create: bool,
+    },
+    /// Lists a folder.
+    Folder {
+        after: Option<String>,
+        prefix: String,
+    },
     /// Another program writes a file.
     Write(String, u8),
     /// Another program removes one.
@@ -59,6 +72,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (name(), any::<u8>()).prop_map(|(name, n)| Step::Create(name, n)),
         2 => (name(), any::<u8>()).prop_map(|(name, n)| Step::Replace(name, n)),
         4 => name().prop_map(Step::Delete),
+        4 => (name(), name(), any::<bool>(), any::<bool>())
+            .prop_map(|(from, to, rename, create)| Step::Copy { from, to, rename, create }),
+        2 => (prop::option::of(name()), "|[ab]|[ab]/|[ab]/[ab]")
+            .prop_map(|(after, prefix)| Step::Folder { after, prefix }),
         3 => (plain(), any::<u8>()).prop_map(|(name, n)| Step::Write(name, n)),
         1 => plain().prop_map(Step::Remove),
         3 => (name(), "|[ab]|[ab]/|[ab]/[ab]|kkk|k{300}", 0..8_usize)
@@ -130,6 +147,65 @@ async fn run(steps: Vec<Step>, listed_names: usize) -> Result<(), TestCaseError>
             Step::Delete(name) => {
                 store.delete(&Key::new(name).unwrap()).await.unwrap();
                 model.remove(name);
+            }
+            Step::Copy {
+                from,
+                to,
+                rename,
+                create,
+            } => {
+                let mode = if *create {
+                    PutMode::Create
+                } else {
+                    PutMode::Overwrite
+                };
+                let options = CopyOptions::default()
+                    .remove_source(*rename)
+                    .durability(Durability::Relaxed)
+                    .mode(mode);
+                let (source, target) = (Key::new(from).unwrap(), Key::new(to).unwrap());
+                let copied = store.copy_opts(&source, &target, options).await;
+                match copied {
+                    Err(Error::InvalidRequest { .. }) => prop_assert!(*rename && from == to),
+                    Err(Error::NotFound { key, .. }) => {
+                        prop_assert!(key == source && !model.contains_key(from));
+                    }
+                    Err(Error::AlreadyExists { key }) => {
+                        prop_assert!(*create && key == target && model.contains_key(to));
+                    }
+                    other => {
+                        other.unwrap();
+                        let n = model[from];
+                        prop_assert!(!*create || !model.contains_key(to));
+                        if *rename {
+                            model.remove(from);
+                        }
+                        model.insert(to.clone(), n);
+                    }
+                }
+            }
+            Step::Folder { after, prefix } => {
+                let after = after.as_ref().map(|after| Key::new(after).unwrap());
+                let options = ListOptions::default()
+                    .prefix(prefix)
+                    .start_after(after.clone());
+                let listing = store.list_delimited(options);
+                let listed: Vec<String> = listing
+                    .map_ok(|item| item.to_string())
+                    .try_collect()
+                    .await
+                    .unwrap();
+                let after = after.as_ref().map_or("", Key::as_str);
+                let keys = model.keys().map(String::as_str);
+                let keys = keys.filter(|key| *key > after && key.starts_with(prefix.as_str()));
+                let mut expected: Vec<String> = keys
+                    .map(|key| match key[prefix.len()..].find('/') {
+                        Some(at) => key[..=prefix.len() + at].to_owned(),
+                        None => key.to_owned(),
+                    })
+                    .collect();
+                expected.dedup();
+                prop_assert_eq!(listed, expected, "{:?}", step);
             }
             Step::Write(name, n) => {
                 if write(dir.path(), name, *n) {
