@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{StreamExt, TryStreamExt};
 use storehouse_fs::{Fs, FsOptions, SystemCalls};
 use storehouse_objectstore::{
-    Durability, Error, Key, ListOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    Attributes, CopyOptions, Durability, Error, Key, ListOptions, ObjectStore, ObjectStoreExt,
+    PutMode, PutOptions,
 };
 use tempfile::TempDir;
 
@@ -463,4 +464,83 @@ async fn a_replaced_file_frees_its_space_for_readers_too() {
     assert_ne!(fs::metadata(dir.path().join("big")).unwrap().ino(), inode);
     assert_eq!(object.body.collect(u64::MAX).await.unwrap(), big);
     assert_eq!(content(&store, "big").await.unwrap(), b"small");
+}
+
+#[tokio::test]
+async fn attributes_lie_in_one_extended_attribute() {
+    let (dir, store) = fresh().await;
+    if store.capabilities().max_attributes == 0 {
+        return;
+    }
+    let attributes = Attributes::default()
+        .with_content_type("image/jpeg")
+        .and_then(|attributes| attributes.with_user("colour", ["red", "blue"]))
+        .unwrap();
+    let put = PutOptions::default().attributes(attributes.clone());
+    store.put_opts(&key("a"), "1".into(), put).await.unwrap();
+    let name = "user.storehouse";
+    let text = || {
+        let mut text = vec![0; 4096];
+        let len = rustix::fs::getxattr(dir.path().join("b/c"), name, &mut text).unwrap();
+        String::from_utf8(text[..len].to_vec()).unwrap()
+    };
+    // They go along with a copy and a rename.
+    store.copy(&key("a"), &key("b")).await.unwrap();
+    store.rename(&key("b"), &key("b/c")).await.unwrap();
+    let expected = "storehouse 1\nhttp content-type image/jpeg\nuser colour red\n+ blue\n";
+    assert_eq!(text(), expected);
+    assert_eq!(
+        store.head(&key("b/c")).await.unwrap().attributes,
+        attributes
+    );
+    let other = CopyOptions::default()
+        .remove_source(true)
+        .attributes(Attributes::default());
+    let refused = store.copy_opts(&key("b/c"), &key("d"), other).await;
+    assert!(matches!(refused, Err(Error::Unsupported { .. })));
+    // What another program wrote there is an error that says so.
+    let (path, flags) = (dir.path().join("a"), rustix::fs::XattrFlags::empty());
+    rustix::fs::setxattr(path, name, b"else", flags).unwrap();
+    let error = store.head(&key("a")).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("says no attributes"), "{cause}");
+    store.put(&key("a"), "2").await.unwrap();
+    assert!(store.head(&key("a")).await.unwrap().attributes.is_empty());
+}
+
+#[tokio::test]
+async fn renames_take_objects_under_and_over_each_other() {
+    let (dir, store) = fresh().await;
+    store.put(&key("a"), "1").await.unwrap();
+    store.rename(&key("a"), &key("a/b/c")).await.unwrap();
+    assert_eq!(tree(dir.path()), ["a/", "a/b/", "a/b/c"]);
+    store.rename(&key("a/b/c"), &key("a")).await.unwrap();
+    assert_eq!(content(&store, "a").await.unwrap(), b"1");
+    assert_eq!(all(&store).await, ["a"]);
+    store.put(&key("d/e"), "2").await.unwrap();
+    let create = CopyOptions::default()
+        .remove_source(true)
+        .mode(PutMode::Create);
+    let refused = store.copy_opts(&key("a"), &key("d/e"), create).await;
+    assert!(refused.unwrap_err().is_already_exists());
+    // Two names of one file, by another program.
+    fs::hard_link(dir.path().join("d/e"), dir.path().join("d/f")).unwrap();
+    store.rename(&key("d/e"), &key("d/f")).await.unwrap();
+    assert_eq!(all(&store).await, ["a", "d/f"]);
+    assert_eq!(content(&store, "d/f").await.unwrap(), b"2");
+    let missing = store.rename(&key("none"), &key("x/y")).await.unwrap_err();
+    assert!(missing.is_not_found());
+    assert!(!dir.path().join("x").exists());
+}
+
+#[tokio::test]
+async fn empty_directories_of_others_are_no_folders() {
+    let (dir, store) = fresh().await;
+    fs::create_dir_all(dir.path().join("empty/er")).unwrap();
+    fs::create_dir_all(dir.path().join("deep/er/still")).unwrap();
+    fs::write(dir.path().join("deep/er/still/x"), "1").unwrap();
+    fs::create_dir(dir.path().join("odd")).unwrap();
+    fs::write(dir.path().join("odd/a."), "1").unwrap();
+    let listing = store.list_folder("").map_ok(|item| item.to_string());
+    assert_eq!(listing.try_collect::<Vec<_>>().await.unwrap(), ["deep/"]);
 }
