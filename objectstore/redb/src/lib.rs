@@ -12,7 +12,8 @@
 //! `records.redb`.
 //!
 //! `options` are the options, `open` opens and makes the file, `disk` is the file below redb,
-//! `engine` reads and writes, `reads` proves what is absent, `salvage` makes a file anew from a
+//! `engine` reads and writes, `reads` proves what is absent, `tree`
+//! checks the way to the records, `salvage` makes a file anew from a
 //! damaged one, `error` translates redb's errors.
 
 mod disk;
@@ -23,6 +24,7 @@ mod options;
 mod reads;
 mod salvage;
 mod store;
+mod tree;
 
 pub use engine::RedbEngine;
 pub use options::RedbOptions;

@@ -10,6 +10,7 @@ use storehouse_engine::Fault;
 use crate::RedbOptions;
 use crate::disk::Disk;
 use crate::error::guarded;
+use crate::tree;
 
 /// An open database.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ pub(crate) fn open(dir: &Path, options: &RedbOptions, unused: bool) -> Result<Op
         None if !unused => return Err(Fault::damaged("records.redb is missing")),
         _ => {}
     }
+    tree::verify(&path)?;
     let opened = open_file(&path, options, begun == Some(true))?;
     sync_dir(dir)?;
     Ok(opened)
