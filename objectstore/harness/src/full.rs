@@ -47,8 +47,8 @@ pub struct FullSummary {
     pub wrong: Vec<(String, Vec<String>)>,
 }
 
-/// What is left of a real disk when a process begins to write: at most this, and in every other
-/// life at most the second, in bytes.
+/// The free bytes of a real disk when a process begins to write: at most the first, and in every
+/// other life at most the second.
 const LEFT: [u64; 2] = [24 << 20, 512 << 10];
 
 /// Calls that take space.
@@ -127,9 +127,9 @@ impl Full {
         Ok(summary)
     }
 
-    /// Fills a real file system, mounted at `mount`, in each of `rounds` lives: what is left of it
-    /// is found full by a process that writes. Then another process opens the store, reads it and
-    /// deletes everything, and once there is space again a third one goes on.
+    /// Fills a real file system, mounted at `mount`, in each of `rounds` lives, but for some bytes,
+    /// which a process writes to. Then the disk is full, and another process opens the store, reads
+    /// it and deletes everything. Once there is space again a third one goes on.
     ///
     /// # Errors
     /// If a child cannot be started, or the file system cannot be filled.

@@ -31,8 +31,8 @@ const HOPELESS: usize = 4;
 /// Bytes of records that are written in one transaction.
 const WRITTEN_AT_ONCE: usize = 32 << 20;
 
-/// Whether a file that was not opened is damaged. A damaged page number leads beyond the file's end,
-/// or to a place that no file has.
+/// Whether a file that was not opened is damaged. A damaged page number leads beyond the file's
+/// end, or to a place that no file has.
 pub(crate) fn is_damage(fault: &Fault) -> bool {
     use io::ErrorKind::{FileTooLarge, InvalidInput};
     match fault {

@@ -7,15 +7,15 @@
 //! left is not looked at: redb compares all of it.
 //!
 //! The file's head: 9 bytes of magic, flags (1: the second slot counts, 2: a crash came), 2 bytes,
-//! and four numbers of 32 bits: the size of a page, pages in front of a region, pages in a region;
-//! at 64 and 192 a slot each of 128 bytes. A slot has flags at 1 and 2 for its two roots, these at 8
-//! and 40, and its checksum in the last 16 bytes. A root is a page's number (u64), its checksum
+//! and three numbers of 32 bits: the size of a page, pages in front of a region, pages in a region;
+//! at 64 and 192 a slot each of 128 bytes. A slot has flags at 1 and 2 for its two roots, these at
+//! 8 and 40, and its checksum in the last 16 bytes. A root is a page's number (u64), its checksum
 //! (u128) and a length (u64). The first root is of the tree of tables, the second of the same for
-//! redb's own tables. A table there has a root behind 10 bytes, and behind that two times a flag and
-//! a u32: the lengths of keys and values, if all have the same. Leaves are described in `salvage`. A
-//! branch is the byte 2, one that is not used, the number of its keys (u16) and 4 bytes; then of
-//! each child, one more than keys, the checksum; then the numbers; then the keys' ends, if they
-//! differ in length, and the keys. Numbers are little endian; checksums are XXH3-128.
+//! redb's own tables. A table there has a root behind 10 bytes, and behind that two times a flag
+//! and a u32: the lengths of keys and values, if all have the same. Leaves are described in
+//! `salvage`. A branch is the byte 2, one that is not used, the number of its keys (u16) and 4
+//! bytes; then of each child, one more than keys, the checksum; then the numbers; then the keys'
+//! ends, if they differ in length, and the keys. Numbers are little endian; checksums are XXH3-128.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
