@@ -8,6 +8,9 @@
 //! └────────┴─────────────┴──────────────────────┴───────┘
 //! ```
 //!
+//! If the highest bit of the time is set, the object's attributes stand before the value: their
+//! length (u32) and what [`Attributes::to_bytes`] makes of them.
+//!
 //! Numbers are little endian. The CRC covers the length of the key (u32), the key and everything
 //! behind the CRC. It is computed when the record is put and checked whenever it is read, so no
 //! record can be taken for that of another key. Versions count up over all puts of a store.
@@ -16,11 +19,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use storehouse_objectstore::{ETag, Metadata};
+use storehouse_objectstore::{Attributes, ETag, Metadata};
 
 use super::fault::Fault;
 
 const HEADER: usize = 20;
+
+/// The bit of the time that says that there are attributes.
+const HAS_ATTRIBUTES: u64 = 1 << 63;
 
 /// The key of the counter: no object's key has a control character.
 pub(super) const COUNTER: &[u8] = b"\0";
@@ -55,22 +61,34 @@ impl Version {
 pub(super) struct Record<'a> {
     version: Version,
     modified: u64,
+    attributes: &'a [u8],
     pub(super) value: &'a [u8],
 }
 
-/// Appends a record to `out`.
+/// Appends a record to `out`. `attributes` are as bytes.
 pub(super) fn encode(
     out: &mut Vec<u8>,
     key: &[u8],
-    value: &[u8],
+    (attributes, value): (&[u8], &[u8]),
     number: u64,
     modified: u64,
 ) -> Version {
     let start = out.len();
-    out.reserve(HEADER + value.len());
+    out.reserve(HEADER + 4 + attributes.len() + value.len());
+    let flag = if attributes.is_empty() {
+        0
+    } else {
+        HAS_ATTRIBUTES
+    };
+    let modified = modified & !HAS_ATTRIBUTES | flag;
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&number.to_le_bytes());
     out.extend_from_slice(&modified.to_le_bytes());
+    if flag != 0 {
+        // They have at most 64 KiB.
+        out.extend_from_slice(&(attributes.len() as u32).to_le_bytes());
+        out.extend_from_slice(attributes);
+    }
     out.extend_from_slice(value);
     let crc = checksum(key, &out[start + 4..]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
@@ -84,14 +102,22 @@ impl<'a> Record<'a> {
             let (crc, rest) = bytes.split_first_chunk()?;
             let crc = u32::from_le_bytes(*crc);
             let (number, behind) = rest.split_first_chunk()?;
-            let (modified, value) = behind.split_first_chunk()?;
+            let (modified, mut value) = behind.split_first_chunk()?;
+            let modified = u64::from_le_bytes(*modified);
+            let mut attributes: &[u8] = &[];
+            if modified & HAS_ATTRIBUTES != 0 {
+                let (len, behind) = value.split_first_chunk()?;
+                let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
+                (attributes, value) = behind.split_at_checked(len)?;
+            }
             let version = Version {
                 number: u64::from_le_bytes(*number),
                 crc,
             };
-            (checksum(key, rest) == crc).then(|| Record {
+            (checksum(key, rest) == crc).then_some(Record {
                 version,
-                modified: u64::from_le_bytes(*modified),
+                modified: modified & !HAS_ATTRIBUTES,
+                attributes,
                 value,
             })
         };
@@ -108,7 +134,9 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        metadata(self.version, self.modified, self.value.len())
+        // Those of a later form are none that this version knows.
+        let attributes = Attributes::from_bytes(self.attributes).unwrap_or_default();
+        metadata(self.version, self.modified, self.value.len()).attributes(attributes)
     }
 }
 
@@ -132,7 +160,7 @@ pub fn proven_version(key: &[u8], bytes: &[u8]) -> Option<u64> {
 /// The counter's record.
 pub(super) fn encode_counter(number: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER);
-    encode(&mut bytes, COUNTER, &[], number, 0);
+    encode(&mut bytes, COUNTER, (&[], &[]), number, 0);
     bytes
 }
 
@@ -165,11 +193,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(key: Vec<u8>, value: Vec<u8>, number: u64, modified: u32) {
+        fn what_is_encoded_is_decoded(
+            key: Vec<u8>, value: Vec<u8>, attributes: Vec<u8>, number: u64, modified: u32,
+        ) {
             let mut bytes = Vec::new();
-            let version = encode(&mut bytes, &key, &value, number, modified.into());
+            let both = (&attributes[..], &value[..]);
+            let version = encode(&mut bytes, &key, both, number, modified.into());
             let record = Record::decode(&key, &bytes).unwrap();
             prop_assert_eq!((record.value, record.version()), (&value[..], version));
+            prop_assert_eq!(record.attributes, &attributes[..]);
+            prop_assert_eq!(record.modified(), u64::from(modified));
             let etag = version.etag();
             prop_assert_eq!(etag.as_str(), format!("{number:x}-{:08x}", version.crc));
             prop_assert_eq!(record.metadata().size, value.len() as u64);
@@ -180,7 +213,7 @@ mod tests {
             key: Vec<u8>, other: Vec<u8>, value: Vec<u8>, at: prop::sample::Index, bit in 0..8u8,
         ) {
             let mut bytes = Vec::new();
-            encode(&mut bytes, &key, &value, 7, 9);
+            encode(&mut bytes, &key, (b"attributes", &value), 7, 9);
             prop_assert_eq!(Record::decode(&other, &bytes).is_ok(), key == other);
             for cut in 0..bytes.len() {
                 prop_assert!(Record::decode(&key, &bytes[..cut]).is_err());
@@ -189,6 +222,17 @@ mod tests {
             bytes[at] ^= 1u8 << bit;
             prop_assert!(Record::decode(&key, &bytes).is_err());
         }
+    }
+
+    /// As records were written before there were attributes.
+    #[test]
+    fn a_record_without_attributes_has_the_form_it_always_had() {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, b"key", (&[], b"value"), 7, 9);
+        let expected = [&7u64.to_le_bytes()[..], &9u64.to_le_bytes(), b"value"].concat();
+        assert_eq!(bytes[4..], expected);
+        let record = Record::decode(b"key", &bytes).unwrap();
+        assert!(record.metadata().attributes.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The public type.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Durability,
-    Entry, Error, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
-    ObjectStore, ObjectStoreExt as _, Operation, PresignOptions, PresignedRequest, PutOptions,
-    PutResult, Result, SizedBody, fallback,
+    Attributes, Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions,
+    Durability, Entry, Error, EventSender, Events, GetOptions, Key, ListOptions, Listed, Metadata,
+    Object, ObjectRanges, ObjectStore, ObjectStoreExt as _, Operation, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result, SizedBody, fallback,
 };
 
 use super::core::Core;
@@ -50,6 +51,7 @@ const LINGER: Duration = Duration::from_micros(100);
 pub struct RecordStore<E: Engine> {
     handle: Arc<Handle<E>>,
     capabilities: Arc<Capabilities>,
+    events: EventSender,
 }
 
 /// Sizes and counts of a store.
@@ -71,6 +73,7 @@ impl<E: Engine> Clone for RecordStore<E> {
         Self {
             handle: Arc::clone(&self.handle),
             capabilities,
+            events: self.events.clone(),
         }
     }
 }
@@ -113,13 +116,17 @@ impl<E: Engine> RecordStore<E> {
             let (core, last) = Core::<E>::open(&path, options)?;
             let mut capabilities = Capabilities::full();
             capabilities.max_size = core.limits.max_size;
+            capabilities.max_attributes = Attributes::MAX_SIZE;
+            capabilities.events = true;
+            let events = EventSender::default();
             let core = Arc::new(core);
-            let writer = Writer::new(Arc::clone(&core), last);
+            let writer = Writer::new(Arc::clone(&core), last, events.clone());
             let queue = CommitQueue::new(writer, QueueOptions::default().linger(LINGER));
             let handle = Arc::new(Handle { core, queue });
             Ok(Self {
                 handle,
                 capabilities: Arc::new(capabilities),
+                events,
             })
         })
         .await
@@ -150,7 +157,9 @@ impl<E: Engine> RecordStore<E> {
         self.handle.queue.close().await;
         let core = Arc::clone(&self.handle.core);
         let failed = |fault: Fault| fault.into_error(Operation::Open, None);
-        off_thread(Operation::Open, move || core.close().map_err(failed)).await
+        let closed = off_thread(Operation::Open, move || core.close().map_err(failed)).await;
+        self.events.close();
+        closed
     }
 
     /// See [`ObjectStore::put_opts`].
@@ -168,7 +177,15 @@ impl<E: Engine> RecordStore<E> {
             mode: options.mode,
         };
         let written = self
-            .write(Operation::Put, Some(key), vec![op], options.durability)
+            .write(
+                Operation::Put,
+                Some(key),
+                Write {
+                    ops: vec![op],
+                    attributes: options.attributes.to_bytes(),
+                    durability: options.durability,
+                },
+            )
             .await?;
         let etag = written.first().copied().flatten().map(Version::etag);
         let lost =
@@ -196,6 +213,28 @@ impl<E: Engine> RecordStore<E> {
         })
     }
 
+    /// See [`ObjectStore::get_ranges_opts`]. The record is read once.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_ranges_opts(
+        &self,
+        key: &Key,
+        ranges: &[ByteRange],
+        options: GetOptions,
+    ) -> Result<ObjectRanges> {
+        options.check_no_range(key)?;
+        let Object { metadata, body, .. } = self.get_opts(key, options).await?;
+        let ranges = fallback::resolve_all(key, ranges, metadata.size)?;
+        let whole = body.collect(metadata.size).await?;
+        // Both ends are at most the length of what is in memory, so they fit.
+        let part = |range: &Range<u64>| whole.slice(range.start as usize..range.end as usize);
+        Ok(ObjectRanges {
+            parts: ranges.iter().map(part).collect(),
+            metadata,
+        })
+    }
+
     /// See [`ObjectStore::head`].
     ///
     /// # Errors
@@ -214,8 +253,12 @@ impl<E: Engine> RecordStore<E> {
             key: key.clone(),
             if_match: None,
         };
-        let durability = Durability::Durable;
-        self.write(Operation::Delete, Some(key), vec![op], durability)
+        let write = Write {
+            ops: vec![op],
+            attributes: Vec::new(),
+            durability: Durability::Durable,
+        };
+        self.write(Operation::Delete, Some(key), write)
             .await
             .map(drop)
     }
@@ -248,7 +291,15 @@ impl<E: Engine> RecordStore<E> {
             return Ok(BatchResult::default());
         }
         let written = self
-            .write(Operation::Batch, None, batch.ops, batch.durability)
+            .write(
+                Operation::Batch,
+                None,
+                Write {
+                    ops: batch.ops,
+                    attributes: Vec::new(),
+                    durability: batch.durability,
+                },
+            )
             .await?;
         Ok(BatchResult {
             etags: written.into_iter().map(|v| v.map(Version::etag)).collect(),
@@ -399,20 +450,14 @@ impl<E: Engine> RecordStore<E> {
         &self,
         operation: Operation,
         key: Option<&Key>,
-        ops: Vec<BatchOp>,
-        durability: Durability,
+        write: Write,
     ) -> Result<Vec<Option<Version>>> {
         let size = |op: &BatchOp| match op {
             BatchOp::Put { key, bytes, .. } => key.as_str().len() + bytes.len(),
             BatchOp::Delete { key, .. } => key.as_str().len(),
         };
-        let bytes = ops.iter().map(size).sum();
-        match self
-            .handle
-            .queue
-            .submit(Write { ops, durability }, bytes)
-            .await
-        {
+        let bytes = write.ops.iter().map(size).sum::<usize>() + write.attributes.len();
+        match self.handle.queue.submit(write, bytes).await {
             Ok(Ok(versions)) => Ok(versions),
             Ok(Err(WriteFault::Refused(error))) => Err(error),
             Ok(Err(WriteFault::Failed(fault))) => Err(fault.into_error(operation, key)),
@@ -492,11 +537,16 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
         ranges: &'a [ByteRange],
         options: GetOptions,
     ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
+        Box::pin(self.get_ranges_opts(key, ranges, options))
     }
 
     fn events(&self) -> Option<Events> {
-        None
+        let closed = matches!(self.handle.core.trouble(), Some(Fault::Closed));
+        Some(if closed {
+            Events::ended()
+        } else {
+            self.events.subscribe()
+        })
     }
 
     fn presign<'a>(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use storehouse_objectstore::{BatchOp, Durability, Error, PutMode};
+use storehouse_objectstore::{BatchOp, Durability, Error, EventSender, PutMode};
 
 use super::core::Core;
 use super::engine::Engine;
@@ -20,6 +20,8 @@ const GAPS_AT_LEAST: Duration = Duration::from_micros(200);
 /// Writes that happen together or not at all.
 pub(super) struct Write {
     pub(super) ops: Vec<BatchOp>,
+    /// Of the objects that are put, as bytes.
+    pub(super) attributes: Vec<u8>,
     pub(super) durability: Durability,
 }
 
@@ -39,6 +41,7 @@ pub(super) struct Writer<E: Engine> {
     /// The last version given out.
     last: Mutex<u64>,
     space: Arc<Space>,
+    events: EventSender,
 }
 
 /// A write whose outcome is known once its group is durable.
@@ -56,11 +59,12 @@ struct Changes {
 }
 
 impl<E: Engine> Writer<E> {
-    pub(super) fn new(core: Arc<Core<E>>, last: u64) -> Self {
+    pub(super) fn new(core: Arc<Core<E>>, last: u64, events: EventSender) -> Self {
         Self {
             core,
             last: Mutex::new(last),
             space: Arc::default(),
+            events,
         }
     }
 
@@ -94,7 +98,13 @@ impl<E: Engine> Writer<E> {
                 BatchOp::Put { bytes, .. } => {
                     *last += 1;
                     let start = changes.bytes.len();
-                    let version = record::encode(&mut changes.bytes, key, bytes, *last, modified);
+                    let version = record::encode(
+                        &mut changes.bytes,
+                        key,
+                        (&write.attributes, bytes),
+                        *last,
+                        modified,
+                    );
                     changes
                         .ops
                         .push((index, i, Some(start..changes.bytes.len())));
@@ -118,6 +128,20 @@ impl<E: Engine> Writer<E> {
         }
         changes.deletes += versions.iter().filter(|version| version.is_none()).count() as u64;
         Ok(versions)
+    }
+
+    /// Tells what a group that is durable has changed, in its order.
+    fn tell(&self, writes: &[Write], judged: &[Judged], changes: &Changes) {
+        if !self.events.is_listened() {
+            return;
+        }
+        for (write, op, _) in &changes.ops {
+            let key = writes[*write].ops[*op].key();
+            match judged[*write].1[*op] {
+                Some(version) => self.events.put(key, &version.etag()),
+                None => self.events.deleted(key),
+            }
+        }
     }
 
     /// Judges the writes of a group and applies those that hold. Those that do not are answered.
@@ -202,6 +226,7 @@ impl<E: Engine> Writer<E> {
                 let _ = gaps.deleted(engine, &deleted, budget);
             }
             self.space.deleted(changes.deletes);
+            self.tell(&writes, &judged, &changes);
             self.core.reserve.take_back();
         }
         (judged, written)
