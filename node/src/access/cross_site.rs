@@ -4,6 +4,8 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TRANSFER_ENCODING
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri};
 
+use super::host::has_sound_port;
+
 /// Why a request is a write that a page of another site may have made; `None` if it is none.
 /// Browsers name the page's origin in every write. They send some `POST`s without asking first:
 /// those with a content type of forms, or with none.
@@ -58,7 +60,9 @@ fn is_same(origin: &str, host: &Authority) -> bool {
     };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
     origin.authority().is_some_and(|authority| {
-        authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
+        has_sound_port(authority)
+            && authority.host().eq_ignore_ascii_case(host.host())
+            && port(authority) == port(host)
     })
 }
 
@@ -149,6 +153,9 @@ mod tests {
             let method: Method = method.parse().unwrap();
             let found = foreign_write(&method, &map, &host, &allowed);
             assert_eq!(found.is_some(), refused, "{method} {headers:?}: {found:?}");
+        }
+        for (origin, host) in [("http://a:99999", "a:80"), ("http://a:b", "a")] {
+            assert!(!is_same(origin, &host.parse().unwrap()), "{origin} {host}");
         }
         // A port that is the scheme's may be said or not.
         for (origin, host) in [

@@ -15,8 +15,17 @@ pub(super) fn requested(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     };
     let host: Authority = host.to_str().ok()?.parse().ok()?;
     let host = uri.authority().cloned().unwrap_or(host);
-    let plain = !host.as_str().contains('@') && !host.host().is_empty();
+    let plain = !host.as_str().contains('@') && !host.host().is_empty() && has_sound_port(&host);
     plain.then_some(host)
+}
+
+/// Whether the port is a number, or is left out.
+pub(super) fn has_sound_port(authority: &Authority) -> bool {
+    let after = authority.as_str().rsplit(']').next().unwrap_or_default();
+    match after.rsplit_once(':') {
+        Some((_, "")) | None => true,
+        Some(_) => authority.port_u16().is_some(),
+    }
 }
 
 /// Whether this host is the address listened on, a loopback name, or one of `names`. Ports are not
@@ -92,6 +101,12 @@ mod tests {
             ("/", &["user@a"], None),
             ("/", &["a/b"], None),
             ("/", &[":80"], None),
+            ("/", &["a:"], Some("a:")),
+            ("/", &["a:99999"], None),
+            ("/", &["a:b"], None),
+            ("/", &["[::1]:7450"], Some("[::1]:7450")),
+            ("/", &["[::1]"], Some("[::1]")),
+            ("/", &["[::1]:99999"], None),
             ("http://b:2/", &["a"], Some("b:2")),
             ("http://b:2/", &[], None),
             ("http://u@b/", &["a"], None),
