@@ -1,6 +1,7 @@
 //! From TOML to a checked [`Config`].
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use super::BackendKind;
@@ -8,6 +9,9 @@ use super::message::without_value;
 use super::{Config, env};
 use crate::tree::{StoreTree, StoreTypes};
 use crate::{Error, Result, StoreName};
+
+/// The longest file of settings that is read, in bytes (inclusive).
+const LONGEST_FILE: u64 = 1 << 20;
 
 impl Config {
     /// Reads and checks TOML.
@@ -272,8 +276,16 @@ fn of_process(name: &str) -> Option<String> {
 
 fn read(path: &Path) -> Result<(String, String)> {
     let origin = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((text, origin)),
+    let mut text = String::new();
+    // A device need not end.
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text));
+    match read {
+        Ok(len) if len as u64 <= LONGEST_FILE => Ok((text, origin)),
+        Ok(_) => Err(form(
+            Some(&origin),
+            &format!("has more than {LONGEST_FILE} bytes"),
+        )),
         Err(e) => Err(Error::Form {
             origin: Some(origin),
             reason: "cannot be read".to_owned(),

@@ -32,7 +32,9 @@ impl Reserve {
     /// Makes the file if it does not exist. The journal works without it, so no error is reported:
     /// a later call tries again.
     pub(super) fn refill(&mut self) {
-        if self.held {
+        // Opening a FIFO in its place would wait for a reader.
+        let special = fs::symlink_metadata(&self.path).is_ok_and(|found| !found.is_file());
+        if self.held || special {
             return;
         }
         // Random bytes take their space on file systems that compress, too.

@@ -276,3 +276,35 @@ async fn a_largest_frame_with_a_damaged_length_is_kept() {
     open_with(dir.path(), &batch).await;
     assert!(open_frames(dir.path()) == archives);
 }
+
+/// A FIFO, a link to a device or a directory under a name of the journal's: nothing waits for it.
+#[tokio::test]
+async fn files_that_are_none() {
+    for name in [OPEN, ".reserve"] {
+        for kind in ["fifo", "device", "directory"] {
+            let dir = tempdir();
+            let journal = open(dir.path()).await;
+            journal.append(archive(1).into()).await.unwrap();
+            journal.close().await.unwrap();
+            let path = dir.path().join(name);
+            fs::remove_file(&path).unwrap();
+            match kind {
+                "fifo" => {
+                    let made = std::process::Command::new("mkfifo").arg(&path).status();
+                    assert!(made.unwrap().success());
+                }
+                "device" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+                _ => fs::create_dir(&path).unwrap(),
+            }
+            let opened = FsJournal::open(dir.path(), Default::default());
+            let opened = tokio::time::timeout(Duration::from_secs(10), opened);
+            let opened = opened.await.expect("nothing hangs");
+            // It works without its reserve.
+            assert_eq!(
+                opened.is_ok(),
+                name == ".reserve",
+                "{name} {kind}: {opened:?}"
+            );
+        }
+    }
+}

@@ -28,3 +28,30 @@ async fn a_compaction_takes_nothing_from_the_file_of_one_that_failed() {
     );
     assert_eq!(store.get_bytes(&kept, 10).await.unwrap(), "b");
 }
+
+/// A FIFO or a device in place of a file is named, and nothing waits for it.
+#[tokio::test]
+async fn files_that_are_none() {
+    for name in ["MARK", "RESERVE", "records.redb", "other"] {
+        for device in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Redb::open(dir.path(), RedbOptions::default())
+                .await
+                .unwrap();
+            store.close().await.unwrap();
+            let path = dir.path().join(name);
+            let _ = std::fs::remove_file(&path);
+            if device {
+                std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+            } else {
+                let made = std::process::Command::new("mkfifo").arg(&path).status();
+                assert!(made.unwrap().success());
+            }
+            let opened = Redb::open(dir.path(), RedbOptions::default());
+            let opened = tokio::time::timeout(std::time::Duration::from_secs(10), opened);
+            let error = opened.await.expect("nothing hangs").unwrap_err();
+            let expected = format!("{name} is not a regular file");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+}

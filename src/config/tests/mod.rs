@@ -540,3 +540,12 @@ fn a_file_that_is_not_there_is_named() {
         std::io::ErrorKind::NotFound
     );
 }
+
+#[test]
+fn a_file_of_settings_has_an_end() {
+    let error = Config::from_path("/dev/zero").unwrap_err().to_string();
+    assert!(
+        error.contains("/dev/zero") && error.contains("more than 1048576 bytes"),
+        "{error}"
+    );
+}

@@ -53,6 +53,7 @@ impl<E: Engine> Core<E> {
             return Err(Error::config("max_size", "a record has at most 1 GiB"));
         }
         let lock = DirLock::acquire(path, LOCK, SETTING)?;
+        refuse_special_files(path)?;
         let acknowledged = match mark::read(path).map_err(failed(path, "MARK cannot be read"))? {
             Found::Mark { engine, number } if engine == E::NAME => Some(number),
             Found::Mark { engine, .. } => {
@@ -318,6 +319,22 @@ fn accepted<E: Engine>(engine: &E, path: &Path, acknowledged: u64, salvage: bool
         return Err(fatal(path, &what));
     }
     Ok(number)
+}
+
+/// Opening a FIFO waits for a writer, and a device need not end.
+fn refuse_special_files(path: &Path) -> Result<()> {
+    let entries = fs::read_dir(path).map_err(failed(path, "the directory cannot be read"))?;
+    for entry in entries {
+        let entry = entry.map_err(failed(path, "the directory cannot be read"))?;
+        // Of what a link leads to. One that leads nowhere is found by who opens it.
+        let special = fs::metadata(entry.path()).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if special {
+            let name = entry.file_name();
+            let what = format!("{} is not a regular file", name.display());
+            return Err(fatal(path, &what));
+        }
+    }
+    Ok(())
 }
 
 /// A directory without a mark must be empty: another store's must never look like an empty one.

@@ -144,3 +144,55 @@ async fn a_bulk_delete_that_fails_as_a_whole_says_so_of_every_key_and_why() {
         );
     }
 }
+
+/// What an answer names otherwise than it was asked for, twice, or not at all.
+#[tokio::test]
+async fn odd_answers_to_a_bulk_delete() {
+    let gone = |key: &str| format!("<Deleted><Key>{key}</Key></Deleted>");
+    let denied = |key: &str| format!("<Error><Key>{key}</Key><Code>AccessDenied</Code></Error>");
+    let (a, b, c) = (gone("a"), gone("b"), gone("c"));
+    for (answered, expected, kept, requests) in [
+        // Nothing: each is asked for alone, where `b` is kept.
+        (String::new(), &["a", "c"][..], 1, 4),
+        (format!("{a}{a}{a}{b}{c}"), &["a", "b", "c"], 0, 1),
+        // In both lists it is not gone.
+        (format!("{a}{b}{}{c}", denied("b")), &["a", "c"], 1, 1),
+        (format!("{a}{}{b}{c}", denied("b")), &["a", "c"], 1, 1),
+        // Other names than those asked for.
+        (format!("{a}{}{c}", gone("%62")), &["a", "c"], 1, 2),
+        (format!("{a}{}{c}", gone(" b")), &["a", "c"], 1, 2),
+        (format!("{a}{}{c}", gone("b ")), &["a", "c"], 1, 2),
+        (format!("{a}{}{c}", gone("B")), &["a", "c"], 1, 2),
+        (format!("{a}{c}<Deleted/>"), &["a", "c"], 1, 2),
+        (
+            format!("{a}{c}<Deleted><Name>b</Name></Deleted>"),
+            &["a", "c"],
+            1,
+            2,
+        ),
+        // The same name, written in another way.
+        (
+            format!("{a}{}{}", gone("&#98;"), gone("<![CDATA[c]]>")),
+            &["a", "b", "c"],
+            0,
+            1,
+        ),
+    ] {
+        let document = format!(
+            "\u{feff}<?xml version=\"1.0\"?>\n<s:DeleteResult xmlns:s=\"x\">{answered}</s:DeleteResult>"
+        );
+        let (names, errors, count) = outcome(move |request, _| {
+            if request.is("POST", "/bucket") {
+                return answer("200 OK", "", &document);
+            }
+            if request.is("DELETE", "/bucket/b") {
+                return error("403 Forbidden", "AccessDenied");
+            }
+            answer("204 No Content", "", "")
+        })
+        .await;
+        let found = (names.as_slice(), errors.len(), count);
+        let names: Vec<_> = expected.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, (names.as_slice(), kept, requests), "{answered}");
+    }
+}

@@ -241,3 +241,58 @@ async fn an_answer_of_too_many_elements_is_none() {
         .unwrap_err();
     assert!(error.to_string().contains("no answer of S3's"), "{error}");
 }
+
+/// XML in other forms that say the same.
+#[tokio::test]
+async fn a_listing_in_other_xml() {
+    let entry = "<Contents><Key>a</Key><Size>1</Size></Contents>";
+    let plain =
+        format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entry}</ListBucketResult>");
+    let prefixed = plain
+        .replace("</", "</s3:")
+        .replace('<', "<s3:")
+        .replace("<s3:/s3:", "</s3:");
+    for document in [
+        plain.clone(),
+        format!("\u{feff}{plain}"),
+        format!("<?xml version='1.0' encoding='utf-8'?>\r\n<!-- a comment -->\r\n{plain}\r\n"),
+        format!("<!DOCTYPE x [<!ENTITY e \"a\">]>{plain}"),
+        plain.replace("<Key>a<", "<Key><![CDATA[a]]><"),
+        plain.replace("<Key>a<", "<Key>&#x61;<"),
+        plain.replace(
+            "<Contents>",
+            "<Contents other='1'><Unknown><Deep/></Unknown>",
+        ),
+        prefixed,
+    ] {
+        let shown = document.clone();
+        let server = Scripted::start(move |request| match request.asks("list-type") {
+            true => answer("200 OK", "", &document),
+            false => willing(request),
+        })
+        .await;
+        let store = open(options(&server.endpoint)).await.unwrap();
+        let listed = bounded(store.list(ListOptions::default()).try_collect::<Vec<_>>()).await;
+        let keys: Vec<_> = listed
+            .unwrap()
+            .into_iter()
+            .map(|e| e.key.to_string())
+            .collect();
+        assert_eq!(keys, ["a"], "{shown}");
+    }
+    // Entities of its own are not expanded: an error in bounded time and memory.
+    let bomb = format!(
+        "<!DOCTYPE x [<!ENTITY a \"{}\"><!ENTITY b \"{}\">]>{}",
+        "a".repeat(1000),
+        "&a;".repeat(1000),
+        plain.replace("<Key>a<", "<Key>&b;<")
+    );
+    let server = Scripted::start(move |request| match request.asks("prefix=") {
+        false if request.asks("list-type") => answer("200 OK", "", &bomb),
+        _ => willing(request),
+    })
+    .await;
+    let store = open(options(&server.endpoint)).await.unwrap();
+    let listed = bounded(store.list(ListOptions::default()).try_collect::<Vec<_>>()).await;
+    assert!(listed.is_err());
+}
