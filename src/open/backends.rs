@@ -65,7 +65,7 @@ fn not_built(setting: &str, feature: &str) -> Error {
 }
 
 #[cfg_attr(
-    not(all(feature = "flatfs", feature = "redb", feature = "s3")),
+    not(all(feature = "flatfs", feature = "fs", feature = "redb", feature = "s3")),
     allow(
         clippy::unused_async,
         clippy::unused_self,
@@ -134,6 +134,17 @@ impl Backends {
         Err(not_built(setting, "flatfs"))
     }
 
+    pub(crate) async fn fs(&self, path: &Path, setting: &str) -> Opened {
+        #[cfg(feature = "fs")]
+        {
+            let opened = storehouse_fs::Fs::open(path, Default::default()).await;
+            let opened = opened.map_err(|e| cannot_open(setting, e, false))?;
+            Ok(self.on_disk(opened, path))
+        }
+        #[cfg(not(feature = "fs"))]
+        Err(not_built(setting, "fs"))
+    }
+
     pub(crate) async fn redb(&self, path: &Path, setting: &str) -> Opened {
         #[cfg(feature = "redb")]
         {
@@ -193,7 +204,7 @@ impl Backends {
 
 /// The store's error under the setting's full name: the store knows its settings by shorter
 /// ones. `has_settings` if `section` is a section, and not a setting itself.
-#[cfg(any(feature = "flatfs", feature = "redb", feature = "s3"))]
+#[cfg(any(feature = "flatfs", feature = "fs", feature = "redb", feature = "s3"))]
 fn cannot_open(section: &str, error: storehouse_objectstore::Error, has_settings: bool) -> Error {
     use storehouse_objectstore::Error as Store;
     match error {

@@ -155,7 +155,7 @@ fn assumed(plan: &BackendPlan) -> Capabilities {
         BackendPlan::S3 { .. } => Capabilities::full()
             .with_remote(true)
             .with_verifies_sha256(true),
-        BackendPlan::Memory => Capabilities::full(),
+        BackendPlan::Fs { .. } | BackendPlan::Memory => Capabilities::full(),
     }
 }
 

@@ -80,6 +80,7 @@ impl Opening<'_> {
                 self.backends.note_disk(path, &dir);
                 self.backends.flatfs_with(&dir, log, &setting).await
             }
+            BackendPlan::Fs { path: dir } => self.backends.fs(&dir, &format!("{path}.path")).await,
             BackendPlan::Redb { path: dir } => {
                 self.backends.note_disk(path, &dir);
                 self.backends.redb(&dir, &format!("{path}.path")).await

@@ -42,6 +42,9 @@ pub(super) enum PlanKind {
 #[derive(Clone, Debug)]
 pub(super) enum BackendPlan {
     Memory,
+    Fs {
+        path: PathBuf,
+    },
     Flatfs {
         path: PathBuf,
         log: bool,
@@ -152,9 +155,9 @@ impl StorePlan {
             children: Vec::new(),
             about: match &plan {
                 BackendPlan::Memory => String::new(),
-                BackendPlan::Flatfs { path, .. } | BackendPlan::Redb { path } => {
-                    path.display().to_string()
-                }
+                BackendPlan::Flatfs { path, .. }
+                | BackendPlan::Fs { path }
+                | BackendPlan::Redb { path } => path.display().to_string(),
                 BackendPlan::S3 { server, bucket } => {
                     format!("bucket {bucket} at {}", server.endpoint)
                 }
@@ -166,9 +169,11 @@ impl StorePlan {
     /// The directory that the store writes to.
     pub(super) fn directory(&self) -> Option<&Path> {
         match &self.kind {
-            PlanKind::Backend(BackendPlan::Flatfs { path, .. } | BackendPlan::Redb { path }) => {
-                Some(path)
-            }
+            PlanKind::Backend(
+                BackendPlan::Flatfs { path, .. }
+                | BackendPlan::Fs { path }
+                | BackendPlan::Redb { path },
+            ) => Some(path),
             PlanKind::Leaf { directory, .. } => directory.as_deref(),
             PlanKind::Backend(_) | PlanKind::Layer(_) => None,
         }

@@ -23,7 +23,7 @@ pub(super) struct FlatfsSettings {
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct DatabaseSettings {
+pub(super) struct DirectorySettings {
     path: PathBuf,
 }
 
@@ -67,17 +67,22 @@ pub(super) fn flatfs(settings: StoreSettings) -> Result<StorePlan> {
     Ok(StorePlan::backend(BackendPlan::Flatfs { path, log }))
 }
 
+pub(super) fn fs(settings: StoreSettings) -> Result<StorePlan> {
+    let path = directory(&settings)?;
+    Ok(StorePlan::backend(BackendPlan::Fs { path }))
+}
+
 pub(super) fn datastore(settings: StoreSettings) -> Result<StorePlan> {
     redb(settings)
 }
 
 pub(super) fn redb(settings: StoreSettings) -> Result<StorePlan> {
-    let path = database(&settings)?;
+    let path = directory(&settings)?;
     Ok(StorePlan::backend(BackendPlan::Redb { path }))
 }
 
-fn database(settings: &StoreSettings) -> Result<PathBuf> {
-    let DatabaseSettings { path } = settings.read()?;
+fn directory(settings: &StoreSettings) -> Result<PathBuf> {
+    let DirectorySettings { path } = settings.read()?;
     settings.not_empty("path", &path)?;
     Ok(path)
 }

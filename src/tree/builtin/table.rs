@@ -30,13 +30,14 @@ macro_rules! types {
 /// All of them, in the order of their names.
 pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "compressed", compressed::compressed, compressed::CompressedSettings;
-    "datastore", backends::datastore, backends::DatabaseSettings;
+    "datastore", backends::datastore, backends::DirectorySettings;
     "flatfs", backends::flatfs, backends::FlatfsSettings;
+    "fs", backends::fs, backends::DirectorySettings;
     "limit", layers::limit, layers::LimitSettings;
     "memory", backends::memory, backends::Nothing;
     "prefix", layers::prefix, layers::PrefixSettings;
     "read_only", layers::read_only, layers::ReadOnlySettings;
-    "redb", backends::redb, backends::DatabaseSettings;
+    "redb", backends::redb, backends::DirectorySettings;
     "retry", layers::retry, layers::RetrySettings;
     "s3", backends::s3, backends::BucketSettings;
     "shard", spread::shard, spread::ShardSettings;
