@@ -52,8 +52,8 @@ pub(crate) fn list(
 
 /// Lists by folders, which the server makes.
 ///
-/// Servers differ in what they make of a start within a folder. So whether it has keys after that is
-/// asked for first, and the listing goes on behind the folder.
+/// Servers differ in what they make of a start within a folder. So whether it has keys after that
+/// is asked for first, and the listing goes on behind the folder.
 pub(crate) fn list_delimited(
     client: &Arc<Client>,
     decodes: bool,

@@ -185,9 +185,9 @@ impl S3 {
     }
 
     /// See [`ObjectStore::copy_opts`]. The server copies, in parts if the object is larger than
-    /// [`S3Options::single_copy`](field@S3Options::single_copy), after a head of the source. Under a
-    /// mode other than to overwrite it is a get and a put, for few servers judge one for a copy; and
-    /// so it is on a server that copies nothing.
+    /// [`S3Options::single_copy`](field@S3Options::single_copy), after a head of the source. Under
+    /// a mode other than to overwrite it is a get and a put, for few servers judge one for a copy;
+    /// and so it is on a server that copies nothing.
     ///
     /// ```no_run
     /// # async fn example() -> storehouse_objectstore::Result<()> {
@@ -214,8 +214,8 @@ impl S3 {
         fallback::copy(self, from, to, options).await
     }
 
-    /// See [`ObjectStore::presign`]. A signature version 4 in the query; the size and the SHA-256 of
-    /// a put are signed headers.
+    /// See [`ObjectStore::presign`]. A signature version 4 in the query; the size and the SHA-256
+    /// of a put are signed headers.
     ///
     /// ```no_run
     /// # async fn example() -> storehouse_objectstore::Result<()> {
