@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use futures_util::TryStreamExt;
 use proptest::prelude::*;
 use storehouse_objectstore::{
-    Batch, Durability, Error, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt, PutOptions,
+    Attributes, Batch, Durability, Error, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt,
+    PutOptions,
 };
 use support::{Disk, Options, Store, options};
 use tempfile::TempDir;
@@ -149,6 +150,27 @@ fn an_engine_that_cannot_be_opened_again_is_tried_again() {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         assert_eq!(store.get_bytes(&key(1), 99).await.unwrap(), "value 1");
         store.put(&key(7), "new").await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_salvaged_keeps_its_attributes() {
+    let case = Case::new();
+    runtime().block_on(async {
+        let store = case.open().await.unwrap();
+        let attributes = Attributes::default()
+            .with_content_type("text/plain")
+            .unwrap();
+        let put = PutOptions::default().attributes(attributes.clone());
+        store.put_opts(&key(1), "1".into(), put).await.unwrap();
+        store.put(&key(2), "2").await.unwrap();
+        let copy = Memory::new();
+        assert_eq!(store.salvage(&copy).await.unwrap().copied, 2);
+        let of = async |number| copy.head(&key(number)).await.unwrap().attributes;
+        assert_eq!(
+            (of(1).await, of(2).await),
+            (attributes, Attributes::default())
+        );
     });
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
-use storehouse_objectstore::{Key, Operation, Result};
+use storehouse_objectstore::{Attributes, Key, Operation, Result};
 
 use super::core::Core;
 use super::engine::{Engine, Span};
@@ -93,7 +93,7 @@ pub(super) fn check<E: Engine>(core: &Core<E>) -> Result<CheckReport> {
 /// round what the engine cannot read, and gives that.
 pub(super) fn walk<E: Engine>(
     core: &Core<E>,
-    visit: &mut dyn FnMut(Key, Option<Bytes>) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(Key, Option<(Bytes, Attributes)>) -> ControlFlow<()>,
 ) -> Result<Vec<KeyRange>> {
     let mut unreadable = Vec::new();
     let mut after = COUNTER.to_vec();
@@ -159,7 +159,7 @@ fn pass<E: Engine>(
     start: Bound<Vec<u8>>,
     end: Bound<Vec<u8>>,
     reverse: bool,
-    visit: &mut dyn FnMut(Key, Option<Bytes>) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(Key, Option<(Bytes, Attributes)>) -> ControlFlow<()>,
 ) -> (Option<Vec<u8>>, Option<Fault>) {
     const CHUNK: usize = 1024;
     let mut span = Span {
@@ -176,7 +176,10 @@ fn pass<E: Engine>(
         let scanned = core.with(|engine| {
             engine.scan(&span, &mut |key, value| {
                 let decoded = Record::decode(key, value).ok();
-                let decoded = decoded.map(|record| Bytes::copy_from_slice(record.value));
+                let decoded = decoded.map(|record| {
+                    let attributes = record.metadata().attributes;
+                    (Bytes::copy_from_slice(record.value), attributes)
+                });
                 bytes += value.len();
                 chunk.push((key.to_vec(), decoded));
                 if chunk.len() < CHUNK && bytes < 1 << 20 {

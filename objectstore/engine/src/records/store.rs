@@ -13,8 +13,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
     Attributes, Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions,
     Durability, Entry, Error, EventSender, Events, GetOptions, Key, ListOptions, Listed, Metadata,
-    Object, ObjectRanges, ObjectStore, ObjectStoreExt as _, Operation, PresignOptions,
-    PresignedRequest, PutOptions, PutResult, Result, SizedBody, fallback,
+    Object, ObjectRanges, ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions,
+    PutResult, Result, SizedBody, fallback,
 };
 
 use super::core::Core;
@@ -357,7 +357,8 @@ impl<E: Engine> RecordStore<E> {
         off_thread(Operation::Health, move || core.compact().map_err(failed)).await
     }
 
-    /// Copies all records that can be read into `to`, and says which cannot be. Records that are
+    /// Copies all records that can be read into `to`, with their attributes if it keeps them, and
+    /// says which cannot be. Records that are
     /// put or deleted meanwhile may or may not be copied.
     ///
     /// # Errors
@@ -401,7 +402,13 @@ impl<E: Engine> RecordStore<E> {
             receiver.recv().await.map(|record| (record, receiver))
         });
         let copying = records
-            .map(|(key, value)| async move { to.put(&key, value).await })
+            .map(|(key, (value, attributes))| async move {
+                // Bytes without attributes are worth more than neither.
+                let kept = to.capabilities().check_attributes(&key, &attributes);
+                let attributes = kept.map_or_else(|_| Attributes::default(), |()| attributes);
+                let options = PutOptions::default().attributes(attributes);
+                to.put_opts(&key, value.into(), options).await
+            })
             .buffer_unordered(AT_ONCE)
             .try_fold(0, |copied, _| async move { Ok(copied + 1) });
         let (walked, copied) = futures_util::future::join(walking, copying).await;
