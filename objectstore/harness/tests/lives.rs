@@ -59,6 +59,18 @@ fn batches(size: Size) {
     assert!(life.cleared.files <= 8, "{size}: {life:#?}");
 }
 
+/// A database in one file, with its lock, mark and reserve.
+fn database(store: Kind, size: Size) {
+    let life = live(store, size);
+    let largest = *store.object_sizes(size).iter().max().unwrap() as u64;
+    assert!(life.most.files <= 5, "{store} {size}: {life:#?}");
+    assert!(
+        life.most.bytes <= 2 * KEYS * largest + (32 << 20),
+        "{store} {size}: {life:#?}"
+    );
+    assert!(life.cleared.bytes <= 32 << 20, "{store} {size}: {life:#?}");
+}
+
 macro_rules! tests {
     ($($name:ident: $call:expr;)*) => {$(
         #[test]
@@ -75,6 +87,7 @@ tests! {
     flatfs_log_production: files(Kind::FlatfsLog, Size::Production);
     keystore_tiny: files(Kind::Keystore, Size::Tiny);
     keystore_production: files(Kind::Keystore, Size::Production);
+    redb_tiny: database(Kind::Redb, Size::Tiny);
     journal_tiny: batches(Size::Tiny);
     journal_production: batches(Size::Production);
 }
