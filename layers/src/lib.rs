@@ -4,6 +4,7 @@
 //! |---|---|
 //! | How is what was read kept in memory? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
+//! | Who changed what, in a store that does not tell? | [`EventStore`] |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
 //! | How are many operations kept from running at once? | [`LimitStore`] |
@@ -24,6 +25,7 @@
 mod cache;
 #[cfg(feature = "compressed")]
 mod compressed;
+mod event;
 mod existence;
 mod fault;
 mod gate;
@@ -46,6 +48,7 @@ mod verify;
 pub use cache::{CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
+pub use event::{EventOptions, EventStore};
 pub use existence::{ExistenceOptions, ExistenceStore};
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;

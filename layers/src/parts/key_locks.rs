@@ -1,5 +1,6 @@
 //! Locks by key, for steps on more than one store that must not interleave.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -31,7 +32,20 @@ impl Default for KeyLocks {
 
 impl KeyLocks {
     pub(crate) async fn lock(&self, key: &Key) -> KeyGuard {
-        let place = self.hasher.hash_one(key) as usize % LOCKS;
-        Arc::clone(&self.locks[place]).lock_owned().await
+        Arc::clone(&self.locks[self.place(key)]).lock_owned().await
+    }
+
+    /// The locks of several keys, in an order in which no two of these calls wait for each other.
+    pub(crate) async fn lock_all(&self, keys: impl IntoIterator<Item = &Key>) -> Vec<KeyGuard> {
+        let places: BTreeSet<_> = keys.into_iter().map(|key| self.place(key)).collect();
+        let mut guards = Vec::with_capacity(places.len());
+        for place in places {
+            guards.push(Arc::clone(&self.locks[place]).lock_owned().await);
+        }
+        guards
+    }
+
+    fn place(&self, key: &Key) -> usize {
+        self.hasher.hash_one(key) as usize % LOCKS
     }
 }
