@@ -88,7 +88,9 @@ async fn a_client_without_keys_does_what_was_signed_and_no_more() {
     let brief = PresignOptions::new(PresignMethod::Get, Duration::from_secs(1));
     let brief = store.presign(&name, brief).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    assert_eq!(send(&brief, &[]).await.0, 403, "expired");
+    // Garage calls it a bad request.
+    let refused = send(&brief, &[]).await.0;
+    assert!(matches!(refused, 400 | 403), "expired: {refused}");
     let delete = PresignOptions::new(PresignMethod::Delete, minute);
     let delete = store.presign(&name, delete).await.unwrap();
     assert!(matches!(send(&delete, &[]).await.0, 200 | 204));
