@@ -300,3 +300,35 @@ async fn tiers_over_a_compressed_store() {
     assert_eq!(blobs.head(&key).await.unwrap().size, 100_000);
     stores.close().await.unwrap();
 }
+
+/// Every layer that a configuration can name, over one another.
+#[tokio::test]
+async fn a_stack_of_every_layer() {
+    let config = Config::from_toml(
+        "repo.backend = 'memory'
+         [stores]
+         base = { type = 'memory' }
+         checked = { type = 'verify', outboards = true, store = { type = 'compressed', store = 'base' } }
+         far = { type = 'retry', store = { type = 'timeout', store = { type = 'throttle', read_operations = 1000000, store = 'checked' } } }
+         near = { type = 'tiered', fast = { type = 'memory' }, slow = 'far' }
+         all = { type = 'cache', max_bytes = '8 MiB', block_size = '64 KiB', store = { type = 'existence', store = { type = 'event', store = { type = 'limit', operations = 8, store = { type = 'prefix', prefix = 'p/', store = 'near' } } } } }
+         seen = { type = 'read_only', store = 'all' }",
+    )
+    .unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    assert!(!shown.contains("known once"), "{shown}");
+    let stores = Stores::open(&config).await.unwrap();
+    let all = stores.named("all").unwrap();
+    let key = Key::new("k").unwrap();
+    for size in [0, 1, 70_000, 300_000] {
+        let content = vec![b'x'; size];
+        all.put(&key, content.clone()).await.unwrap();
+        let seen = stores.named("seen").unwrap();
+        assert_eq!(seen.get_bytes(&key, 1 << 20).await.unwrap(), content);
+        assert_eq!(seen.head(&key).await.unwrap().size, size as u64);
+        assert!(seen.put(&key, "no").await.is_err());
+    }
+    all.delete(&key).await.unwrap();
+    assert!(all.head(&key).await.unwrap_err().is_not_found());
+    stores.close().await.unwrap();
+}

@@ -3,7 +3,9 @@
 mod backends;
 mod compressed;
 mod layers;
+mod remembered;
 mod spread;
 mod table;
+mod verify;
 
 pub(super) use table::TYPES;

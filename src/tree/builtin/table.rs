@@ -1,6 +1,6 @@
 //! The types by their names.
 
-use super::{backends, compressed, layers, spread};
+use super::{backends, compressed, layers, remembered, spread, verify};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -29,8 +29,11 @@ macro_rules! types {
 
 /// All of them, in the order of their names.
 pub(in crate::tree) const TYPES: &[BuiltinType] = types![
+    "cache", remembered::cache, remembered::CacheSettings;
     "compressed", compressed::compressed, compressed::CompressedSettings;
     "datastore", backends::datastore, backends::DirectorySettings;
+    "event", remembered::event, remembered::EventSettings;
+    "existence", remembered::existence, remembered::ExistenceSettings;
     "flatfs", backends::flatfs, backends::FlatfsSettings;
     "fs", backends::fs, backends::DirectorySettings;
     "limit", layers::limit, layers::LimitSettings;
@@ -45,4 +48,5 @@ pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "throttle", layers::throttle, layers::ThrottleSettings;
     "tiered", spread::tiered, spread::TieredSettings;
     "timeout", layers::timeout, layers::TimeoutSettings;
+    "verify", verify::verify, verify::VerifySettings;
 ];
