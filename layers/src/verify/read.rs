@@ -80,7 +80,8 @@ pub(super) fn whole(key: &Key, body: Body, size: u64, outboards: bool) -> Body {
             return Ok(Some((piece, Some(whole))));
         }
         whole.judge().await?;
-        Ok::<_, Error>(Some((piece, None)))
+        // An empty content has no piece.
+        Ok::<_, Error>((!piece.is_empty()).then_some((piece, None)))
     });
     Body::from_stream(pieces.boxed()).with_size(size)
 }
