@@ -1,20 +1,14 @@
 //! Adding bytes whose digest is not known yet.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::io;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
-use storehouse_objectstore::{self as objectstore, Body, ObjectStore};
+use storehouse_objectstore::{self as objectstore, Body, ObjectStore, Spool, SpoolOptions};
 
 use crate::hasher::StreamHasher;
 use crate::{
     AddBlob, BlobOperation, BlobStore, Digest, Error, KeyEncoder, PutBlob, PutOutcome, Result,
 };
-
-/// How much is gathered before it is written to the spool, in bytes.
-const BATCH: usize = 512 * 1024;
 
 /// What an add did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +71,10 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
         let failed = |e| Error::store(BlobOperation::Add, None, e);
         let mut body = body.into();
         let hasher = StreamHasher::new(options.function);
-        let mut spool = Spool::new(&body, &options);
+        let whole = body.as_bytes().cloned();
+        let mut spool = SpoolOptions::default().memory(options.memory);
+        spool.dir = options.spool;
+        let mut spool = Spool::new(spool);
         let limit = options.limit.unwrap_or(u64::MAX);
         let mut size: u64 = 0;
         while let Some(piece) = body.next().await {
@@ -88,11 +85,16 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
                 return Err(Error::TooLarge { digest, limit });
             }
             hasher.push(piece.clone());
-            spool.push(piece).await.map_err(|e| failed(from_io(e)))?;
+            if whole.is_none() {
+                spool.push(piece).await.map_err(failed)?;
+            }
             hasher.room().await.map_err(|e| failed(from_io(e)))?;
         }
         let digest = hasher.finish().await.map_err(|e| failed(from_io(e)))?;
-        let body = spool.into_body().await.map_err(failed)?;
+        let body = match whole {
+            Some(bytes) => bytes.into(),
+            None => spool.finish().await.map_err(failed)?,
+        };
         let put = PutBlob::default().size(size).durability(options.durability);
         let outcome = self.put_opts(&digest, body, put).await?;
         Ok(Added {
@@ -101,108 +103,6 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
             outcome,
         })
     }
-}
-
-/// A body kept until its digest is known.
-enum Spool {
-    /// It lies in memory whole.
-    Whole(Bytes),
-    Memory {
-        pieces: Vec<Bytes>,
-        len: usize,
-        max: usize,
-        dir: PathBuf,
-    },
-    File {
-        file: File,
-        pieces: Vec<Bytes>,
-        len: usize,
-    },
-}
-
-impl Spool {
-    fn new(body: &Body, options: &AddBlob) -> Self {
-        match body.as_bytes() {
-            Some(bytes) => Self::Whole(bytes.clone()),
-            None => Self::Memory {
-                pieces: Vec::new(),
-                len: 0,
-                max: options.memory,
-                dir: options.spool.clone().unwrap_or_else(std::env::temp_dir),
-            },
-        }
-    }
-
-    async fn push(&mut self, piece: Bytes) -> io::Result<()> {
-        match self {
-            Self::Whole(_) => {}
-            Self::Memory {
-                pieces,
-                len,
-                max,
-                dir,
-            } => {
-                *len += piece.len();
-                pieces.push(piece);
-                if *len > *max {
-                    let (dir, pieces) = (std::mem::take(dir), std::mem::take(pieces));
-                    let file = off_thread(move || {
-                        let mut file = tempfile::tempfile_in(&dir).map_err(|e| {
-                            io::Error::new(e.kind(), format!("no file in {}: {e}", dir.display()))
-                        })?;
-                        write_all(&mut file, &pieces)?;
-                        Ok(file)
-                    });
-                    *self = Self::File {
-                        file: file.await?,
-                        pieces: Vec::new(),
-                        len: 0,
-                    };
-                }
-            }
-            Self::File { file, pieces, len } => {
-                *len += piece.len();
-                pieces.push(piece);
-                if *len >= BATCH {
-                    *len = 0;
-                    let (mut file, pieces) = (file.try_clone()?, std::mem::take(pieces));
-                    off_thread(move || write_all(&mut file, &pieces)).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn into_body(self) -> objectstore::Result<Body> {
-        match self {
-            Self::Whole(bytes) => Ok(bytes.into()),
-            Self::Memory { pieces, .. } => match <[Bytes; 1]>::try_from(pieces) {
-                Ok([only]) => Ok(only.into()),
-                Err(pieces) => Ok(Bytes::from(pieces.concat()).into()),
-            },
-            Self::File {
-                mut file, pieces, ..
-            } => {
-                let rewound = off_thread(move || {
-                    write_all(&mut file, &pieces)?;
-                    file.seek(SeekFrom::Start(0))?;
-                    Ok(file)
-                });
-                Body::from_file(rewound.await.map_err(from_io)?)
-            }
-        }
-    }
-}
-
-fn write_all(file: &mut File, pieces: &[Bytes]) -> io::Result<()> {
-    pieces.iter().try_for_each(|piece| file.write_all(piece))
-}
-
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(io::Error::other)?
 }
 
 fn from_io(error: io::Error) -> objectstore::Error {

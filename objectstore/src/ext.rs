@@ -20,6 +20,41 @@ pub trait ObjectStoreExt: ObjectStore {
         self.put_opts(key, body.into(), PutOptions::default())
     }
 
+    /// Stores a body whose size may be unknown, such as a stream: it is gathered first, in memory
+    /// and then in a file, so that the store knows the size from the start. A body that knows its
+    /// size, or whose size `options` declare, is put as it is.
+    ///
+    /// A file is what every store can do: S3 would take parts of unknown number, but only up to a
+    /// size that their length sets beforehand, and a put of one request where the body is small
+    /// costs less.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put_opts`]; [`TooLarge`](crate::Error::TooLarge) with the first piece past
+    /// the store's largest object; [`Body`](crate::Error::Body) if the file cannot be made or
+    /// written.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Body, Key, Memory, ObjectStoreExt, PutOptions, SpoolOptions};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let body = Body::from_reader(&b"of some length"[..]);
+    /// store.put_spooled(&key, body, PutOptions::default(), SpoolOptions::default()).await?;
+    /// assert_eq!(store.get_bytes(&key, 14).await?, "of some length");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "spool")]
+    fn put_spooled<'a>(
+        &'a self,
+        key: &'a Key,
+        body: impl Into<Body>,
+        options: PutOptions,
+        spool: crate::SpoolOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        crate::spool::put(self, key, body.into(), options, spool)
+    }
+
     /// Opens the whole object for reading.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ mod presign;
 mod range;
 mod sized;
 mod small;
+#[cfg(feature = "spool")]
+mod spool;
 mod store;
 
 pub mod fallback;
@@ -49,6 +51,8 @@ pub use presign::{PresignMethod, PresignOptions, PresignedRequest};
 pub use range::ByteRange;
 pub use sized::SizedBody;
 pub use small::SmallBytes;
+#[cfg(feature = "spool")]
+pub use spool::{Spool, SpoolOptions};
 pub use store::ObjectStore;
 
 #[cfg(feature = "memory")]
