@@ -30,7 +30,10 @@ async fn send(request: &PresignedRequest, body: &[u8]) -> (u16, Vec<u8>) {
     // A server that refuses may close before it has read the body.
     let _ = socket.write_all(body).await;
     let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer).await;
+    let reading = socket.read_to_end(&mut answer);
+    let _ = tokio::time::timeout(Duration::from_secs(30), reading)
+        .await
+        .expect("an answer");
     let text = String::from_utf8_lossy(&answer);
     let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
     let at = answer.windows(4).position(|four| four == b"\r\n\r\n");
@@ -79,7 +82,8 @@ async fn a_client_without_keys_does_what_was_signed_and_no_more() {
     assert_eq!(send(&other, &body).await.0, 403, "another key");
     let mut delete = upload;
     delete.method = PresignMethod::Delete;
-    assert_eq!(send(&delete, &[]).await.0, 403, "another method");
+    // With the body that its headers tell of: a server may wait for it.
+    assert_eq!(send(&delete, &body).await.0, 403, "another method");
 
     let get = PresignOptions::new(PresignMethod::Get, minute);
     let get = store.presign(&name, get).await.unwrap();
