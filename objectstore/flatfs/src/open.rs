@@ -213,7 +213,7 @@ fn check_shards(path: &Path, shard: ShardFunction, device: u64) -> Result<()> {
             continue;
         } else if metadata.dev() != device {
             "is on another file system, so no file can be renamed into it"
-        } else if in_capitals {
+        } else if in_capitals || is_of_digits(name) && begins_in_capitals(&shard) {
             "is in capitals, as Kubo writes names, and storehouse reads lower case alone"
         } else {
             continue;
@@ -224,6 +224,23 @@ fn check_shards(path: &Path, shard: ShardFunction, device: u64) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether a shard's name is the same in capitals, so that it does not tell who wrote it.
+fn is_of_digits(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the first object of a shard has a name in capitals. A shard that cannot be read is found
+/// by who reads it.
+fn begins_in_capitals(shard: &Path) -> bool {
+    let names = std::fs::read_dir(shard).into_iter().flatten().flatten();
+    let object = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find_map(|name| name.strip_suffix(".data").map(str::to_owned));
+    object.is_some_and(|key| {
+        shard::flaw(&key).is_some() && shard::flaw(&key.to_ascii_lowercase()).is_none()
+    })
 }
 
 /// Refuses a directory with anything but the beginnings of a flatfs.

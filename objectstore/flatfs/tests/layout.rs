@@ -412,6 +412,28 @@ async fn directories_of_kubo_are_refused_in_a_sentence_and_left_alone() {
     }
 }
 
+/// The name of such a shard does not tell that Kubo wrote it.
+#[tokio::test]
+async fn a_shard_of_digits_with_names_in_capitals_is_refused() {
+    for calls in BOTH {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), calls).await.unwrap();
+        store.put(&Key::new("ab23x").unwrap(), "x").await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        open(dir.path(), calls)
+            .await
+            .unwrap()
+            .close()
+            .await
+            .unwrap();
+        fs::create_dir(dir.path().join("45")).unwrap();
+        fs::write(dir.path().join("45/CIQAB45C.data"), "x").unwrap();
+        let why = reason(open(dir.path(), calls).await.unwrap_err());
+        assert!(why.contains("45 is in capitals"), "{why}");
+    }
+}
+
 #[tokio::test]
 async fn a_creation_cut_off_at_any_step_is_taken_up_again() {
     // In the order in which they appear. SHARDING comes first, so that Go refuses none of these but

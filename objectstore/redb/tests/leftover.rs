@@ -55,3 +55,21 @@ async fn files_that_are_none() {
         }
     }
 }
+
+/// A fresh ext4 volume has `lost+found`, and a desktop leaves files whose names begin with a dot.
+#[tokio::test]
+async fn what_a_new_file_system_or_a_desktop_puts_there_is_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("lost+found")).unwrap();
+    std::fs::write(dir.path().join(".DS_Store"), "x").unwrap();
+    for _ in 0..2 {
+        let store = Redb::open(dir.path(), RedbOptions::default())
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+    }
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("theirs"), "x").unwrap();
+    let refused = Redb::open(other.path(), RedbOptions::default()).await;
+    assert!(refused.unwrap_err().to_string().contains("theirs"));
+}
