@@ -180,9 +180,15 @@ impl OpenBatch {
             rewrite: false,
             lost: false,
         };
-        batch.write_whole(&HEADER)?;
-        batch.file.sync_all().context("sync", &batch.path)?;
-        sync_dir(dir)?;
+        let made = batch
+            .write_whole(&HEADER)
+            .and_then(|()| batch.file.sync_all().context("sync", &batch.path))
+            .and_then(|()| sync_dir(dir));
+        if let Err(error) = made {
+            // A batch without its header is none: on a full disk it would be all that readers find.
+            let _ = fs::remove_file(&batch.path);
+            return Err(error);
+        }
         batch.synced = batch.extent.clone();
         Ok(batch)
     }

@@ -117,6 +117,10 @@ async fn while_rotating() {
             .is_full()
     );
     assert!(journal.status().await.unwrap_err().is_full());
+    assert!(
+        !dir.join(OPEN).exists(),
+        "a batch without its header is left for readers to find"
+    );
     assert!(journal.acknowledge(&first).await.unwrap_err().is_full());
     assert_eq!(journal.pending().await.unwrap().len(), 1);
 

@@ -124,6 +124,8 @@ impl Store for JournalStore {
                 )?);
             }
             match std::fs::read(self.dir.join(OPEN_BATCH)) {
+                // Of a batch that could be made and not written, and not removed either.
+                Ok(open) if open.is_empty() => {}
                 Ok(open) => all.extend(frames(&open[..])?),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(format!("{OPEN_BATCH}: {e}")),
