@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use storehouse::formats::ucan::{Capability, DelegationBuilder, ReceiptBuilder, Signer};
-use storehouse::records::{Delegation, Ipld};
+use storehouse::records::{Delegation, Ipld, Receipt};
 
 use crate::support::{Answer, Node, assert_error, sha};
 
@@ -306,4 +306,53 @@ fn the_first_valid_receipt_is_found_by_its_invocation() {
             (200, &first.as_bytes()[..])
         );
     }
+}
+
+#[test]
+fn a_valid_receipt_is_found_though_a_forged_one_came_first() {
+    let claim = signed_by(&signer(), "claim");
+    let receipt = |signer: &Signer, number| {
+        ReceiptBuilder::for_invocation(&claim, Ok::<_, Ipld>(Ipld::Integer(number)))
+            .sign(signer)
+            .unwrap()
+    };
+    let forger = signer().acting_for(Signer::from_seed(&[8; 32]).did().clone());
+    let (forged, valid) = (receipt(&forger, 1), receipt(&signer(), 2));
+    let put = |node: &Node, receipt: &Receipt| {
+        let path = format!("/receipts/{}", receipt.cid());
+        body(node, "PUT", &path, CAR, receipt.as_bytes()).status
+    };
+    let find = |node: &Node| {
+        let path = format!("/receipts?ran={}", claim.cid());
+        let found = node.send(&format!("GET {path} HTTP/1.1\r\nAccept: {CAR}"), b"");
+        (found.status == 200).then(|| Receipt::decode(found.body.into()).unwrap().cid())
+    };
+    // Both came unchecked.
+    let node = Node::start(&["--accept-unsigned"]);
+    assert_eq!(put(&node, &forged), 201);
+    assert_eq!(find(&node), Some(forged.cid()));
+    assert_eq!(put(&node, &valid), 201);
+    let another = receipt(&forger, 3);
+    assert_eq!((put(&node, &another), put(&node, &forged)), (201, 200));
+    assert_eq!(find(&node), Some(valid.cid()));
+    let node = Node::again(node.stop(), &[]);
+    assert_eq!(find(&node), Some(valid.cid()));
+    // Both lie in a store that leads to the forged one; the valid one is put again.
+    let dir = Node::start(&[]).stop();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut config = storehouse::Config::default();
+        config.repo.data_dir = Some(dir.path().join("data"));
+        let stores = storehouse::Stores::open(&config).await.unwrap();
+        for receipt in [&forged, &valid] {
+            assert!(stores.records().receipts.put(receipt).await.unwrap());
+        }
+        stores.close().await.unwrap();
+    });
+    let node = Node::again(dir, &[]);
+    assert_eq!(find(&node), None);
+    assert_eq!(put(&node, &valid), 200);
+    assert_eq!(find(&node), Some(valid.cid()));
+    let node = Node::again(node.stop(), &[]);
+    assert_eq!(find(&node), Some(valid.cid()));
 }

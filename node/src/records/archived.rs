@@ -111,23 +111,28 @@ pub(super) async fn stored_bytes<A: Archived>(
     Ok(bytes.get(&cid.to_string()).await?)
 }
 
-/// Stores a receipt. One that did not come through here may lead from its invocation and have no
-/// valid signature; then this one does from now on.
+/// Stores a receipt. The one that its invocation leads to may have come unchecked, and have no
+/// valid signature. If this one has, the invocation leads to it from now on, new or not.
 async fn put_receipt(node: &AppState, receipt: &Receipt) -> records::Result<bool> {
-    let receipts = &node.records().receipts;
-    if !receipts.put(receipt).await? {
-        return Ok(false);
-    }
+    let (receipts, signers) = (&node.records().receipts, &node.signers);
+    let is_new = receipts.put(receipt).await?;
+    let is_better = |found: &Receipt| signers.holds(receipt) && !signers.holds(found);
     let is_led_to = match receipts.get_by_ran(&receipt.ran()).await {
-        Ok(Some(found)) => {
-            found.cid() == receipt.cid() || node.signers.check_receipt(&found).is_ok()
-        }
+        Ok(Some(found)) => !is_better(&found),
         Ok(None) => false,
         Err(e) if e.is_record() => false,
         Err(e) => return Err(e),
     };
-    if !is_led_to {
-        receipts.replace(receipt).await?;
+    if is_led_to {
+        return Ok(is_new);
     }
-    Ok(true)
+    // What is stored stays as it is, if it can be: this archive may have fewer proofs.
+    let stored = match receipts.get(&receipt.cid()).await {
+        Ok(stored) if !is_better(&stored) => Some(stored),
+        Ok(_) => None,
+        Err(e) if e.is_record() || e.is_not_found() => None,
+        Err(e) => return Err(e),
+    };
+    receipts.replace(stored.as_ref().unwrap_or(receipt)).await?;
+    Ok(is_new)
 }

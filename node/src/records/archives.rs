@@ -65,7 +65,8 @@ pub(crate) async fn get_receipt(
     get::<Receipts>(&node, cid, &headers).await
 }
 
-/// The receipt of the invocation that ran: the first of them whose signature holds.
+/// The receipt that the invocation leads to, if its signature holds. Puts see to it that one whose
+/// signature holds is led to before one whose signature does not.
 pub(crate) async fn find_receipt(
     State(node): State<Arc<AppState>>,
     query: Result<Query<Ran>, QueryRejection>,
