@@ -2,21 +2,18 @@
 //! codes are listed in `docs/guide/node.md`.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use storehouse::objectstore::ErrorClass;
-use storehouse::objectstore::observe::LogLimit;
+use storehouse::objectstore::observe::FULL;
 use storehouse::{blobstore, objectstore, records};
 
 use crate::error_chain::chain;
 use crate::request_body::Stalled;
-
-/// Puts that a full disk refused are logged once a second.
-static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
 
 /// A request that was refused, or failed.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl ApiError {
         if !full {
             tracing::error!(code = answer.code, "{causes}");
         } else if let Some(more) = FULL.pass(Instant::now()) {
-            // A full disk refuses every put.
+            // Where the store says so itself, this is silent.
             tracing::error!(code = answer.code, more, "{causes}");
         }
         answer

@@ -3,6 +3,19 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Writes that a full disk refused are logged once a second, by the store or by what asked it: it
+/// refuses every one, and what is called through several layers fails in each.
+///
+/// ```
+/// use std::time::Instant;
+/// use storehouse_objectstore::observe::FULL;
+///
+/// if let Some(more) = FULL.pass(Instant::now()) {
+///     println!("the disk is full, and {more} messages before this one were not shown");
+/// }
+/// ```
+pub static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
+
 /// Lets a message through at most once in a period, and counts those between.
 ///
 /// ```

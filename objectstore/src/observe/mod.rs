@@ -11,7 +11,7 @@ mod meter;
 mod operation_outcome;
 mod operation_span;
 
-pub use log_limit::LogLimit;
+pub use log_limit::{FULL, LogLimit};
 pub use meter::{Meter, TARGET};
 pub use operation_outcome::OperationOutcome;
 pub use operation_span::OperationSpan;

@@ -1,16 +1,13 @@
 //! One operation under way.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::Span;
 
-use super::log_limit::LogLimit;
+use super::log_limit::FULL;
 use super::meter::{Meter, TARGET};
 use super::operation_outcome::OperationOutcome;
 use crate::ErrorClass;
-
-/// Writes that a full disk refused are logged once a second: it refuses every one.
-static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
 
 /// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled
 /// if nothing was.
