@@ -129,6 +129,27 @@ fn allocations_and_acceptances() {
 }
 
 #[test]
+fn every_character_of_a_space_is_found_again() {
+    let node = Node::start(&[]);
+    let spaces = [
+        "did:mailto:example.com:jane+tag",
+        "did:mailto:example.com:a&space=did:web:other.example.com",
+        "did:web:-._~@!$&'()*+,=:z%2B%26",
+    ];
+    for space in spaces {
+        let allocation = allocation(space, b"hello", u64::MAX);
+        let posted = post(&node, "/allocations", CBOR, &allocation.encode());
+        assert_eq!(posted.status, 201, "{posted:?}");
+        let found = get(&node, posted.header("location").unwrap(), CBOR);
+        assert_eq!(
+            (found.status, &found.body[..]),
+            (200, &allocation.encode()[..]),
+            "{space}"
+        );
+    }
+}
+
+#[test]
 fn archives_byte_for_byte() {
     let node = Node::start(&[]);
     let claim = invocation("claim");

@@ -162,8 +162,7 @@ async fn take<R: Record>(
 
 fn created<R: Record>(record: &R) -> Answer {
     let mut response = as_json(StatusCode::CREATED, record)?;
-    // All else that a DID is made of stands for itself in a query.
-    let space = record.space().to_string().replace('%', "%25");
+    let space = escaped(&record.space().to_string());
     if let Ok(location) = HeaderValue::from_str(&format!(
         "{}/{}?space={space}",
         R::PATH,
@@ -172,6 +171,19 @@ fn created<R: Record>(record: &R) -> Answer {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// A text as a value in a query. `&` and `+`, which a DID may have, mean something else there.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => escaped.push(byte.into()),
+            b'-' | b'.' | b'_' | b'~' | b':' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
 }
 
 fn give<R: Record>(headers: &HeaderMap, record: Option<R>) -> Answer {
