@@ -3,16 +3,14 @@
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use storehouse::blobstore::{Digest, HashFunction};
+use storehouse::formats;
+use storehouse::objectstore::Key;
 use storehouse::records::Cid;
 
 use crate::api_error::ApiError;
 
 /// A segment of the path, its percent signs resolved.
 pub(crate) type Segment = Result<Path<String>, PathRejection>;
-
-/// The longest text of a digest, a CID or a DID that is looked at, in bytes: some bases take time
-/// quadratic in it.
-const LONGEST: usize = 1024;
 
 /// A digest from the path: a multihash in any multibase, or `{function}:{hash}` in hexadecimal, as
 /// `sha256sum` and its like print it.
@@ -63,12 +61,17 @@ pub(crate) fn cid_segment(cid: Segment) -> Result<Cid, ApiError> {
     self::cid(&text)
 }
 
-/// A CID in any multibase.
+/// A CID in any multibase, that a record can be stored under.
 pub(crate) fn cid(text: &str) -> Result<Cid, ApiError> {
-    let parsed = if text.len() > LONGEST {
-        None
-    } else {
-        text.parse().ok()
-    };
-    parsed.ok_or_else(|| ApiError::bad_request("invalid_cid", "a CID is needed"))
+    let invalid = |reason| ApiError::bad_request("invalid_cid", reason);
+    let cid: Cid = text
+        .parse()
+        .map_err(|e: formats::Error| invalid(e.to_string()))?;
+    if cid.to_string().len() > Key::MAX_LEN {
+        let longest = Key::MAX_LEN;
+        return Err(invalid(format!(
+            "no record is stored under a CID whose text has more than {longest} bytes"
+        )));
+    }
+    Ok(cid)
 }

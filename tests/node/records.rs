@@ -7,7 +7,7 @@ use storehouse::formats::ucan::{
     Capability, DelegationBuilder, ReceiptBuilder, ReceiptForm, Signer,
 };
 use storehouse::records::{
-    Acceptance, Allocation, BlobRef, Delegation, Did, Ipld, Promise, Receipt,
+    Acceptance, Allocation, BlobRef, Cid, Delegation, Did, Ipld, Promise, Receipt,
 };
 
 use crate::support::{Answer, Node, assert_error, noise, sha};
@@ -146,6 +146,69 @@ fn every_character_of_a_space_is_found_again() {
             (200, &allocation.encode()[..]),
             "{space}"
         );
+    }
+}
+
+#[test]
+fn cids_that_hold_a_block_are_taken_in_every_form() {
+    let node = Node::start(&[]);
+    let holds = |len| Cid::v1(0x55, 0, &noise(len, 1));
+    let mut allocation = allocation("did:web:example.com", b"hello", u64::MAX);
+    let digest = &allocation.blob.digest.clone();
+    for (kind, len) in [
+        (JSON, 3_000),
+        (CBOR, 40_000),
+        (JSON, 40_000),
+        (JSON, 60_000),
+    ] {
+        allocation.cause = holds(len);
+        let as_json = serde_json::to_value(&allocation).unwrap();
+        let body = match kind {
+            JSON => as_json.to_string().into_bytes(),
+            _ => allocation.encode().to_vec(),
+        };
+        let posted = post(&node, "/allocations", kind, &body);
+        assert_eq!((posted.status, posted.json()), (201, as_json.clone()));
+        let found = get(&node, &format!("/allocations/{digest}"), JSON);
+        assert_eq!(found.json(), as_json);
+    }
+    let acceptance = Acceptance::new(
+        signer().did().clone(),
+        allocation.blob.clone(),
+        holds(5_000),
+        1_700_000_000,
+    )
+    .unwrap()
+    .with_pdp_accept(Promise::of_ok(holds(50_000)));
+    let as_json = serde_json::to_string(&acceptance).unwrap();
+    let posted = post(&node, "/acceptances", JSON, as_json.as_bytes());
+    assert_eq!(posted.status, 201);
+    let found = get(&node, posted.header("location").unwrap(), CBOR);
+    assert_eq!(found.body, &acceptance.encode()[..]);
+    // Paths and queries are about keys: the text that a record is stored under counts, in whichever
+    // base it came.
+    for (len, status, code) in [
+        (600, 404, "not_found"),
+        (700, 400, "invalid_cid"),
+        (30_000, 400, "invalid_cid"),
+    ] {
+        let cid = holds(len);
+        let digits = cid.as_bytes().iter().map(|byte| format!("{byte:02x}"));
+        let hex = format!("f{}", digits.collect::<String>());
+        for cid in [cid.to_string(), hex] {
+            for path in [format!("/claims/{cid}"), format!("/receipts?ran={cid}")] {
+                assert_error(&node.get(&path), status, code);
+            }
+        }
+    }
+    // Longer than any CID is read.
+    let long = format!("b{}", "a".repeat(Cid::MAX_TEXT));
+    for field in ["cause", "expires", &long] {
+        let mut json = serde_json::to_value(&allocation).unwrap();
+        json[field] = json!(long);
+        let refused = post(&node, "/allocations", JSON, json.to_string().as_bytes());
+        assert_error(&refused, 400, "invalid_record");
+        assert!(refused.body.len() < 1_000, "{}", refused.body.len());
     }
 }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storehouse::records::{Acceptance, Allocation, BlobRef, Did, Error};
 
-use super::from_json::from_json_of_short_texts;
+use super::from_json::from_json;
 use crate::answer::{Answer, json};
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
@@ -154,7 +154,7 @@ async fn take<R: Record>(
         if kind == CBOR {
             Ok(R::decode(&bytes)?)
         } else {
-            from_json_of_short_texts(&bytes)
+            from_json(&bytes)
         }
     };
     node.blocking.run(len, decode).await
