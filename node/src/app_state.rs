@@ -67,6 +67,8 @@ impl AppState {
         );
         let record_requests =
             FairShare::new(limits.record_requests, limits.record_requests_per_client);
+        // Behind a proxy, where one address has the whole, it has every processor, too.
+        let whole = limits.record_requests_per_client >= Some(limits.record_requests);
         Ok(Self {
             stores,
             blobs,
@@ -75,7 +77,7 @@ impl AppState {
             limits,
             require_allocation,
             signers: Arc::new(signers),
-            blocking: Blocking::new(),
+            blocking: Blocking::new(whole.then_some(usize::MAX)),
             uploads: FairShare::new(limits.uploads, limits.uploads_per_client),
             record_requests,
             record_memory,

@@ -96,10 +96,28 @@ fn one_client_has_its_share_of_record_requests() {
         .unwrap();
     assert!(waiting.peek(&mut [0]).is_err());
     assert_error(&at_once(&node, head, b"[1, 2, 3]"), 400, "invalid_record");
+    // Reading counts as well.
+    let cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua";
+    let paths = [format!("/claims/{cid}"), format!("/receipts?ran={cid}")];
+    let reading = paths.map(|path| {
+        let head = format!("GET {path} HTTP/1.1");
+        let mut reading = node.connect();
+        send(&mut reading, &head, b"");
+        reading
+            .set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        assert!(reading.peek(&mut [0]).is_err());
+        assert_error(&at_once(&node, &head, b""), 404, "not_found");
+        reading
+    });
     slow.write_all(b"[1, 2, 3]").unwrap();
     assert_error(&Answer::read(&mut slow, false), 400, "invalid_record");
     waiting.set_read_timeout(None).unwrap();
     assert_error(&Answer::read(&mut waiting, false), 400, "invalid_record");
+    for mut reading in reading {
+        reading.set_read_timeout(None).unwrap();
+        assert_error(&Answer::read(&mut reading, false), 404, "not_found");
+    }
 }
 
 #[test]

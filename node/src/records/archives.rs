@@ -51,24 +51,27 @@ pub(crate) async fn put_receipt(
 
 pub(crate) async fn get_claim(
     State(node): State<Arc<AppState>>,
+    client: Client,
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    get::<Claims>(&node, cid, &headers).await
+    get::<Claims>(&node, client, cid, &headers).await
 }
 
 pub(crate) async fn get_receipt(
     State(node): State<Arc<AppState>>,
+    client: Client,
     cid: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    get::<Receipts>(&node, cid, &headers).await
+    get::<Receipts>(&node, client, cid, &headers).await
 }
 
 /// The receipt that the invocation leads to, if its signature holds. Puts see to it that one whose
 /// signature holds is led to before one whose signature does not.
 pub(crate) async fn find_receipt(
     State(node): State<Arc<AppState>>,
+    client: Client,
     query: Result<Query<Ran>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answer {
@@ -90,7 +93,7 @@ pub(crate) async fn find_receipt(
         let archive = receipt.store_form();
         view_as::<Receipts>(kind, &receipt, archive)
     };
-    node.blocking.run(usize::MAX, view).await
+    node.blocking.run(client, usize::MAX, view).await
 }
 
 fn no_receipt() -> ApiError {
@@ -101,7 +104,12 @@ fn no_receipt() -> ApiError {
     )
 }
 
-async fn get<A: Archived>(node: &AppState, cid: Segment, headers: &HeaderMap) -> Answer {
+async fn get<A: Archived>(
+    node: &AppState,
+    client: Client,
+    cid: Segment,
+    headers: &HeaderMap,
+) -> Answer {
     let kind = content_negotiation::wanted(headers, &[CAR, JSON])?;
     let cid = parse::cid_segment(cid)?;
     let archive = stored_bytes::<A>(node, &cid).await?;
@@ -110,7 +118,7 @@ async fn get<A: Archived>(node: &AppState, cid: Segment, headers: &HeaderMap) ->
         let record = A::decode(archive.clone()).map_err(Error::from)?;
         view_as::<A>(kind, &record, archive)
     };
-    node.blocking.run(len, view).await
+    node.blocking.run(client, len, view).await
 }
 
 /// JSON in place of an archive: what [`view`] writes, of which only this counts.
@@ -151,7 +159,7 @@ async fn put<A: Archived>(
         A::check_signature(&record, &signers)?;
         Ok(record)
     };
-    let record = node.blocking.run(len, check).await?;
+    let record = node.blocking.run(client, len, check).await?;
     let is_new = A::put(node, &record).await?;
     Ok(stored(is_new, A::PATH, &cid))
 }

@@ -157,7 +157,7 @@ async fn take<R: Record>(
             from_json(&bytes)
         }
     };
-    node.blocking.run(len, decode).await
+    node.blocking.run(client, len, decode).await
 }
 
 fn created<R: Record>(record: &R) -> Answer {
