@@ -191,6 +191,7 @@ impl FromStr for Digest {
         }
         let (_, bytes) = multibase::decode(text).map_err(|e| {
             invalid(match e {
+                _ if is_bare(text) => BARE,
                 multibase::Error::UnknownBase(_) => "the first character is no multibase prefix",
                 multibase::Error::InvalidBaseString => {
                     "the text is not of the base that its first character says"
@@ -206,9 +207,18 @@ impl FromStr for Digest {
             Some(_) => Err(invalid(
                 "it is the CID of a block that is not raw bytes, which has no digest of its bytes",
             )),
+            None if is_bare(text) => Err(invalid(BARE)),
             None => Err(invalid(flaw)),
         }
     }
+}
+
+const BARE: &str = "it is the base58 of a multihash without its prefix: put 'z' before it";
+
+/// Whether a text is a multihash in base58btc without the prefix that says so.
+fn is_bare(text: &str) -> bool {
+    let decoded = Base::Base58Btc.decode(text);
+    decoded.is_ok_and(|bytes| matches!(parse(&bytes), Ok((_, [_, ..]))))
 }
 
 /// The codec of raw bytes.
@@ -302,5 +312,34 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base58_without_its_prefix_is_named_for_every_function() {
+        for function in HashFunction::ALL {
+            for seed in 0..100_u8 {
+                let digest = Digest::of(function, &[seed]).to_string();
+                let error = digest[1..].parse::<Digest>().unwrap_err().to_string();
+                assert!(error.contains("put 'z' before it"), "{function}: {error}");
+            }
+        }
+        // The base58 of some begins with what is the prefix of another base.
+        for code in 0x10..0x200_u64 {
+            let mut bytes = unsigned_varint::encode::u64(code, &mut Default::default()).to_vec();
+            bytes.extend_from_slice(&[32; 33]);
+            let digest = Digest::from_bytes(&bytes).unwrap().to_string();
+            let error = digest[1..].parse::<Digest>().unwrap_err().to_string();
+            assert!(error.contains("put 'z' before it"), "{code:#x}: {error}");
+        }
+        let none = ["lorem", "11", "2222", "8!", ""];
+        for text in none {
+            let error = text.parse::<Digest>().unwrap_err().to_string();
+            assert!(!error.contains("put 'z'"), "{error}");
+        }
     }
 }
