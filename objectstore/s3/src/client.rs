@@ -319,7 +319,7 @@ impl Client {
                 source: None,
             })
         };
-        let target = &course.target;
+        let target = Arc::clone(&course.target);
         let uri: Uri = match &target.url {
             Some(url) => url.parse(),
             None => target
@@ -335,7 +335,7 @@ impl Client {
             let chunks = sign::sign(
                 &keys,
                 &target.region,
-                DateTime::<Utc>::from(self.session.now()),
+                DateTime::<Utc>::from(self.session.now_for(course)),
                 &call.method,
                 &uri,
                 &mut headers,
@@ -349,6 +349,8 @@ impl Client {
         if wire > 0 || always || matches!(call.method, Method::PUT | Method::POST) {
             headers.insert(CONTENT_LENGTH, wire.into());
         }
+        course.waited = body.is_held();
+        course.told_length = headers.contains_key(CONTENT_LENGTH);
         course.sent_to = Some(uri.clone());
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();

@@ -58,6 +58,11 @@ pub(crate) struct Course {
     /// The URL and the keys of the last attempt.
     pub(crate) sent_to: Option<Uri>,
     pub(crate) keys: Option<Arc<Keys>>,
+    /// What the last attempt went by, of what all requests go by: another request may have changed
+    /// that meanwhile, and this one is to be sent again all the same.
+    pub(crate) waited: bool,
+    pub(crate) told_length: bool,
+    skew: i64,
     hops: u32,
     renewed: bool,
     set_clock: bool,
@@ -90,6 +95,9 @@ impl Session {
             target: self.home(),
             sent_to: None,
             keys: None,
+            waited: false,
+            told_length: false,
+            skew: 0,
             hops: 0,
             renewed: false,
             set_clock: false,
@@ -98,15 +106,13 @@ impl Session {
 
     /// The time for a signature.
     pub(crate) fn now(&self) -> SystemTime {
-        let now = SystemTime::now();
-        let skew = self.skew.load(Ordering::Relaxed);
-        let by = Duration::from_secs(skew.unsigned_abs());
-        let shifted = if skew < 0 {
-            now.checked_sub(by)
-        } else {
-            now.checked_add(by)
-        };
-        shifted.unwrap_or(now)
+        shifted(self.skew.load(Ordering::Relaxed))
+    }
+
+    /// The same for an attempt, which remembers by which clock it was signed.
+    pub(crate) fn now_for(&self, course: &mut Course) -> SystemTime {
+        course.skew = self.skew.load(Ordering::Relaxed);
+        shifted(course.skew)
     }
 
     /// Changes `course`, or what all requests go by, as the refusal asks. Whether it did: the
@@ -127,8 +133,14 @@ impl Session {
             };
         }
         match refusal.status {
-            StatusCode::EXPECTATION_FAILED => self.expects.swap(false, Ordering::Relaxed),
-            StatusCode::LENGTH_REQUIRED => !self.tells_length.swap(true, Ordering::Relaxed),
+            StatusCode::EXPECTATION_FAILED => {
+                self.expects.store(false, Ordering::Relaxed);
+                course.waited
+            }
+            StatusCode::LENGTH_REQUIRED => {
+                self.tells_length.store(true, Ordering::Relaxed);
+                !course.told_length
+            }
             _ => {
                 self.set_clock(course, refusal)
                     || self.redirect(course, refusal, method)
@@ -144,7 +156,7 @@ impl Session {
         };
         let off = |other: SystemTime| date.duration_since(other).unwrap_or_else(|e| e.duration());
         let told = refusal.code == "RequestTimeTooSkewed";
-        if !(told || silent) || off(self.now()) < SKEW {
+        if !(told || silent) || off(shifted(course.skew)) < SKEW {
             return false;
         }
         course.set_clock = true;
@@ -221,4 +233,16 @@ impl Session {
         *self.home.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&course.target);
         true
     }
+}
+
+/// This machine's clock, shifted by `skew` seconds.
+fn shifted(skew: i64) -> SystemTime {
+    let now = SystemTime::now();
+    let by = Duration::from_secs(skew.unsigned_abs());
+    let shifted = if skew < 0 {
+        now.checked_sub(by)
+    } else {
+        now.checked_add(by)
+    };
+    shifted.unwrap_or(now)
 }

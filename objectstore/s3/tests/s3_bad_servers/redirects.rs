@@ -214,6 +214,60 @@ async fn it_does_not_know_how_to_expect_or_wants_a_length() {
     assert_eq!(server.take_requests().len(), 1);
 }
 
+/// What one request learns holds for all, and those under way with it are sent again as well.
+#[tokio::test]
+async fn requests_under_way_together_are_all_sent_again() {
+    const TOGETHER: usize = 16;
+    let skewed = "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>";
+    let ahead = std::time::SystemTime::now() + Duration::from_secs(7200);
+    let date = format!("date: {}\r\n", httpdate::fmt_http_date(ahead));
+    let first_hour = chrono::DateTime::<chrono::Utc>::from(ahead - Duration::from_secs(3600));
+    let first_hour = first_hour.format("%Y%m%dT%H%M%SZ").to_string();
+    let expectation = |request: &Request| request.header("expect").is_some();
+    let length = |request: &Request| request.header("content-length").is_none();
+    let clock = move |request: &Request| {
+        let signed = request.header("x-amz-date").unwrap();
+        signed < first_hour.as_str()
+    };
+    type Wrong = Box<dyn Fn(&Request) -> bool + Send + Sync>;
+    let cases: [(Wrong, String, bool); 3] = [
+        (
+            Box::new(expectation),
+            text("417 Expectation Failed", "", ""),
+            true,
+        ),
+        (Box::new(length), text("411 Length Required", "", ""), false),
+        (Box::new(clock), text("403 Forbidden", &date, skewed), false),
+    ];
+    for (wrong, refusal, puts) in cases {
+        let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(TOGETHER));
+        let (server, store) = store(move |request| match wrong(request) {
+            true => Reply::Together(std::sync::Arc::clone(&barrier), refusal.clone()),
+            false => willing(request),
+        })
+        .await;
+        let bytes = content(300_000);
+        let sum: [u8; 32] = digest(&SHA256, &bytes).as_ref().try_into().unwrap();
+        let work = (0..TOGETHER).map(|nth| {
+            let (store, key) = (store.clone(), key());
+            let (body, put) = match nth % 2 {
+                0 => (bytes.clone().into(), PutOptions::default()),
+                _ => (streamed(&bytes, 100_000), PutOptions::default().sha256(sum)),
+            };
+            async move {
+                match puts {
+                    true => store.put_opts(&key, body, put).await.map(drop),
+                    false => store.delete(&key).await,
+                }
+            }
+        });
+        bounded(futures_util::future::try_join_all(work))
+            .await
+            .unwrap();
+        assert_eq!(server.take_requests().len(), 2 * TOGETHER);
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Vault(std::sync::Arc<AtomicUsize>);
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 
 /// The longest form that is read, in bytes.
 const SMALL: usize = 64 * 1024;
@@ -60,6 +61,8 @@ pub enum Reply {
     Answer(String),
     /// This is sent before the body is read, and the connection cut.
     Early(String),
+    /// The same, once as many requests are under way as the barrier wants.
+    Together(Arc<Barrier>, String),
     /// As much of the body is read, this is sent, and the connection is cut.
     Cut(usize, String),
     /// As much of the body is read, this is sent, and nothing more ever happens.
@@ -183,7 +186,7 @@ async fn serve(
         let reply = script(&request);
         let wanted = match &reply {
             Reply::Answer(_) => request.body_len(),
-            Reply::Early(_) => 0,
+            Reply::Early(_) | Reply::Together(..) => 0,
             Reply::Cut(wanted, _) | Reply::Silence(wanted, _) => *wanted,
         };
         if wanted > body && request.head.contains("100-continue") {
@@ -199,6 +202,10 @@ async fn serve(
         buffer.clear();
         match reply {
             Reply::Answer(text) => socket.write_all(text.as_bytes()).await?,
+            Reply::Together(barrier, text) => {
+                barrier.wait().await;
+                return socket.write_all(text.as_bytes()).await;
+            }
             Reply::Early(text) | Reply::Cut(_, text) => {
                 return socket.write_all(text.as_bytes()).await;
             }
