@@ -23,6 +23,7 @@ pub(crate) struct Stretch<'a> {
     body: &'a mut SizedBody,
     /// What was read and belongs to the next part.
     carry: Bytes,
+    whole: u64,
     left: u64,
     /// The body must end where this stretch does.
     last: bool,
@@ -36,6 +37,7 @@ impl<'a> Stretch<'a> {
         Self {
             body,
             carry: Bytes::new(),
+            whole: left,
             left,
             last: true,
             hash: None,
@@ -54,6 +56,7 @@ impl<'a> Stretch<'a> {
         Self {
             body,
             carry,
+            whole: len,
             left: len,
             last,
             hash,
@@ -68,8 +71,9 @@ impl<'a> Stretch<'a> {
         self.left
     }
 
+    /// Whether nothing of it was taken.
     fn is_untouched(&self) -> bool {
-        self.body.received() == 0
+        self.left == self.whole
     }
 
     /// The next piece; `None` at the end, which for the last stretch is the body's own end, verdict
@@ -180,32 +184,39 @@ fn framed(signer: &mut ChunkSigner, chunk: Bytes) -> impl Iterator<Item = Bytes>
         .filter(|piece| !piece.is_empty())
 }
 
-/// Sends a request whose body streams. It is sent again, if that may help, only while nothing of
-/// the body was asked for. The outer error is the body's.
+/// Sends a request whose body streams, or one part of it does. It is sent again, if that may help,
+/// only while nothing of the stretch was asked for. The outer error is the body's.
 pub(crate) async fn send(
-    client: &Client,
-    call: &Call<'_>,
-    payload: Payload,
-    mut stretch: Stretch<'_>,
-) -> Result<Result<Sent, Failure>> {
-    let mut attempts = client.attempts(call);
-    loop {
-        match send_once(client, call, &mut attempts, payload, &mut stretch).await? {
-            Err(failure) if stretch.is_untouched() && attempts.again_after(&failure).await => {}
-            answer => return Ok(answer),
-        }
-    }
-}
-
-/// The same, once, for a stretch that others follow.
-pub(crate) async fn send_part(
     client: &Client,
     call: &Call<'_>,
     payload: Payload,
     stretch: &mut Stretch<'_>,
 ) -> Result<Result<Sent, Failure>> {
     let mut attempts = client.attempts(call);
-    send_once(client, call, &mut attempts, payload, stretch).await
+    loop {
+        match send_once(client, call, &mut attempts, payload, stretch).await? {
+            Err(failure) if stretch.is_untouched() && attempts.again_after(&failure).await => {}
+            answer => return Ok(answer),
+        }
+    }
+}
+
+/// The same for a body that can be made anew: it is sent again like any in memory.
+pub(crate) async fn send_anew(
+    client: &Client,
+    call: &Call<'_>,
+    payload: Payload,
+    body: impl Fn() -> Result<SizedBody>,
+) -> Result<Result<Sent, Failure>> {
+    let mut attempts = client.attempts(call);
+    loop {
+        let mut body = body()?;
+        let mut stretch = Stretch::whole(&mut body);
+        match send_once(client, call, &mut attempts, payload, &mut stretch).await? {
+            Err(failure) if attempts.again_after(&failure).await => {}
+            answer => return Ok(answer),
+        }
+    }
 }
 
 async fn send_once(

@@ -242,6 +242,18 @@ impl Refusal {
             || self.code == "XMinioServerNotInitialized"
     }
 
+    /// Whether the refusal is about the time, the place or the way that the request was sent, not
+    /// about what it asks for.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.is_transient()
+            || self.status.is_redirection()
+            || matches!(
+                self.status,
+                StatusCode::LENGTH_REQUIRED | StatusCode::EXPECTATION_FAILED
+            )
+            || matches!(self.code.as_str(), "ExpiredToken" | "RequestTimeTooSkewed")
+    }
+
     /// Whether the server cannot have an object of this key.
     pub(crate) fn is_key_refused(&self) -> bool {
         matches!(

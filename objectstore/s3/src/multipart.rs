@@ -17,7 +17,7 @@ use storehouse_objectstore::{
 
 use crate::answer::{etag, etag_of};
 use crate::checksum::{self, Algorithm, crc32c_text, sha256_text};
-use crate::chunked_upload::{Stretch, send_part};
+use crate::chunked_upload::{self, Stretch};
 use crate::client::{Call, Client, hash};
 use crate::get::head;
 use crate::limits::MAX_PARTS;
@@ -52,7 +52,8 @@ pub(crate) struct InParts<'a> {
     pub(crate) key: &'a Key,
     pub(crate) upload: &'a Upload,
     pub(crate) part_len: u64,
-    /// Parts are larger than may be held: they stream, one after another, and are not sent again.
+    /// Parts are larger than may be held: they stream, one after another, and are sent again only
+    /// while nothing of them was asked for.
     pub(crate) streams: bool,
     /// The checksum that every part carries, if any.
     pub(crate) algorithm: Option<Algorithm>,
@@ -184,7 +185,7 @@ impl InParts<'_> {
             .query("uploadId", self.upload.id());
         let trailer = self.algorithm.is_some();
         let payload = Payload::Chunked { len, trailer };
-        match send_part(client, &call, payload, stretch).await? {
+        match chunked_upload::send(client, &call, payload, stretch).await? {
             Ok(sent) => taken(client, self.key, &sent.headers, sent.crc32c),
             Err(failure) => Err(client.error(failure, Operation::Put, Some(self.key))),
         }

@@ -15,7 +15,7 @@ use storehouse_objectstore::{
 
 use crate::attributes::MAX_ATTRIBUTES;
 use crate::checksum::sha256_header;
-use crate::chunked_upload::{Stretch, send_part};
+use crate::chunked_upload::send_anew;
 use crate::client::{Call, Client};
 use crate::delete::delete;
 use crate::error::Failure;
@@ -177,20 +177,20 @@ impl Probe {
         }
     }
 
-    /// Whether the server takes a checksum after the body, and keeps the body alone.
+    /// Whether the server takes a checksum after the body, and keeps the body alone. A failure that
+    /// may pass says nothing about that: it is an error, and this is tried again when it is needed.
     async fn put_with_trailer(&self) -> Result<bool> {
         let len = CONTENT.len() as u64;
         let options = PutOptions::default();
-        let body = Body::from(Bytes::from_static(CONTENT));
-        let mut body = SizedBody::new(&self.key, body, &options, len)?;
+        let body = || {
+            let body = Body::from(Bytes::from_static(CONTENT));
+            SizedBody::new(&self.key, body, &options, len)
+        };
         let payload = Payload::Chunked { len, trailer: true };
-        let mut stretch = Stretch::whole(&mut body);
-        match send_part(&self.client, &self.call(), payload, &mut stretch).await? {
+        match send_anew(&self.client, &self.call(), payload, body).await? {
             Ok(_) => Ok(head(&self.client, &self.key).await?.size == len),
-            Err(failure @ Failure::Broken(_)) => {
-                Err(self.client.error(failure, Operation::Put, None))
-            }
-            Err(_) => Ok(false),
+            Err(Failure::Refused(refusal)) if !refusal.may_pass() => Ok(false),
+            Err(failure) => Err(self.client.error(failure, Operation::Put, None)),
         }
     }
 

@@ -145,9 +145,9 @@ impl Put<'_> {
     }
 
     async fn stream(&self, body: &mut SizedBody, payload: Payload) -> Result<PutResult> {
-        let stretch = Stretch::whole(body);
+        let mut stretch = Stretch::whole(body);
         let call = self.call(self.options.sha256);
-        let sent = chunked_upload::send(&self.shared.client, &call, payload, stretch).await?;
+        let sent = chunked_upload::send(&self.shared.client, &call, payload, &mut stretch).await?;
         self.finish(sent.map(|sent| sent.headers)).await
     }
 

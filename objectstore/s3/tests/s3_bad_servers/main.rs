@@ -12,6 +12,7 @@ mod opening;
 mod put;
 mod redirects;
 mod retries;
+mod streams;
 
 use std::error::Error as _;
 use std::future::Future;
