@@ -17,7 +17,7 @@ use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
 
 use crate::answer::refuse_coding;
 use crate::credentials::SharedCredentials;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, encoded_path};
 use crate::error::{Failure, Refusal};
 use crate::options::S3Options;
 use crate::request_body::RequestBody;
@@ -47,6 +47,8 @@ pub(crate) struct Call<'a> {
     pub(crate) repeat: Repeat,
     /// At most this many attempts, whatever the options allow.
     pub(crate) attempts: Option<u32>,
+    /// For how much longer than usual the server may be silent.
+    pub(crate) patience: Duration,
 }
 
 impl<'a> Call<'a> {
@@ -270,7 +272,7 @@ impl Client {
         // Nothing under this permit waits on the caller: the body is in memory, and a body that the
         // caller reads is read after it.
         let _permit = self.requests.acquire().await;
-        let body = RequestBody::memory(call.body.clone(), self.may_hold());
+        let body = RequestBody::memory(call.body.clone(), self.may_hold()).patient(call.patience);
         let len = call.body.len() as u64;
         let (request, _) = self
             .request(call, course, Payload::Sha256(sha256), len, body)
@@ -359,9 +361,12 @@ impl Client {
         Ok((request, signer))
     }
 
-    /// The bucket's name.
-    pub(crate) fn bucket(&self) -> String {
-        self.session.home().endpoint.bucket().to_owned()
+    /// The header that names the source of a copy; `None` if it cannot be sent.
+    pub(crate) fn copy_source(&self, key: &Key) -> Option<(HeaderName, HeaderValue)> {
+        let home = self.session.home();
+        let path = encoded_path(&format!("{}/{key}", home.endpoint.bucket()));
+        let value = HeaderValue::from_str(&path).ok()?;
+        Some((HeaderName::from_static("x-amz-copy-source"), value))
     }
 
     /// A URL that carries its signature, and when it stops being valid. `None` if requests are not

@@ -1,6 +1,7 @@
 //! Copies on the server: one request, or parts if the object is large.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::header::{HeaderName, HeaderValue};
@@ -13,15 +14,14 @@ use storehouse_objectstore::{
 use crate::answer::{condition, etag, is_strong};
 use crate::attributes;
 use crate::client::Call;
-use crate::endpoint::encoded_path;
 use crate::error::Failure;
 use crate::get::head;
 use crate::limits::{MAX_PUT, flaw};
 use crate::multipart::{InParts, Part, part_len};
+use crate::probe::copies;
 use crate::shared::Shared;
 use crate::upload::Upload;
 
-const SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
 const SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
 const DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive");
@@ -32,8 +32,8 @@ const PART: u64 = 256 << 20;
 /// How many parts of one copy the server makes at once.
 const PARTS_AT_ONCE: usize = 4;
 
-/// How often a copy begins anew when its source is replaced meanwhile.
-const ATTEMPTS: usize = 4;
+/// How many bytes a server is expected to copy in a second, at least. Most are silent meanwhile.
+const PACE: u64 = 8 << 20;
 
 /// Copies an object. Its mode is to overwrite: few servers judge another one for a copy.
 ///
@@ -51,7 +51,11 @@ pub(crate) async fn copy(
     if flaw(from.as_str()).is_some() {
         return Err(Error::not_found(Operation::Copy, from));
     }
-    for _ in 0..ATTEMPTS {
+    if !copies(shared).await? {
+        return Err(unsupported(from));
+    }
+    let mut retries = shared.client.retries();
+    loop {
         let there = head(&shared.client, from)
             .await
             .map_err(|error| error.map_operation(Operation::Copy))?;
@@ -72,14 +76,31 @@ pub(crate) async fn copy(
             Err(error) if error.is_precondition() && options.if_match.is_none() => {}
             copied => return copied,
         }
+        // It was replaced meanwhile.
+        let Some(pause) = retries.pause(None) else {
+            return Err(Error::Backend {
+                operation: Operation::Copy,
+                key: Some(from.clone()),
+                class: ErrorClass::Transient,
+                message: "the object was replaced again and again while it was copied".into(),
+                source: None,
+            });
+        };
+        tokio::time::sleep(pause).await;
     }
-    Err(Error::Backend {
+}
+
+fn unsupported(key: &Key) -> Error {
+    Error::Unsupported {
         operation: Operation::Copy,
-        key: Some(from.clone()),
-        class: ErrorClass::Transient,
-        message: "the object was replaced again and again while it was copied".into(),
-        source: None,
-    })
+        key: key.clone(),
+        feature: "copies on the server",
+    }
+}
+
+/// For how much longer than usual the server may be silent while it copies so many bytes.
+fn patience(bytes: u64) -> Duration {
+    Duration::from_secs(bytes.div_ceil(PACE))
 }
 
 struct Copy<'a> {
@@ -94,12 +115,10 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// The headers that name the version to copy.
     fn source(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
-        let bucket = self.shared.client.bucket();
-        let path = encoded_path(&format!("{bucket}/{}", self.from));
-        let Ok(path) = HeaderValue::from_str(&path) else {
+        let Some(source) = self.shared.client.copy_source(self.from) else {
             return Err(Error::not_found(Operation::Copy, self.from));
         };
-        let mut headers = vec![(SOURCE, path)];
+        let mut headers = vec![source];
         // The tag's own value: servers compare weak and empty ones in ways of their own.
         if let Some(value) = condition(&self.there.etag).filter(|_| is_strong(&self.there.etag)) {
             headers.push((SOURCE_IF_MATCH, value));
@@ -111,6 +130,7 @@ impl Copy<'_> {
         let client = &self.shared.client;
         let mut call = Call::new(Method::PUT, Some(self.to));
         call.headers = self.source()?;
+        call.patience = patience(self.there.size);
         call.headers.extend(self.shared.put_headers.all());
         // A copy of a key to itself must change something; it says its own attributes again.
         let said = match &self.options.attributes {
@@ -168,7 +188,7 @@ impl Copy<'_> {
         let part = |number: u32| {
             let start = u64::from(number - 1) * len;
             let range = format!("bytes={start}-{}", (start + len).min(size) - 1);
-            self.part(upload, number, source.clone(), range)
+            self.part(upload, number, source.clone(), range, patience(len))
         };
         let count = u32::try_from(size.div_ceil(len)).unwrap_or(u32::MAX);
         stream::iter((1..=count).map(part).collect::<Vec<_>>())
@@ -183,6 +203,7 @@ impl Copy<'_> {
         number: u32,
         source: Vec<(HeaderName, HeaderValue)>,
         range: String,
+        patience: Duration,
     ) -> Result<(u32, Part)> {
         let client = &self.shared.client;
         let text = number.to_string();
@@ -190,6 +211,7 @@ impl Copy<'_> {
             .query("partNumber", &text)
             .query("uploadId", upload.id());
         call.headers = source;
+        call.patience = patience;
         if let Ok(range) = HeaderValue::from_str(&range) {
             call.headers.push((SOURCE_RANGE, range));
         }
@@ -219,11 +241,10 @@ impl Copy<'_> {
                     key: from,
                 }
             }
-            Some(refusal) if refusal.status == StatusCode::NOT_IMPLEMENTED => Error::Unsupported {
-                operation: Operation::Copy,
-                key: from,
-                feature: "copies on the server",
-            },
+            // Others do not copy this object, or not in parts; its bytes then pass through here.
+            Some(refusal) if refusal.is_unknown_feature() && !refusal.may_pass() => {
+                unsupported(self.from)
+            }
             Some(refusal) if refusal.is_not_found() => Error::not_found(Operation::Copy, self.from),
             _ => self
                 .shared

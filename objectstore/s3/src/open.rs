@@ -39,6 +39,7 @@ pub(crate) async fn open(options: &S3Options) -> Result<Shared> {
         client,
         capabilities,
         trailers: OnceCell::new(),
+        copies: OnceCell::new(),
         decodes,
         part_size: options.part_size,
         single_copy: options.single_copy,

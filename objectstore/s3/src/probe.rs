@@ -90,6 +90,21 @@ pub(crate) async fn takes_trailers(shared: &Shared) -> Result<bool> {
     found.await.copied()
 }
 
+/// Whether the server copies objects. Tried once, when it is first needed: one that does not know
+/// the header of a copy would take it for a put of nothing, and empty the object that it is to make.
+pub(crate) async fn copies(shared: &Shared) -> Result<bool> {
+    let found = shared.copies.get_or_try_init(|| async {
+        let probe = || Probe::new(Arc::clone(&shared.client), &shared.put_headers);
+        let (from, to) = (probe()?, probe()?);
+        let there = from.put(None, None, shared.capabilities.checksums).await?;
+        let copied = there == Answered::Taken && to.copy(&from.key).await?;
+        from.remove().await?;
+        to.remove().await?;
+        Ok(copied)
+    });
+    found.await.copied()
+}
+
 #[derive(Debug, PartialEq)]
 enum Answered {
     Taken,
@@ -191,6 +206,17 @@ impl Probe {
             Ok(_) => Ok(head(&self.client, &self.key).await?.size == len),
             Err(Failure::Refused(refusal)) if !refusal.may_pass() => Ok(false),
             Err(failure) => Err(self.client.error(failure, Operation::Put, None)),
+        }
+    }
+
+    /// Makes it a copy; whether the server says that it is one.
+    async fn copy(&self, from: &Key) -> Result<bool> {
+        let mut call = self.call();
+        call.headers.extend(self.client.copy_source(from));
+        match self.client.call_xml(&call, "CopyObjectResult").await.1 {
+            Ok(_) => Ok(true),
+            Err(Failure::Refused(refusal)) if !refusal.may_pass() => Ok(false),
+            Err(failure) => Err(self.client.error(failure, Operation::Copy, None)),
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) struct RequestBody {
     source: BodySource,
     left: u64,
     hold: Hold,
+    patience: Duration,
     progress: Arc<Progress>,
 }
 
@@ -82,8 +83,19 @@ impl RequestBody {
             source,
             left,
             hold,
+            patience: Duration::ZERO,
             progress: Arc::new(progress),
         }
+    }
+
+    /// The server may be silent for so much longer than usual: it has work of its own to do.
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(crate) fn is_held(&self) -> bool {

@@ -81,6 +81,11 @@ impl Retries {
             return None;
         }
         let asked = failure.refusal().and_then(|refusal| refusal.retry_after);
+        self.pause(asked)
+    }
+
+    /// The same for what is begun anew, whatever ended it. `asked`: what the server wants at least.
+    pub(crate) fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let pause = self.pauses.next()?.max(asked.unwrap_or_default());
         let in_time = match (self.deadline, Instant::now().checked_add(pause)) {
             (None, _) => true,

@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) capabilities: Capabilities,
     /// Whether it takes them after a chunked body, once that was tried.
     pub(crate) trailers: OnceCell<bool>,
+    /// Whether it copies objects, once that was tried.
+    pub(crate) copies: OnceCell<bool>,
     /// Whether keys in listings are asked for, and come, percent-encoded.
     pub(crate) decodes: bool,
     pub(crate) part_size: u64,

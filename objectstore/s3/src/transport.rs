@@ -74,6 +74,7 @@ impl Transport {
         mut request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Broken> {
         let progress = request.body().progress();
+        let limit = self.stall_timeout.saturating_add(request.body().patience());
         if request.body().is_held() {
             request
                 .headers_mut()
@@ -95,12 +96,12 @@ impl Transport {
         }
         let mut answer = std::pin::pin!(self.client.request(request));
         loop {
-            let wait = self.stall_timeout.saturating_sub(progress.silence());
+            let wait = limit.saturating_sub(progress.silence());
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.map_err(|e| broken(e, progress.may_be_acted_on())),
                 () = sleep(wait) => {
-                    if progress.silence() >= self.stall_timeout {
+                    if progress.silence() >= limit {
                         let sent = progress.may_be_acted_on();
                         return Err(Broken { cause: Cause::Stalled, sent, source: None });
                     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,6 +64,8 @@ pub enum Reply {
     Early(String),
     /// The same, once as many requests are under way as the barrier wants.
     Together(Arc<Barrier>, String),
+    /// The body is read, and this is sent after so long.
+    Later(Duration, String),
     /// As much of the body is read, this is sent, and the connection is cut.
     Cut(usize, String),
     /// As much of the body is read, this is sent, and nothing more ever happens.
@@ -185,7 +188,7 @@ async fn serve(
         let mut body = rest.len();
         let reply = script(&request);
         let wanted = match &reply {
-            Reply::Answer(_) => request.body_len(),
+            Reply::Answer(_) | Reply::Later(..) => request.body_len(),
             Reply::Early(_) | Reply::Together(..) => 0,
             Reply::Cut(wanted, _) | Reply::Silence(wanted, _) => *wanted,
         };
@@ -202,6 +205,10 @@ async fn serve(
         buffer.clear();
         match reply {
             Reply::Answer(text) => socket.write_all(text.as_bytes()).await?,
+            Reply::Later(pause, text) => {
+                tokio::time::sleep(pause).await;
+                socket.write_all(text.as_bytes()).await?;
+            }
             Reply::Together(barrier, text) => {
                 barrier.wait().await;
                 return socket.write_all(text.as_bytes()).await;
