@@ -42,6 +42,9 @@ pub(crate) async fn presign(
     if let Some(size) = options.size {
         headers.insert(CONTENT_LENGTH, size.into());
     }
+    if put {
+        headers.extend(shared.put_headers.all());
+    }
     if let Some(sum) = &options.sha256 {
         if !shared.capabilities.checksums {
             let feature = "a SHA-256 in a presigned request";

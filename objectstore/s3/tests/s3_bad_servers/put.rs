@@ -1,5 +1,6 @@
 //! Puts that break, stall or are refused.
 
+use storehouse_objectstore::{PresignMethod, PresignOptions};
 use storehouse_s3::{Encryption, KeyFilter};
 
 use crate::*;
@@ -284,6 +285,27 @@ async fn what_is_put_is_kept_as_the_options_say() {
             key.as_deref()
         );
         assert_eq!(put.header("x-amz-storage-class"), Some("STANDARD_IA"));
+        // What a client is to put by itself, as well, and that is signed.
+        let names = [
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-storage-class",
+        ];
+        for (method, kept) in [(PresignMethod::Put, true), (PresignMethod::Get, false)] {
+            let presigned = PresignOptions::new(method, Duration::from_secs(60));
+            let presigned = store.presign(&crate::key(), presigned).await.unwrap();
+            for name in names {
+                let mut headers = presigned.headers.iter();
+                let value = headers.find(|(known, _)| known == name);
+                let value = value.map(|(_, value)| value.as_str());
+                assert_eq!(value, put.header(name).filter(|_| kept));
+                let signed = presigned.url.split('&').any(|pair| {
+                    pair.strip_prefix("X-Amz-SignedHeaders=")
+                        .is_some_and(|all| all.split("%3B").any(|signed| signed == name))
+                });
+                assert_eq!(signed, value.is_some(), "{name}: {}", presigned.url);
+            }
+        }
     }
     let error = open(options(&server.endpoint).storage_class("a\nb"))
         .await
