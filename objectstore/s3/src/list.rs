@@ -176,13 +176,13 @@ pub(crate) async fn look(client: &Client) -> Result<bool, Failure> {
 }
 
 /// Whether the answer says that its keys are percent-encoded.
-fn is_encoded(page: &Element) -> bool {
+pub(crate) fn is_encoded(page: &Element) -> bool {
     page.get("EncodingType")
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("url"))
 }
 
 /// A key that was encoded: `%XX`, and `+` for a space. What is no UTF-8 becomes U+FFFD.
-fn decoded(text: &str) -> Cow<'_, str> {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
     }

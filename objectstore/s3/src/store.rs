@@ -61,8 +61,8 @@ impl S3 {
     /// cannot be reached or fails.
     pub async fn open(options: S3Options) -> Result<Self> {
         let shared = Arc::new(open::open(&options).await?);
-        let sweeper = sweep::spawn(&shared.client, &options)
-            .map(|task| Arc::new(Sweeper(task.abort_handle())));
+        let sweeper =
+            sweep::spawn(&shared, &options).map(|task| Arc::new(Sweeper(task.abort_handle())));
         Ok(Self {
             shared,
             sweeper,
@@ -86,7 +86,7 @@ impl S3 {
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
     pub async fn pending_uploads(&self) -> Result<Vec<PendingUpload>> {
-        sweep::pending(&self.shared.client).await
+        sweep::pending(&self.shared).await
     }
 
     /// Aborts the multipart uploads of this bucket that were begun more than `older_than` ago, and
@@ -108,7 +108,7 @@ impl S3 {
     /// # Errors
     /// [`Error::Backend`], also if the server cannot list its uploads.
     pub async fn sweep_uploads(&self, older_than: Duration) -> Result<usize> {
-        sweep::sweep(&self.shared.client, older_than, None).await
+        sweep::sweep(&self.shared, older_than, None).await
     }
 
     /// Removes the bucket, which must be empty.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use storehouse_objectstore::Listed;
+
 use crate::*;
 
 #[tokio::test]
@@ -163,6 +165,99 @@ async fn keys_are_decoded_if_the_server_does_encode_them() {
     };
     for look in [lies as fn() -> Reply, || listing("")] {
         assert_eq!(listed(plain, look).await.unwrap(), ["a%41", "b+c"]);
+    }
+}
+
+/// A store on a server that encodes, or does not, and answers to other listings as `page` says.
+async fn encoding(
+    honest: bool,
+    page: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> (Scripted, S3) {
+    let server = Scripted::start(move |request| {
+        let canary = request.asks("prefix=.storehouse-probe");
+        match (request.is("GET", "/bucket"), canary) {
+            (true, true) if honest => encodes(),
+            (true, true) => lies(),
+            (true, false) => {
+                assert_eq!(request.asks("encoding-type=url"), honest);
+                page(request)
+            }
+            _ => willing(request),
+        }
+    })
+    .await;
+    let store = open(options(&server.endpoint)).await.unwrap();
+    server.take_requests();
+    (server, store)
+}
+
+#[tokio::test]
+async fn folders_are_decoded_like_keys() {
+    let folders = |names: [&str; 3]| {
+        let prefix = |name| format!("<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>");
+        names.map(prefix).concat()
+    };
+    for (honest, names) in [
+        (true, ["a%2541/", "b%2Bc/", "d+e/"]),
+        (false, ["a%41/", "b+c/", "d e/"]),
+    ] {
+        let (_server, store) = encoding(honest, move |request| {
+            assert!(request.asks("delimiter="));
+            let kind = if honest {
+                "<EncodingType>url</EncodingType>"
+            } else {
+                ""
+            };
+            listing(&format!("{kind}{}{}", folders(names), entry("b")))
+        })
+        .await;
+        let listed = store.list_delimited(ListOptions::default());
+        let listed: Vec<_> = bounded(listed.try_collect()).await.unwrap();
+        let names: Vec<_> = listed
+            .iter()
+            .map(|item| match item {
+                Listed::Object(entry) => entry.key.as_str(),
+                Listed::Prefix(prefix) => prefix,
+            })
+            .collect();
+        assert_eq!(names, ["a%41/", "b", "b+c/", "d e/"]);
+    }
+}
+
+#[tokio::test]
+async fn uploads_are_listed_encoded_as_well() {
+    let page = |kind: &str, key: &str, next: &str| {
+        let text = format!(
+            "<ListMultipartUploadsResult>{kind}<Upload><Key>{key}</Key><UploadId>u</UploadId><Initiated>2020-01-01T00:00:00Z</Initiated></Upload>{next}</ListMultipartUploadsResult>"
+        );
+        answer("200 OK", "", &text)
+    };
+    let next = |key: &str| {
+        format!(
+            "<IsTruncated>true</IsTruncated><NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>"
+        )
+    };
+    for (honest, kind, keys) in [
+        (
+            true,
+            "<EncodingType>url</EncodingType>",
+            ["a%2541+%2B", "%C3%A9"],
+        ),
+        // It does not say so here, though it does of objects.
+        (true, "", ["a%41 +", "é"]),
+        (false, "<EncodingType>url</EncodingType>", ["a%41 +", "é"]),
+    ] {
+        let (server, store) = encoding(honest, move |request| {
+            match request.asks("key-marker=a%2541%20%2B") {
+                true => page(kind, keys[1], ""),
+                false => page(kind, keys[0], &next(keys[0])),
+            }
+        })
+        .await;
+        let pending = bounded(store.pending_uploads()).await.unwrap();
+        let listed: Vec<_> = pending.iter().map(|upload| upload.key.as_str()).collect();
+        assert_eq!(listed, ["a%41 +", "é"]);
+        assert_eq!(server.take_requests().len(), 2);
     }
 }
 
