@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
 
@@ -47,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub(crate) repeat: Repeat,
     /// At most this many attempts, whatever the options allow.
     pub(crate) attempts: Option<u32>,
+    /// The end of the budget that it shares with other requests, if it has none of its own.
+    pub(crate) deadline: Option<Instant>,
     /// For how much longer than usual the server may be silent.
     pub(crate) patience: Duration,
 }
@@ -237,7 +240,7 @@ impl Client {
     pub(crate) fn attempts(&self, call: &Call<'_>) -> Attempts<'_> {
         Attempts {
             client: self,
-            retries: self.retry.start(call.attempts),
+            retries: self.retry.start(call.attempts).until(call.deadline),
             course: self.session.start(),
             method: call.method.clone(),
             repeat: call.repeat,

@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use md5::{Digest, Md5};
+use tokio::time::Instant;
 
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation, Result};
 
@@ -126,7 +127,8 @@ enum Verdict {
 /// One request for all; gives what the answer says of each key. A key that it does not name, in
 /// either list, has no verdict.
 ///
-/// Keys that were kept for a reason that passes are asked for again, by the one rule for that.
+/// Keys that were kept for a reason that passes are asked for again, by the one rule for that
+/// and within one budget.
 async fn delete_at_once(
     client: &Client,
     keys: &[Key],
@@ -140,9 +142,15 @@ async fn delete_at_once(
     for key in keys.iter().filter(|key| flaw(key.as_str()).is_some()) {
         verdicts.insert(key.as_str().to_owned(), Verdict::Gone);
     }
-    let mut retries = client.retries();
+    let (mut retries, mut answered) = (client.retries(), false);
     loop {
-        let result = request(client, &left).await?;
+        let result = match request(client, &left, retries.deadline()).await {
+            Ok(result) => result,
+            // What the last answer said of each key holds.
+            Err(_) if answered => return Ok(verdicts),
+            Err(failure) => return Err(failure),
+        };
+        answered = true;
         let passing = judge(&result, &left, &mut verdicts);
         let Some((failure, again)) = passing else {
             return Ok(verdicts);
@@ -197,7 +205,11 @@ fn judge(
     again
 }
 
-async fn request(client: &Client, keys: &[&str]) -> Result<Element, Failure> {
+async fn request(
+    client: &Client,
+    keys: &[&str],
+    deadline: Option<Instant>,
+) -> Result<Element, Failure> {
     let objects: String = keys
         .iter()
         .map(|key| format!("<Object><Key>{}</Key></Object>", escape(key)))
@@ -207,6 +219,7 @@ async fn request(client: &Client, keys: &[&str]) -> Result<Element, Failure> {
         "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{objects}<Quiet>false</Quiet></Delete>"
     );
     let mut call = Call::new(Method::POST, None).query("delete", "");
+    call.deadline = deadline;
     // S3 wants this one request to carry a checksum, and this is the one that every server knows.
     let md5 = STANDARD.encode(Md5::digest(document.as_bytes()));
     if let Ok(value) = HeaderValue::from_str(&md5) {

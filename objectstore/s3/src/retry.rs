@@ -75,6 +75,17 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
+    /// With the budget of a request that this one is part of, if `deadline` is the end of one.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline.or(self.deadline);
+        self
+    }
+
+    /// When the budget ends; `None`: never.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// The pause before the next attempt, or `None` if there is none.
     pub(crate) fn next(&mut self, failure: &Failure, repeat: Repeat) -> Option<Duration> {
         if !is_repeatable(failure, repeat) {

@@ -222,6 +222,39 @@ async fn the_budget_ends_it() {
     assert!(server.take_requests().len() > 3);
 }
 
+/// Keys that a bulk delete kept are asked for again in what is left of its budget.
+#[tokio::test]
+async fn a_bulk_delete_has_one_budget() {
+    let kept = "<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>";
+    let count = AtomicUsize::new(0);
+    let server = Scripted::start(move |request| match request.is("POST", "/bucket") {
+        true => match count.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::Later(Duration::from_millis(1900), text("200 OK", "", kept)),
+            _ => error("503 Slow Down", "SlowDown"),
+        },
+        false => willing(request),
+    })
+    .await;
+    let options = with(options(&server.endpoint), |o| {
+        o.max_attempts = u32::MAX;
+        o.retry_budget = Duration::from_secs(2);
+        o.stall_timeout = Duration::from_secs(10);
+    });
+    let store = open(options).await.unwrap();
+    let start = std::time::Instant::now();
+    let keys = ["a", "b"].map(|name| Key::new(name).unwrap());
+    let gone: Vec<_> = store
+        .delete_many(stream::iter(keys).boxed())
+        .collect()
+        .await;
+    assert!(
+        start.elapsed() < Duration::from_millis(2400),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(gone.iter().filter(|key| key.is_ok()).count(), 1, "{gone:?}");
+}
+
 /// Whatever is there under a key that names the content is that content.
 #[tokio::test]
 async fn a_create_of_content_under_its_own_name_is_tried_again() {
