@@ -91,7 +91,7 @@ pub(crate) async fn takes_trailers(shared: &Shared) -> Result<bool> {
 }
 
 /// Whether the server copies objects. Tried once, when it is first needed: one that does not know
-/// the header of a copy would take it for a put of nothing, and empty the object that it is to make.
+/// the header of a copy would take it for a put of nothing, and empty the destination.
 pub(crate) async fn copies(shared: &Shared) -> Result<bool> {
     let found = shared.copies.get_or_try_init(|| async {
         let probe = || Probe::new(Arc::clone(&shared.client), &shared.put_headers);
