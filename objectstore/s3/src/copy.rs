@@ -98,7 +98,7 @@ fn unsupported(key: &Key) -> Error {
     }
 }
 
-/// For how much longer than usual the server may be silent while it copies so many bytes.
+/// For how much longer than usual the server may be silent while it copies this number of bytes.
 fn patience(bytes: u64) -> Duration {
     Duration::from_secs(bytes.div_ceil(PACE))
 }

@@ -222,7 +222,7 @@ async fn the_budget_ends_it() {
     assert!(server.take_requests().len() > 3);
 }
 
-/// Keys that a bulk delete kept are asked for again in what is left of its budget.
+/// Keys that a bulk delete kept are asked for again within its budget.
 #[tokio::test]
 async fn a_bulk_delete_has_one_budget() {
     let kept = "<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>";
