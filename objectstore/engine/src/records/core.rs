@@ -344,8 +344,8 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
         let name = entry
             .map_err(failed(path, "the directory cannot be read"))?
             .file_name();
-        // What a crash may have left of making a store, and what a new file system or a desktop puts
-        // everywhere.
+        // What a crash may have left of making a store, and what a new file system or a desktop
+        // puts everywhere.
         let ours = name == LOCK || name == "MARK.new" || name == Reserve::NAME;
         if ours || name == "lost+found" || name.as_encoded_bytes().starts_with(b".") {
             continue;
