@@ -158,13 +158,21 @@ async fn write(stack: &Arc<dyn ObjectStore>, object: u64, mut version: u64) -> R
 /// # Errors
 /// If its bytes are no version's.
 async fn found(stack: &Arc<dyn ObjectStore>, object: u64) -> Result<Option<u64>> {
-    match stack.get_bytes(&key(object), 1 << 20).await {
-        Ok(bytes) => match version_of(object, &bytes) {
-            Some(version) => Ok(Some(version)),
-            None => Err(format!("{}: bytes that nobody wrote", key(object)).into()),
-        },
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e.into()),
+    let mut asked = 0;
+    loop {
+        match stack.get_bytes(&key(object), 1 << 20).await {
+            Ok(bytes) => {
+                return match version_of(object, &bytes) {
+                    Some(version) => Ok(Some(version)),
+                    None => Err(format!("{}: bytes that nobody wrote", key(object)).into()),
+                };
+            }
+            Err(e) if e.is_not_found() => return Ok(None),
+            // A connection broke, and before the get could go on another version took the place of
+            // the one that it had begun with.
+            Err(e) if e.is_transient() && asked < 20 => asked += 1,
+            Err(e) => return Err(e.into()),
+        }
     }
 }
 
