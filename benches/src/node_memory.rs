@@ -78,7 +78,7 @@ impl Content {
 /// Sends the head of a request; the body is for the caller.
 async fn ask(node: SocketAddr, head: &str) -> TcpStream {
     let mut stream = TcpStream::connect(node).await.expect("a connection");
-    let head = format!("{head}\r\nHost: node\r\nConnection: close\r\n\r\n");
+    let head = format!("{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream
         .write_all(head.as_bytes())
         .await

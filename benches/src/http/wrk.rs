@@ -59,7 +59,7 @@ impl Script {
             let stream = TcpStream::connect(target.address).expect("a connection");
             let (path, last) = (&target.path, offset + self.len - 1);
             let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nRange: bytes={offset}-{last}\r\n\r\n"
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nRange: bytes={offset}-{last}\r\n\r\n"
             );
             (&stream).write_all(request.as_bytes()).expect("a request");
             let mut answer = Vec::new();
