@@ -37,6 +37,9 @@ impl Server {
         let mut command = Command::new(target.join("release/examples/node"));
         Self::start(
             command
+                // All clients of a benchmark have one address.
+                .args(["--max-connections-per-client", "4096"])
+                .args(["--max-uploads-per-client", "64"])
                 .args(["--listen", "127.0.0.1:0", "--data-dir"])
                 .arg(data_dir),
         )
