@@ -1,9 +1,9 @@
 //! Copies on the server: one request, or parts if the object is large.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -17,10 +17,10 @@ use crate::client::Call;
 use crate::error::Failure;
 use crate::get::head;
 use crate::limits::{MAX_PUT, flaw};
-use crate::multipart::{InParts, Part, part_len};
+use crate::multipart::{Done, InParts, part_len, reap};
 use crate::probe::copies;
 use crate::shared::Shared;
-use crate::upload::Upload;
+use crate::upload::{Part, Parts, Upload};
 
 const SOURCE_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
 const SOURCE_RANGE: HeaderName = HeaderName::from_static("x-amz-copy-source-range");
@@ -60,17 +60,18 @@ pub(crate) async fn copy(
             .await
             .map_err(|error| error.map_operation(Operation::Copy))?;
         options.check_source(from, &there.etag)?;
+        let whole = there.size <= shared.single_copy;
         let copy = Copy {
-            shared,
-            from,
-            to,
-            options,
-            there: &there,
+            shared: Arc::clone(shared),
+            from: from.clone(),
+            to: to.clone(),
+            options: options.clone(),
+            there,
         };
-        let copied = if there.size <= shared.single_copy {
+        let copied = if whole {
             copy.whole().await
         } else {
-            copy.in_parts().await
+            Arc::new(copy).in_parts().await
         };
         match copied {
             Err(error) if error.is_precondition() && options.if_match.is_none() => {}
@@ -103,20 +104,20 @@ fn patience(bytes: u64) -> Duration {
     Duration::from_secs(bytes.div_ceil(PACE))
 }
 
-struct Copy<'a> {
-    shared: &'a Arc<Shared>,
-    from: &'a Key,
-    to: &'a Key,
-    options: &'a CopyOptions,
+struct Copy {
+    shared: Arc<Shared>,
+    from: Key,
+    to: Key,
+    options: CopyOptions,
     /// The version that is copied.
-    there: &'a Metadata,
+    there: Metadata,
 }
 
-impl Copy<'_> {
+impl Copy {
     /// The headers that name the version to copy.
     fn source(&self) -> Result<Vec<(HeaderName, HeaderValue)>> {
-        let Some(source) = self.shared.client.copy_source(self.from) else {
-            return Err(Error::not_found(Operation::Copy, self.from));
+        let Some(source) = self.shared.client.copy_source(&self.from) else {
+            return Err(Error::not_found(Operation::Copy, &self.from));
         };
         let mut headers = vec![source];
         // The tag's own value: servers compare weak and empty ones in ways of their own.
@@ -128,7 +129,7 @@ impl Copy<'_> {
 
     async fn whole(&self) -> Result<PutResult> {
         let client = &self.shared.client;
-        let mut call = Call::new(Method::PUT, Some(self.to));
+        let mut call = Call::new(Method::PUT, Some(&self.to));
         call.headers = self.source()?;
         call.patience = patience(self.there.size);
         call.headers.extend(self.shared.put_headers.all());
@@ -153,17 +154,17 @@ impl Copy<'_> {
         })
     }
 
-    async fn in_parts(&self) -> Result<PutResult> {
+    async fn in_parts(self: &Arc<Self>) -> Result<PutResult> {
         let said = self.options.attributes.as_ref();
         let attributes = said.unwrap_or(&self.there.attributes);
-        let mut upload = Upload::start(self.shared, self.to.clone(), None, attributes).await?;
-        let done = self.parts(&upload).await;
-        let copied = match done {
+        let mut upload = Upload::start(&self.shared, self.to.clone(), None, attributes).await?;
+        let id = upload.id();
+        let copied = match self.parts(&id, &mut upload.parts).await {
             Ok(done) => {
                 let parts = InParts {
-                    shared: self.shared,
-                    key: self.to,
-                    upload: &upload,
+                    shared: &self.shared,
+                    key: &self.to,
+                    upload: id,
                     part_len: 0,
                     streams: false,
                     algorithm: None,
@@ -181,54 +182,53 @@ impl Copy<'_> {
         copied.map_err(|error| error.map_operation(Operation::Copy))
     }
 
-    async fn parts(&self, upload: &Upload) -> Result<std::collections::BTreeMap<u32, Part>> {
+    async fn parts(self: &Arc<Self>, upload: &Arc<str>, parts: &mut Parts) -> Result<Done> {
         let size = self.there.size;
         let len = part_len(size, PART.min(self.shared.single_copy)).min(MAX_PUT);
         let source = self.source()?;
-        let part = |number: u32| {
-            let start = u64::from(number - 1) * len;
-            let range = format!("bytes={start}-{}", (start + len).min(size) - 1);
-            self.part(upload, number, source.clone(), range, patience(len))
-        };
-        let count = u32::try_from(size.div_ceil(len)).unwrap_or(u32::MAX);
-        stream::iter((1..=count).map(part).collect::<Vec<_>>())
-            .buffer_unordered(PARTS_AT_ONCE)
-            .try_collect()
-            .await
+        let mut done = Done::new();
+        for (number, start) in
+            (1..).zip((0..size).step_by(usize::try_from(len).unwrap_or(usize::MAX)))
+        {
+            while parts.len() >= PARTS_AT_ONCE {
+                reap(parts, &mut done).await?;
+            }
+            let range = start..(start + len).min(size);
+            let part = Arc::clone(self).part(Arc::clone(upload), number, source.clone(), range);
+            parts.spawn(part);
+        }
+        while !parts.is_empty() {
+            reap(parts, &mut done).await?;
+        }
+        Ok(done)
     }
 
     async fn part(
-        &self,
-        upload: &Upload,
+        self: Arc<Self>,
+        upload: Arc<str>,
         number: u32,
         source: Vec<(HeaderName, HeaderValue)>,
-        range: String,
-        patience: Duration,
+        range: Range<u64>,
     ) -> Result<(u32, Part)> {
         let client = &self.shared.client;
         let text = number.to_string();
-        let mut call = Call::new(Method::PUT, Some(self.to))
+        let mut call = Call::new(Method::PUT, Some(&self.to))
             .query("partNumber", &text)
-            .query("uploadId", upload.id());
+            .query("uploadId", &upload);
         call.headers = source;
-        call.patience = patience;
-        if let Ok(range) = HeaderValue::from_str(&range) {
-            call.headers.push((SOURCE_RANGE, range));
+        call.patience = patience(range.end - range.start);
+        let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+        if let Ok(bytes) = HeaderValue::from_str(&bytes) {
+            call.headers.push((SOURCE_RANGE, bytes));
         }
         let (_, answer) = client.call_xml(&call, "CopyPartResult").await;
         let (_, answer) = answer.map_err(|failure| self.error(failure))?;
         let Some(tag) = answer.get("ETag") else {
             let what = "copied a part and gave no ETag";
-            return Err(client.unexpected(Operation::Copy, Some(self.to), what));
+            return Err(client.unexpected(Operation::Copy, Some(&self.to), what));
         };
-        let tag = tag.to_owned();
-        Ok((
-            number,
-            Part {
-                tag,
-                checksum: None,
-            },
-        ))
+        let (tag, checksum) = (tag.to_owned(), None);
+        Ok((number, Part { tag, checksum }))
     }
 
     fn error(&self, failure: Failure) -> Error {
@@ -243,13 +243,15 @@ impl Copy<'_> {
             }
             // Others do not copy this object, or not in parts; its bytes then pass through here.
             Some(refusal) if refusal.is_unknown_feature() && !refusal.may_pass() => {
-                unsupported(self.from)
+                unsupported(&self.from)
             }
-            Some(refusal) if refusal.is_not_found() => Error::not_found(Operation::Copy, self.from),
+            Some(refusal) if refusal.is_not_found() => {
+                Error::not_found(Operation::Copy, &self.from)
+            }
             _ => self
                 .shared
                 .client
-                .error(failure, Operation::Copy, Some(self.to)),
+                .error(failure, Operation::Copy, Some(&self.to)),
         }
     }
 }

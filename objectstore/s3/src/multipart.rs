@@ -9,7 +9,6 @@ use hyper::Method;
 use hyper::header::HeaderMap;
 use md5::{Digest, Md5};
 use ring::digest::{Context, SHA256};
-use tokio::task::JoinSet;
 
 use storehouse_objectstore::{
     ETag, Error, ErrorClass, Key, Operation, PutOptions, PutResult, Result, SizedBody,
@@ -24,7 +23,7 @@ use crate::limits::MAX_PARTS;
 use crate::probe::takes_trailers;
 use crate::shared::{PERMIT, Shared};
 use crate::sign::{Payload, hex};
-use crate::upload::Upload;
+use crate::upload::{Part, Parts, Upload};
 use crate::xml::escape;
 
 /// How many parts of one put are on their way at once.
@@ -36,21 +35,14 @@ pub(crate) fn part_len(size: u64, least: u64) -> u64 {
     size.div_ceil(MAX_PARTS).max(least)
 }
 
-/// What completing an upload repeats of a part.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) tag: String,
-    pub(crate) checksum: Option<String>,
-}
-
 pub(crate) type Done = BTreeMap<u32, Part>;
-type Tasks = JoinSet<Result<(u32, Part)>>;
 
 /// One put in parts.
 pub(crate) struct InParts<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) key: &'a Key,
-    pub(crate) upload: &'a Upload,
+    /// The upload's id.
+    pub(crate) upload: Arc<str>,
     pub(crate) part_len: u64,
     /// Parts are larger than may be held: they stream, one after another, and are sent again only
     /// while nothing of them was asked for.
@@ -74,23 +66,21 @@ pub(crate) async fn put_in_parts(
         (true, true) => takes_trailers(shared).await?.then_some(Algorithm::Crc32c),
     };
     let mut upload = Upload::start(shared, key.clone(), algorithm, &options.attributes).await?;
-    let mut tasks = Tasks::new();
     let put = InParts {
         shared,
         key,
-        upload: &upload,
+        upload: upload.id(),
         part_len,
         streams,
         algorithm,
     };
-    let result = match put.send(body, options, &mut tasks).await {
+    let result = match put.send(body, options, &mut upload.parts).await {
         Ok(done) => put.complete(&done, body.declared(), options).await,
         Err(error) => Err(error),
     };
     if result.is_ok() {
         upload.forget();
     } else {
-        tasks.shutdown().await;
         upload.abort().await;
     }
     result
@@ -101,7 +91,7 @@ impl InParts<'_> {
         &self,
         body: &mut SizedBody,
         options: &PutOptions,
-        tasks: &mut Tasks,
+        parts: &mut Parts,
     ) -> Result<Done> {
         let mut whole = options
             .sha256
@@ -120,19 +110,19 @@ impl InParts<'_> {
                 carry = stretch.into_carry();
                 done.insert(number, part);
             } else {
-                let part = gather(&mut stretch, tasks, &mut done).await?;
+                let part = gather(&mut stretch, parts, &mut done).await?;
                 carry = stretch.into_carry();
-                while tasks.len() >= PARTS_AT_ONCE {
-                    reap(tasks, &mut done).await?;
+                while parts.len() >= PARTS_AT_ONCE {
+                    reap(parts, &mut done).await?;
                 }
-                self.spawn_part(number, part, tasks).await;
+                self.spawn_part(number, part, parts).await;
             }
             if left == 0 {
                 break;
             }
         }
-        while !tasks.is_empty() {
-            reap(tasks, &mut done).await?;
+        while !parts.is_empty() {
+            reap(parts, &mut done).await?;
         }
         if whole.is_some_and(|(hash, expected)| hash.finish().as_ref() != expected) {
             return Err(Error::ChecksumMismatch {
@@ -144,14 +134,14 @@ impl InParts<'_> {
 
     /// Sends a part in the background. Waits for memory, which only parts on their way hold, never
     /// one that waits for its caller.
-    async fn spawn_part(&self, number: u32, part: Bytes, tasks: &mut Tasks) {
+    async fn spawn_part(&self, number: u32, part: Bytes, parts: &mut Parts) {
         let permits = u32::try_from((part.len() as u64).div_ceil(PERMIT)).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.shared.parts)
             .acquire_many_owned(permits)
             .await;
         let (client, key) = (Arc::clone(&self.shared.client), self.key.clone());
-        let (id, algorithm) = (self.upload.id().to_owned(), self.algorithm);
-        tasks.spawn(async move {
+        let (id, algorithm) = (Arc::clone(&self.upload), self.algorithm);
+        parts.spawn(async move {
             let _permit = permit;
             let sha256 = hash(&part).await;
             let checksum = algorithm.map(|algorithm| match algorithm {
@@ -182,7 +172,7 @@ impl InParts<'_> {
         let number = number.to_string();
         let call = Call::new(Method::PUT, Some(self.key))
             .query("partNumber", &number)
-            .query("uploadId", self.upload.id());
+            .query("uploadId", &self.upload);
         let trailer = self.algorithm.is_some();
         let payload = Payload::Chunked { len, trailer };
         match chunked_upload::send(client, &call, payload, stretch).await? {
@@ -216,7 +206,7 @@ impl InParts<'_> {
         }
         document.push_str("</CompleteMultipartUpload>");
         let call = Call::new(Method::POST, Some(self.key))
-            .query("uploadId", self.upload.id())
+            .query("uploadId", &self.upload)
             .body(document);
         let (uncertain, result) = client
             .call_xml(&call, "CompleteMultipartUploadResult")
@@ -296,13 +286,13 @@ fn taken(
 }
 
 /// The next part in memory. A part on its way that fails meanwhile ends the waiting for the caller.
-async fn gather(stretch: &mut Stretch<'_>, tasks: &mut Tasks, done: &mut Done) -> Result<Bytes> {
+async fn gather(stretch: &mut Stretch<'_>, parts: &mut Parts, done: &mut Done) -> Result<Bytes> {
     let whole = usize::try_from(stretch.len()).unwrap_or(usize::MAX);
     let mut part = BytesMut::new();
     loop {
         let piece = tokio::select! {
             biased;
-            reaped = reap(tasks, done), if !tasks.is_empty() => {
+            reaped = reap(parts, done), if !parts.is_empty() => {
                 reaped?;
                 continue;
             }
@@ -320,8 +310,9 @@ async fn gather(stretch: &mut Stretch<'_>, tasks: &mut Tasks, done: &mut Done) -
     }
 }
 
-async fn reap(tasks: &mut Tasks, done: &mut Done) -> Result<()> {
-    match tasks.join_next().await {
+/// Waits for one of the parts on their way.
+pub(crate) async fn reap(parts: &mut Parts, done: &mut Done) -> Result<()> {
+    match parts.join_next().await {
         None => Ok(()),
         Some(Ok(part)) => {
             let (number, part) = part?;

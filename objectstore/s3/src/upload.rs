@@ -6,7 +6,8 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use storehouse_objectstore::{Attributes, Error, ErrorClass, Key, Operation, Result};
 
@@ -14,6 +15,9 @@ use crate::attributes;
 use crate::checksum::Algorithm;
 use crate::client::{Call, Client};
 use crate::shared::Shared;
+
+/// How long parts on their way may take before an upload is aborted; then they are cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is waited after each abort.
 const PAUSES: [Duration; 4] = [
@@ -23,13 +27,34 @@ const PAUSES: [Duration; 4] = [
     Duration::ZERO,
 ];
 
+/// The same where parts were cut off, which the server may still be writing.
+const PAUSES_AFTER_CUT: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::ZERO,
+];
+
+/// What completing an upload repeats of a part.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) tag: String,
+    pub(crate) checksum: Option<String>,
+}
+
+/// Parts on their way, and what became of them, by their numbers.
+pub(crate) type Parts = JoinSet<Result<(u32, Part)>>;
+
 /// An open upload: aborted when it is dropped, unless it was completed.
 pub(crate) struct Upload {
     client: Arc<Client>,
     key: Key,
-    id: String,
+    id: Arc<str>,
     open: bool,
     runtime: Handle,
+    /// An abort waits for these.
+    pub(crate) parts: Parts,
 }
 
 impl Upload {
@@ -63,9 +88,10 @@ impl Upload {
                 Some(id) => Ok(Self {
                     client,
                     key,
-                    id,
+                    id: id.into(),
                     open: true,
                     runtime: handle,
+                    parts: Parts::new(),
                 }),
                 None => Err(client.unexpected(
                     Operation::Put,
@@ -83,8 +109,8 @@ impl Upload {
         })?
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    pub(crate) fn id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
     }
 
     /// It was completed.
@@ -95,35 +121,51 @@ impl Upload {
     /// Aborts it now. Should that fail, it is left to
     /// [`S3::sweep_uploads`](crate::S3::sweep_uploads): the put has an error of its own to tell.
     pub(crate) async fn abort(&mut self) {
-        let _ = abort(&self.client, &self.key, &self.id).await;
+        let parts = std::mem::take(&mut self.parts);
+        // In a task of its own: should the caller go meanwhile, it is aborted all the same.
+        let aborting = self.runtime.spawn(abort(
+            Arc::clone(&self.client),
+            self.key.clone(),
+            self.id(),
+            parts,
+        ));
         self.open = false;
+        let _ = aborting.await;
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         if self.open {
-            let (client, key, id) = (
-                Arc::clone(&self.client),
-                self.key.clone(),
-                std::mem::take(&mut self.id),
-            );
-            self.runtime
-                .spawn(async move { abort(&client, &key, &id).await });
+            let parts = std::mem::take(&mut self.parts);
+            let (client, key) = (Arc::clone(&self.client), self.key.clone());
+            self.runtime.spawn(abort(client, key, self.id(), parts));
         }
     }
 }
 
-/// Aborts an upload whose parts may still be on their way.
+/// Aborts an upload, once its parts have arrived.
 ///
-/// A part that the server is still writing can outlive an abort, so it is repeated until the server
-/// no longer knows the upload. Source: the S3 API reference, "AbortMultipartUpload".
-async fn abort(client: &Client, key: &Key, id: &str) -> Result<()> {
-    for pause in PAUSES {
-        if !abort_once(client, key, id).await? {
+/// A part that the server is still writing can outlive an abort (source: the S3 API reference,
+/// "AbortMultipartUpload") and even open the upload again (VersityGW makes its directory anew). So
+/// the abort waits for the parts' answers, and is repeated until the server no longer knows the
+/// upload. Where it does not wait to the end, an upload that is gone may still come back.
+async fn abort(client: Arc<Client>, key: Key, id: Arc<str>, mut parts: Parts) -> Result<()> {
+    let arrived = timeout(PATIENCE, async {
+        while parts.join_next().await.is_some() {}
+    });
+    let cut = arrived.await.is_err();
+    parts.shutdown().await;
+    let pauses = if cut {
+        &PAUSES_AFTER_CUT[..]
+    } else {
+        &PAUSES[..]
+    };
+    for pause in pauses {
+        if !abort_once(&client, &key, &id).await? && !cut {
             return Ok(());
         }
-        sleep(pause).await;
+        sleep(*pause).await;
     }
     // Some servers know every upload.
     Ok(())

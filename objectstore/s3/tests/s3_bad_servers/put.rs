@@ -1,9 +1,15 @@
 //! Puts that break, stall or are refused.
 
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use storehouse_objectstore::{PresignMethod, PresignOptions};
 use storehouse_s3::{Encryption, KeyFilter};
 
 use crate::*;
+
+const INITIATED: &str =
+    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
 
 #[tokio::test]
 async fn it_breaks_off_in_the_middle_of_a_put() {
@@ -93,8 +99,6 @@ async fn it_has_no_room() {
 /// A completion that fails after its good status was sent, and an upload that cannot be opened.
 #[tokio::test]
 async fn a_multipart_upload_goes_wrong() {
-    let initiated =
-        "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
     for (step, says) in [
         ("uploads=", "500"),
         ("partNumber=2", "500"),
@@ -104,7 +108,7 @@ async fn a_multipart_upload_goes_wrong() {
             let fail = |at: &str| at == step;
             match request.head.split(' ').next().unwrap() {
                 "POST" if request.head.contains("uploads=") && !fail("uploads=") => {
-                    answer("200 OK", "", initiated)
+                    answer("200 OK", "", INITIATED)
                 }
                 "POST" if request.head.contains("uploadId=") && fail("complete") => answer(
                     "200 OK",
@@ -136,6 +140,63 @@ async fn a_multipart_upload_goes_wrong() {
             .iter()
             .any(|request| request.is("DELETE", "/bucket/object"));
         assert_eq!(aborted, step != "uploads=", "{step}");
+    }
+}
+
+/// VersityGW makes the directory of an upload anew for a part that it was still receiving when the
+/// upload was aborted: one upload in some thousands outlived its put on a busy machine.
+#[tokio::test]
+async fn a_part_that_ends_after_the_abort_does_not_bring_the_upload_back() {
+    const PART_TAKES: Duration = Duration::from_millis(400);
+    for dropped in [false, true] {
+        // When the second part is written, and when the upload was last aborted.
+        let times = Arc::new(Mutex::new((None::<Instant>, None::<Instant>)));
+        let seen = Arc::clone(&times);
+        let (_server, store) = store(move |request| {
+            let mut times = seen.lock().unwrap();
+            let written = times.0.is_some_and(|written| written <= Instant::now());
+            match request.head.split(' ').next().unwrap() {
+                "POST" => answer("200 OK", "", INITIATED),
+                "PUT" if request.asks("partNumber=2") => {
+                    times.0 = Some(Instant::now() + PART_TAKES);
+                    Reply::Later(PART_TAKES, text("200 OK", "etag: \"1\"\r\n", ""))
+                }
+                "PUT" if request.asks("partNumber=1") && !dropped => {
+                    Reply::Later(PART_TAKES / 4, text("400 Bad Request", "", ""))
+                }
+                "DELETE" if times.1.is_some() && !written => error("404 Not Found", "NoSuchUpload"),
+                "DELETE" => {
+                    times.1 = Some(Instant::now());
+                    answer("204 No Content", "", "")
+                }
+                _ => willing(request),
+            }
+        })
+        .await;
+        let piece = Bytes::from(vec![0; 10 << 20]);
+        let source = stream::iter([Ok::<_, std::io::Error>(piece)]).chain(stream::pending());
+        let options = PutOptions::default().size(20 << 20);
+        let key = key();
+        let put = store.put_opts(&key, Body::from_stream(source), options);
+        if dropped {
+            let sent = async {
+                while times.lock().unwrap().0.is_none() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                _ = put => panic!("its source never ends"),
+                () = sent => {}
+            }
+        } else {
+            bounded(put).await.unwrap_err();
+        }
+        tokio::time::sleep(PART_TAKES + Duration::from_millis(300)).await;
+        let (written, aborted) = *times.lock().unwrap();
+        assert!(
+            aborted > written && written.is_some(),
+            "{dropped}: it came back"
+        );
     }
 }
 
