@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, statat};
-use storehouse_engine::files::{FileReader, Sys, failed, open_dir};
+use storehouse_engine::files::{FileReader, Sys, check_in_place, failed, open_dir};
 use storehouse_objectstore::{Key, Operation, Result};
 
 use super::options::FlatFsOptions;
@@ -79,20 +78,7 @@ impl Directory {
             let message = "the directory for temporary files cannot be found";
             unwell(message, e.into())
         })?;
-        // The open directory may have been removed, or replaced by another one of its name.
-        let there = std::fs::metadata(&self.path)
-            .map_err(|e| unwell("the store's directory cannot be found", e))?;
-        let open = self
-            .file
-            .metadata()
-            .map_err(|e| unwell("the store's directory cannot be read", e))?;
-        if (there.dev(), there.ino()) != (open.dev(), open.ino()) {
-            return Err(unwell(
-                "the store's directory was replaced",
-                io::Error::other("another directory has its name"),
-            ));
-        }
-        Ok(())
+        check_in_place(&self.file, &self.path)
     }
 
     /// For error messages: what could not be done with a shard's directory.

@@ -4,12 +4,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
-use storehouse_engine::files::{each_name, failed, is_object, metadata};
+use storehouse_engine::files::{BatchWalk, each_name, failed, is_object, metadata, read_ahead};
 use storehouse_objectstore::{Entry, Error, Key, ListOptions, Operation, Result};
-use tokio::task::JoinHandle;
 
 use super::directory::Directory;
 use super::shard::{self, EXTENSION, ShardFunction};
@@ -35,56 +34,7 @@ pub(super) fn list(
         shards: None,
         shard: None,
     };
-    stream::unfold(Ahead::Start(walk), Ahead::next)
-        .flatten()
-        .boxed()
-}
-
-/// Each batch is read while the one before is consumed, and no further ahead.
-enum Ahead {
-    Start(Walk),
-    Reading(JoinHandle<(Walk, Result<Batch>)>),
-    End,
-}
-
-type Batch = Vec<Entry>;
-type Items = stream::Iter<std::vec::IntoIter<Result<Entry>>>;
-
-impl Ahead {
-    fn read(mut walk: Walk) -> JoinHandle<(Walk, Result<Batch>)> {
-        tokio::task::spawn_blocking(move || {
-            let batch = walk.next_batch();
-            (walk, batch)
-        })
-    }
-
-    async fn next(self) -> Option<(Items, Self)> {
-        let reading = match self {
-            Self::Start(walk) if walk.left == 0 => return None,
-            Self::Start(walk) => Self::read(walk),
-            Self::Reading(reading) => reading,
-            Self::End => return None,
-        };
-        let (batch, next) = match reading.await {
-            Ok((walk, Ok(batch))) => {
-                let next = if walk.has_ended() {
-                    Self::End
-                } else {
-                    Self::Reading(Self::read(walk))
-                };
-                (batch.into_iter().map(Ok).collect(), next)
-            }
-            Ok((_, Err(e))) => (vec![Err(e)], Self::End),
-            Err(e) => (
-                vec![Err(list_failed(
-                    "the work was cut off",
-                    std::io::Error::other(e),
-                ))],
-                Self::End,
-            ),
-        };
-        Some((stream::iter(batch), next))
-    }
+    read_ahead(walk).boxed()
 }
 
 /// A listing's position.
@@ -106,14 +56,16 @@ struct OpenShard {
     names: std::vec::IntoIter<Box<str>>,
 }
 
-impl Walk {
+impl BatchWalk for Walk {
+    type Item = Entry;
+
     fn has_ended(&self) -> bool {
         self.left == 0
             || (self.shard.is_none()
                 && self.shards.as_ref().is_some_and(|shards| shards.len() == 0))
     }
 
-    fn next_batch(&mut self) -> Result<Batch> {
+    fn next_batch(&mut self) -> Result<Vec<Entry>> {
         let mut batch = Vec::new();
         let want = self.batch.min(self.left);
         let mut budget = MAX_SHARDS;
@@ -133,7 +85,9 @@ impl Walk {
         self.batch = (self.batch * 4).min(LAST_BATCH);
         Ok(batch)
     }
+}
 
+impl Walk {
     /// The next shard with the names wanted from it. `None` at the end, or once the budget of
     /// shards is used up.
     fn next_shard(&mut self, budget: &mut usize) -> Result<Option<OpenShard>> {

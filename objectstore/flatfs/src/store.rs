@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
+use storehouse_engine::files::{PutQueue, put_queue};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{
     Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, Events,
@@ -20,7 +21,7 @@ use super::list;
 use super::options::FlatFsOptions;
 use super::shard;
 use super::store_lock::{LockHandle, StoreLock};
-use super::write::{WriteQueue, Writer, new_queue};
+use super::write::{INLINE, Writer};
 
 /// The most keys that [`FlatFs::delete_many`](ObjectStore::delete_many) removes at a time; their
 /// directories are synced together.
@@ -40,7 +41,7 @@ struct OpenStore {
     capabilities: Capabilities,
     directory: Arc<Directory>,
     writer: Arc<Writer>,
-    queue: WriteQueue,
+    queue: PutQueue<Writer>,
     lock: LockHandle,
     lifecycle: Lifecycle,
 }
@@ -56,7 +57,7 @@ impl FlatFs {
             options,
             capabilities,
             directory: Arc::clone(&writer.directory),
-            queue: new_queue(Arc::clone(&writer)),
+            queue: put_queue(Arc::clone(&writer), INLINE),
             writer,
             lock,
             lifecycle: Lifecycle::default(),
@@ -138,7 +139,7 @@ impl FlatFs {
         &self.0.writer
     }
 
-    pub(super) fn queue(&self) -> &WriteQueue {
+    pub(super) fn queue(&self) -> &PutQueue<Writer> {
         &self.0.queue
     }
 

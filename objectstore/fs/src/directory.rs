@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
-use storehouse_engine::files::{FileReader, Sys, failed, keeps_attributes};
+use storehouse_engine::files::{FileReader, Sys, check_in_place, failed, keeps_attributes};
 use storehouse_objectstore::{Operation, Result};
 
 use super::escape::RESERVED;
@@ -123,20 +122,7 @@ impl Directory {
         let unwell = |message: &str, e| failed(Operation::Health, None, message, e);
         statat(&self.file, RESERVED, AtFlags::empty())
             .map_err(|e| unwell("the store's own directory cannot be found", e.into()))?;
-        // The open directory may have been removed, or replaced by another one of its name.
-        let there = std::fs::metadata(&self.path)
-            .map_err(|e| unwell("the store's directory cannot be found", e))?;
-        let open = self
-            .file
-            .metadata()
-            .map_err(|e| unwell("the store's directory cannot be read", e))?;
-        if (there.dev(), there.ino()) != (open.dev(), open.ino()) {
-            return Err(unwell(
-                "the store's directory was replaced",
-                io::Error::other("another directory has its name"),
-            ));
-        }
-        Ok(())
+        check_in_place(&self.file, &self.path)
     }
 }
 

@@ -4,7 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
-use storehouse_engine::files::{CancelGuard, Temp, put_failed, receive_all, unwritten, write_body};
+use storehouse_engine::files::{
+    CancelGuard, PutGroup, Temp, put_failed, receive_all, unwritten, write_body,
+};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{
     Body, Durability, Key, Operation, PutOptions, PutResult, Result, SizedBody,

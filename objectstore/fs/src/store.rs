@@ -8,7 +8,7 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use rustix::fs::fstatvfs;
-use storehouse_engine::files::{MAX_ATTRIBUTES, failed};
+use storehouse_engine::files::{MAX_ATTRIBUTES, PutQueue, failed, put_queue};
 use storehouse_engine::{DirLock, off_thread};
 use storehouse_objectstore::{
     Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
@@ -20,7 +20,7 @@ use super::directory::Directory;
 use super::list;
 use super::options::FsOptions;
 use super::running::Running;
-use super::write::{WriteQueue, Writer, new_queue};
+use super::write::{INLINE, Writer};
 
 /// The most keys that [`Fs::delete_many`](ObjectStore::delete_many) removes at a time; their
 /// directories are synced together.
@@ -59,7 +59,7 @@ struct OpenStore {
     capabilities: Capabilities,
     directory: Arc<Directory>,
     writer: Arc<Writer>,
-    queue: WriteQueue,
+    queue: PutQueue<Writer>,
     /// `None` once the store is closed.
     lock: Mutex<Option<Arc<DirLock>>>,
     lifecycle: Lifecycle,
@@ -102,7 +102,7 @@ impl Fs {
             options,
             capabilities,
             directory,
-            queue: new_queue(Arc::clone(&writer)),
+            queue: put_queue(Arc::clone(&writer), INLINE),
             writer,
             lock: Mutex::new(Some(Arc::new(lock))),
             lifecycle: Lifecycle::default(),
@@ -225,7 +225,7 @@ impl Fs {
         &self.0.writer
     }
 
-    pub(super) fn queue(&self) -> &WriteQueue {
+    pub(super) fn queue(&self) -> &PutQueue<Writer> {
         &self.0.queue
     }
 

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use storehouse_engine::files::{failed, is_object, metadata};
+use storehouse_engine::files::{BatchWalk, failed, is_object, metadata};
 use storehouse_objectstore::{Entry, Error, Key, ListOptions, Listed, Operation, Result};
 
 use super::directory::{Directory, stat};
@@ -59,12 +59,16 @@ impl Walk {
             folders: None,
         }
     }
+}
 
-    pub(super) fn has_ended(&self) -> bool {
+impl BatchWalk for Walk {
+    type Item = Listed;
+
+    fn has_ended(&self) -> bool {
         self.left == 0 || self.folders.as_ref().is_some_and(Vec::is_empty)
     }
 
-    pub(super) fn next_batch(&mut self) -> Result<Vec<Listed>> {
+    fn next_batch(&mut self) -> Result<Vec<Listed>> {
         let mut batch = Vec::new();
         let want = self.batch.min(self.left);
         let mut reads = MAX_READS;
@@ -115,7 +119,9 @@ impl Walk {
         self.batch = (self.batch * 4).min(LAST_BATCH);
         Ok(batch)
     }
+}
 
+impl Walk {
     /// The folder that holds all keys with the prefix, if there can be any.
     fn first_folder(&self) -> Result<Option<Folder>> {
         let prefix = &self.wanted.prefix;

@@ -2,12 +2,15 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
+use storehouse_objectstore::{Operation, Result};
+
+use super::error::failed;
 
 /// Opens a directory below `parent`. The last part of `name` must not be a symbolic link.
 ///
@@ -21,6 +24,27 @@ pub fn open_dir(parent: &File, name: impl AsRef<Path>) -> io::Result<File> {
         flags,
         Mode::empty(),
     )?))
+}
+
+/// Checks that the open directory `dir` still stands at `path`: it may have been removed, or
+/// replaced by another one of its name.
+///
+/// # Errors
+/// An error of [`Operation::Health`].
+pub fn check_in_place(dir: &File, path: &Path) -> Result<()> {
+    let unwell = |message: &str, e| failed(Operation::Health, None, message, e);
+    let there =
+        std::fs::metadata(path).map_err(|e| unwell("the store's directory cannot be found", e))?;
+    let open = dir
+        .metadata()
+        .map_err(|e| unwell("the store's directory cannot be read", e))?;
+    if (there.dev(), there.ino()) == (open.dev(), open.ino()) {
+        return Ok(());
+    }
+    Err(unwell(
+        "the store's directory was replaced",
+        io::Error::other("another directory has its name"),
+    ))
 }
 
 /// Removes a file; `false` if there was none.

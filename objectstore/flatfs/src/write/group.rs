@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storehouse_engine::files::{Keep, Temp, duplicate, sync_all, write_at};
+use storehouse_engine::files::{Keep, PutGroup, Temp, duplicate, sync_all, write_at};
 use storehouse_objectstore::{Key, PutResult, Result};
 
 use super::super::store_lock::StoreLock;
@@ -17,10 +17,10 @@ use super::dirty_dirs::DirtyDirs;
 use super::put::{NewFile, Put, PutState};
 use super::writer::Writer;
 
-impl Writer {
-    /// Takes puts from received, or written, to visible and durable. One result each, in order.
-    /// Blocks.
-    pub(crate) fn commit_group(&self, mut puts: Vec<Put>) -> Vec<Result<PutResult>> {
+impl PutGroup for Writer {
+    type Put = Put;
+
+    fn commit_group(&self, mut puts: Vec<Put>) -> Vec<Result<PutResult>> {
         let is_durable = puts.iter().any(Put::is_durable);
         let logs = if is_durable {
             self.wal.is_ready()
@@ -50,7 +50,9 @@ impl Writer {
         }
         puts.into_iter().map(Put::into_result).collect()
     }
+}
 
+impl Writer {
     /// Writes the files of puts that have none; `logged` if their bytes go to the log.
     fn write_files(&self, puts: &mut [Put], dirs: &mut DirtyDirs<'_>, logged: bool) {
         for put in puts {

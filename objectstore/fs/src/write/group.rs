@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storehouse_engine::files::{Keep, Temp, duplicate, sync_all, write_at};
+use storehouse_engine::files::{Keep, PutGroup, Temp, duplicate, sync_all, write_at};
 use storehouse_objectstore::{Attributes, PutResult, Result};
 
 use super::super::running::Running;
@@ -15,10 +15,10 @@ use super::dirty_dirs::DirtyDirs;
 use super::put::{NewFile, Put, PutState};
 use super::writer::Writer;
 
-impl Writer {
-    /// Takes puts from received, or written, to visible and durable. One result each, in order.
-    /// Blocks.
-    pub(crate) fn commit_group(&self, mut puts: Vec<Put>) -> Vec<Result<PutResult>> {
+impl PutGroup for Writer {
+    type Put = Put;
+
+    fn commit_group(&self, mut puts: Vec<Put>) -> Vec<Result<PutResult>> {
         let file_system = self.file_system();
         let file_system = file_system.as_ref();
         self.write_files(&mut puts);
@@ -36,7 +36,9 @@ impl Writer {
         }
         puts.into_iter().map(Put::into_result).collect()
     }
+}
 
+impl Writer {
     /// Writes the files of puts that have none.
     fn write_files(&self, puts: &mut [Put]) {
         for put in puts {
