@@ -4,6 +4,7 @@
 //! |---|---|
 //! | How is what was read kept in memory? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
+//! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
 //! | Who changed what, in a store that does not tell? | [`EventStore`] |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
@@ -25,6 +26,8 @@
 mod cache;
 #[cfg(feature = "compressed")]
 mod compressed;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod event;
 mod existence;
 mod fault;
@@ -48,6 +51,8 @@ mod verify;
 pub use cache::{CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
+#[cfg(feature = "encrypted")]
+pub use encrypted::{EncryptedStore, EncryptionKeys, Rotated};
 pub use event::{EventOptions, EventStore};
 pub use existence::{ExistenceOptions, ExistenceStore};
 pub use fault::{Fault, FaultStore, Faults};

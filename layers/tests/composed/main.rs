@@ -3,6 +3,7 @@
 
 mod backends;
 mod compressed;
+mod encrypted;
 mod shard;
 mod size;
 mod stacks;

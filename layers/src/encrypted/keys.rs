@@ -1,0 +1,153 @@
+//! The store's keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use storehouse_objectstore::{Error, Result};
+use zeroize::{Zeroize, Zeroizing};
+
+/// The longest id of a key, in bytes (inclusive).
+const LONGEST_ID: usize = 16;
+
+/// The keys of a store: the one to encrypt with, and older ones to decrypt with. Each has an id,
+/// which stands in every object: 1 to 16 ASCII letters, digits, `-` or `_`.
+///
+/// Keys are overwritten in memory when they are dropped, and never printed.
+///
+/// ```
+/// use storehouse_layers::EncryptionKeys;
+///
+/// let keys = EncryptionKeys::new("2026", [7; 32])?.with_older("2025", [5; 32])?;
+/// assert_eq!(format!("{keys:?}"), r#"EncryptionKeys { current: "2026", older: ["2025"] }"#);
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct EncryptionKeys {
+    current: String,
+    all: BTreeMap<String, Zeroizing<[u8; 32]>>,
+}
+
+impl EncryptionKeys {
+    /// One key, of 32 bytes that cannot be guessed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the id is not allowed.
+    pub fn new(id: impl Into<String>, key: [u8; 32]) -> Result<Self> {
+        let current = id.into();
+        let keys = Self {
+            current: current.clone(),
+            all: BTreeMap::new(),
+        };
+        keys.with_older(current, key)
+    }
+
+    /// With an older key, to read what was written with it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the id is not allowed, or there already.
+    ///
+    /// ```
+    /// # use storehouse_layers::EncryptionKeys;
+    /// let keys = EncryptionKeys::new("2026", [7; 32])?;
+    /// assert!(keys.with_older("2026", [5; 32]).is_err());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    pub fn with_older(mut self, id: impl Into<String>, mut key: [u8; 32]) -> Result<Self> {
+        let id = id.into();
+        let kept = Zeroizing::new(key);
+        key.zeroize();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+        if !(1..=LONGEST_ID).contains(&id.len()) || !id.bytes().all(plain) {
+            return Err(Error::config("keys", format!("{id:?} is no id of a key")));
+        }
+        if self.all.contains_key(&id) {
+            return Err(Error::config(
+                "keys",
+                format!("two keys have the id {id:?}"),
+            ));
+        }
+        self.all.insert(id, kept);
+        Ok(self)
+    }
+
+    /// The keys of a text file: on each line an id, a blank and 64 hexadecimal digits; the first
+    /// one encrypts. Empty lines and those that begin with `#` are passed over. Reads the file in
+    /// place: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the file cannot be read or a line is something else, by its number.
+    ///
+    /// ```
+    /// use storehouse_layers::EncryptionKeys;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("keys");
+    /// std::fs::write(&path, format!("2026 {}\n2025 {}\n", "ab".repeat(32), "cd".repeat(32)))?;
+    /// assert_eq!(EncryptionKeys::from_file(&path)?.current(), "2026");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| Error::Config {
+            setting: "keys",
+            reason: format!("{} cannot be read", path.display()),
+            source: Some(error.into()),
+        })?;
+        let text = Zeroizing::new(text);
+        let mut keys: Option<Self> = None;
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let wrong = || {
+                let path = path.display();
+                Error::config("keys", format!("line {number} of {path} is no id and key"))
+            };
+            let (id, digits) = line.split_once(char::is_whitespace).ok_or_else(wrong)?;
+            let key = from_hex(digits.trim()).ok_or_else(wrong)?;
+            keys = Some(match keys {
+                None => Self::new(id, *key)?,
+                Some(keys) => keys.with_older(id, *key)?,
+            });
+        }
+        keys.ok_or_else(|| Error::config("keys", format!("{} has no key", path.display())))
+    }
+
+    /// The id of the key to encrypt with.
+    ///
+    /// ```
+    /// # use storehouse_layers::EncryptionKeys;
+    /// assert_eq!(EncryptionKeys::new("2026", [7; 32])?.current(), "2026");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    #[must_use]
+    pub fn current(&self) -> &str {
+        &self.current
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&[u8; 32]> {
+        self.all.get(id).map(|key| &**key)
+    }
+}
+
+fn from_hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let mut key = Zeroizing::new([0; 32]);
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (n, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(key)
+}
+
+impl fmt::Debug for EncryptionKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let older: Vec<_> = self.all.keys().filter(|id| **id != self.current).collect();
+        f.debug_struct("EncryptionKeys")
+            .field("current", &self.current)
+            .field("older", &older)
+            .finish()
+    }
+}
