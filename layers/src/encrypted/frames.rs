@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use storehouse_objectstore::{Body, Error, ErrorClass, Key, Operation, Result, SizedBody};
 
 use super::format::{FRAME, HEADER, Header, ObjectCipher, TAG, frames, stored_len};
@@ -209,5 +209,7 @@ pub(super) fn opened(
             }
         },
     );
+    // The only frame of an empty content has none.
+    let pieces = pieces.try_filter(|piece| future::ready(!piece.is_empty()));
     Body::from_stream(pieces.boxed()).with_size(len)
 }
