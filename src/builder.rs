@@ -7,7 +7,7 @@ use std::sync::Arc;
 use storehouse_blobstore::{BlobStore, KeyEncoder};
 use storehouse_objectstore::ObjectStore;
 
-use crate::open::{self, BackendOptions, Layer, Opener};
+use crate::open::{self, BackendOptions, Keystore, Layer, Opener};
 use crate::{Backend, Config, LocalStores, Result, StoreName, Stores};
 
 /// Opens [`Stores`] from a configuration and from what a configuration cannot say: stores of the
@@ -205,7 +205,8 @@ impl StoresBuilder {
         let plans = open::plan(&config.repo, &own_names, &tree)?;
         let passphrase = config.repo.keystore.passphrase()?;
         let mut opener = Opener::new(own, layers, observed, options, &config.repo);
-        opener.open_named(tree).await?;
+        let keystore = Keystore::new(&config.repo, passphrase.clone());
+        opener.open_named(tree, &keystore).await?;
         let (store, plan) = opener.open(&plans, StoreName::Blobs).await?;
         let keys = blob_keys.unwrap_or_else(|| open::blob_keys(plan));
         let blobs = BlobStore::new(store, keys);

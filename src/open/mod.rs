@@ -1,6 +1,7 @@
 //! Opening: which store goes where, and each from its plan.
 
 mod backends;
+mod keystore;
 mod local;
 mod missing;
 mod object_stores;
@@ -10,6 +11,7 @@ mod plan;
 mod s3_options;
 
 pub(crate) use backends::{BackendOptions, Backends};
+pub(crate) use keystore::Keystore;
 pub use local::LocalStores;
 pub(crate) use missing::MissingBackend;
 pub(crate) use object_stores::{Layer, Opener, blob_keys};

@@ -11,6 +11,7 @@ use storehouse_stores::{
 };
 
 use super::backends::{BackendOptions, Backends};
+use super::keystore::Keystore;
 use super::missing::MissingBackend;
 use super::observed;
 use super::plan::{StorePlan, absolute};
@@ -58,8 +59,8 @@ impl Opener {
     }
 
     /// Opens the stores of the section `[stores]`.
-    pub(crate) async fn open_named(&mut self, tree: StoreTree) -> Result<()> {
-        self.named = open_tree(tree, &mut self.backends).await?;
+    pub(crate) async fn open_named(&mut self, tree: StoreTree, keys: &Keystore<'_>) -> Result<()> {
+        self.named = open_tree(tree, &mut self.backends, keys).await?;
         for (name, store) in &self.named {
             self.opened.push(OpenedStore {
                 setting: format!("stores.{name}"),

@@ -142,6 +142,11 @@ fn build(kind: PlanKind, below: Option<Vec<Arc<dyn ObjectStore>>>) -> Option<Arc
         PlanKind::Backend(plan) => stand_in(assumed(&plan)),
         PlanKind::Leaf { capabilities, .. } => stand_in(capabilities),
         PlanKind::Layer(build) => build(below?).now_or_never()?.ok(),
+        #[cfg(feature = "encrypted")]
+        PlanKind::Encrypted(keys) => {
+            let store = storehouse_layers::EncryptedStore::new(below?.pop()?, keys.stand_in()?);
+            Some(Arc::new(store))
+        }
     }
 }
 

@@ -12,9 +12,13 @@ mod nearest;
 mod open;
 mod parse;
 mod plan;
+#[cfg(feature = "encrypted")]
+mod read_keys;
 #[cfg(feature = "schema")]
 mod schema;
 mod settings;
+#[cfg(feature = "encrypted")]
+mod store_keys;
 mod types;
 
 pub use describe::{Description, describe};

@@ -8,17 +8,24 @@ use storehouse_objectstore::{BoxError, ObjectStore};
 
 use super::parse::{Edge, Node, StoreTree};
 use super::plan::{BackendPlan, PlanKind};
-use crate::open::Backends;
+#[cfg(feature = "encrypted")]
+use super::read_keys::read_keys;
+use crate::open::{Backends, Keystore};
 use crate::{Error, Result};
 
 /// The named stores, open.
 pub(crate) type OpenedTree = BTreeMap<String, Arc<dyn ObjectStore>>;
 
 /// Opens every named store once.
-pub(crate) async fn open_tree(mut tree: StoreTree, backends: &mut Backends) -> Result<OpenedTree> {
+pub(crate) async fn open_tree(
+    mut tree: StoreTree,
+    backends: &mut Backends,
+    keystore: &Keystore<'_>,
+) -> Result<OpenedTree> {
     let mut opening = Opening {
         opened: BTreeMap::new(),
         backends,
+        keystore,
     };
     while let Some(name) = tree.named.keys().next().cloned() {
         opening.named(&mut tree.named, &name).await?;
@@ -29,6 +36,11 @@ pub(crate) async fn open_tree(mut tree: StoreTree, backends: &mut Backends) -> R
 struct Opening<'a> {
     opened: OpenedTree,
     backends: &'a mut Backends,
+    #[cfg_attr(
+        not(feature = "encrypted"),
+        allow(dead_code, reason = "only stores that encrypt ask for keys")
+    )]
+    keystore: &'a Keystore<'a>,
 }
 
 impl Opening<'_> {
@@ -67,6 +79,13 @@ impl Opening<'_> {
                 PlanKind::Backend(plan) => self.backend(plan, &path).await,
                 PlanKind::Leaf { build, .. } | PlanKind::Layer(build) => {
                     build(below).await.map_err(|e| cannot_open(&path, e))
+                }
+                #[cfg(feature = "encrypted")]
+                PlanKind::Encrypted(keys) => {
+                    let keys = read_keys(keys, self.keystore, &path).await?;
+                    // It is over one store.
+                    let store = storehouse_layers::EncryptedStore::new(below.remove(0), keys);
+                    Ok(Arc::new(store) as Arc<dyn ObjectStore>)
                 }
             }
         })

@@ -184,6 +184,8 @@ impl StoreTree {
         };
         visit(top, &mut |node| match &node.plan.kind {
             PlanKind::Layer(_) => {}
+            #[cfg(feature = "encrypted")]
+            PlanKind::Encrypted(_) => {}
             PlanKind::Backend(BackendPlan::Memory) => leaves.all_s3 = false,
             PlanKind::Backend(BackendPlan::S3 { .. }) => leaves.all_memory = false,
             PlanKind::Backend(BackendPlan::Flatfs { .. }) => {

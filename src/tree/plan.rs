@@ -9,6 +9,8 @@ use futures_core::future::BoxFuture;
 use storehouse_objectstore::{BoxError, Capabilities, ObjectStore};
 
 use super::settings::StoreRef;
+#[cfg(feature = "encrypted")]
+use super::store_keys::KeySource;
 use crate::config::S3Config;
 
 /// An open store, or why it cannot be opened.
@@ -36,6 +38,9 @@ pub(super) enum PlanKind {
     },
     /// A store over stores.
     Layer(Build),
+    /// A store over one other, with keys that are read when it is opened.
+    #[cfg(feature = "encrypted")]
+    Encrypted(KeySource),
 }
 
 /// A backend by what a configuration says of it.
@@ -150,6 +155,16 @@ impl StorePlan {
         self
     }
 
+    /// A store that encrypts, over the one that the setting `name` says.
+    #[cfg(feature = "encrypted")]
+    pub(super) fn encrypted(name: &str, store: StoreRef, keys: KeySource) -> Self {
+        Self {
+            children: vec![(name.to_owned(), store)],
+            about: String::new(),
+            kind: PlanKind::Encrypted(keys),
+        }
+    }
+
     pub(super) fn backend(plan: BackendPlan) -> Self {
         Self {
             children: Vec::new(),
@@ -176,6 +191,8 @@ impl StorePlan {
             ) => Some(path),
             PlanKind::Leaf { directory, .. } => directory.as_deref(),
             PlanKind::Backend(_) | PlanKind::Layer(_) => None,
+            #[cfg(feature = "encrypted")]
+            PlanKind::Encrypted(_) => None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Header, sizes, and the cipher of one object.
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use storehouse_objectstore::Key;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -92,7 +91,8 @@ impl Header {
 
 /// The cipher of one object.
 pub(super) struct ObjectCipher {
-    cipher: ChaCha20Poly1305,
+    /// Its nonces are numbers of frames, each used for one content: the key is the object's own.
+    cipher: LessSafeKey,
     frames: u64,
 }
 
@@ -115,7 +115,8 @@ impl ObjectCipher {
         let key = Zeroizing::new(*derived.as_bytes());
         derived.zeroize();
         Some(Self {
-            cipher: ChaCha20Poly1305::new((&*key).into()),
+            // The key has the length of the algorithm's.
+            cipher: LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &key[..]).ok()?),
             frames: frames(size),
         })
     }
@@ -124,21 +125,24 @@ impl ObjectCipher {
         let mut nonce = [0; 12];
         nonce[..8].copy_from_slice(&frame.to_le_bytes());
         nonce[11] = u8::from(frame + 1 == self.frames);
-        nonce.into()
+        Nonce::assume_unique_for_key(nonce)
     }
 
     /// Encrypts a frame, and puts its tag behind it.
     pub(super) fn seal(&self, frame: u64, content: &mut Vec<u8>) -> bool {
         self.cipher
-            .encrypt_in_place(&self.nonce(frame), &[], content)
+            .seal_in_place_append_tag(self.nonce(frame), Aad::empty(), content)
             .is_ok()
     }
 
     /// Decrypts a frame; false if it is not what was encrypted.
     pub(super) fn open(&self, frame: u64, stored: &mut Vec<u8>) -> bool {
-        self.cipher
-            .decrypt_in_place(&self.nonce(frame), &[], stored)
-            .is_ok()
+        let opened = self
+            .cipher
+            .open_in_place(self.nonce(frame), Aad::empty(), stored)
+            .map(|content| content.len());
+        stored.truncate(opened.unwrap_or_default());
+        opened.is_ok()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use storehouse_objectstore::{Error, Result};
@@ -10,10 +12,15 @@ use zeroize::{Zeroize, Zeroizing};
 /// The longest id of a key, in bytes (inclusive).
 const LONGEST_ID: usize = 16;
 
+/// The most bytes that a file of keys may have (inclusive).
+const LONGEST_FILE: usize = 64 * 1024;
+
 /// The keys of a store: the one to encrypt with, and older ones to decrypt with. Each has an id,
 /// which stands in every object: 1 to 16 ASCII letters, digits, `-` or `_`.
 ///
-/// Keys are overwritten in memory when they are dropped, and never printed.
+/// These keys are overwritten in memory when they are dropped, and never printed. What is derived
+/// from one for a single object lives as long as that object is read or written, and is not
+/// overwritten.
 ///
 /// ```
 /// use storehouse_layers::EncryptionKeys;
@@ -76,7 +83,8 @@ impl EncryptionKeys {
     /// place: call it where blocking is allowed.
     ///
     /// # Errors
-    /// [`Error::Config`] if the file cannot be read or a line is something else, by its number.
+    /// [`Error::Config`] if the file cannot be read, is no regular file or has more than 64 KiB, or
+    /// if a line is something else, by its number. The line is not repeated.
     ///
     /// ```
     /// use storehouse_layers::EncryptionKeys;
@@ -89,12 +97,13 @@ impl EncryptionKeys {
     /// ```
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::Config {
+        let text = read(path).map_err(|error| Error::Config {
             setting: "keys",
             reason: format!("{} cannot be read", path.display()),
             source: Some(error.into()),
         })?;
-        let text = Zeroizing::new(text);
+        let text = str::from_utf8(&text)
+            .map_err(|_| Error::config("keys", format!("{} is no text", path.display())))?;
         let mut keys: Option<Self> = None;
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
@@ -131,9 +140,25 @@ impl EncryptionKeys {
     }
 }
 
+/// The bytes of a small file.
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // A FIFO would block, and a device need not end. A link may be one to a mounted secret.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
+    // A buffer that grows leaves copies of what it holds behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE + 1));
+    file.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > LONGEST_FILE {
+        return Err(io::Error::other("it has more than 64 KiB"));
+    }
+    Ok(bytes)
+}
+
 fn from_hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
-    if digits.len() != 64 || !digits.is_ascii() {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (n, byte) in key.iter_mut().enumerate() {

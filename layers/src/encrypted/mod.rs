@@ -22,10 +22,10 @@
 //!
 //! # What it keeps from whom
 //!
-//! Somebody who reads the inner store learns keys (names), sizes, times and attributes, and nothing
-//! of the content. Somebody who writes there can remove objects and bring an older version of an
-//! object back under its own key. What else is done there is an error when it is read: a change of
-//! any byte, frames that are swapped, left out or taken from another object, an object under another
+//! Those who read the inner store learn keys (names), sizes, times and attributes, and nothing of
+//! the content. Those who write there can remove objects, and bring an older version of an object
+//! back under its own key. What else is done there is an error when it is read: a change of any
+//! byte, frames that are swapped, left out or taken from another object, an object under another
 //! key. Sizes in heads and listings are those of the inner store, and proved by a get alone.
 //!
 //! # Format
@@ -35,7 +35,7 @@
 //! | 0 | 8 | `89 53 48 45 0D 0A 1A 01` |
 //! | 8 | 16 | the id of the store's key, filled up with 0 |
 //! | 24 | 32 | a random salt |
-//! | 56 | | frames of 64 KiB, the last one of what is left (and at least one), each with its tag of 16 bytes behind it |
+//! | 56 | | frames of 64 KiB, the last one of the rest (and at least one), each with its tag of 16 bytes behind it |
 //!
 //! The object's key is the BLAKE3 hash, keyed with the store's key, of `storehouse encrypted object
 //! 1`, the salt, the id as it stands in the header, the size of the content (8 bytes,

@@ -16,20 +16,11 @@ fn encrypted(inner: Vec<Inner>) -> EncryptedStore<Inner> {
     EncryptedStore::new(inner.into_iter().next().unwrap(), keys())
 }
 
-/// The cipher is generic code, and slow where it is compiled without optimization.
-fn pace(pace: Pace) -> Pace {
-    Pace {
-        largest: (1 << 20) + 1,
-        rounds: 8,
-        ..pace
-    }
-}
-
 async fn memory() -> Fixture {
     over_memories(1, encrypted).profile(Profile {
         batches: true,
         holds_bodies: true,
-        pace: pace(Pace::MEMORY),
+        pace: Pace::MEMORY,
         ..Profile::default()
     })
 }
@@ -243,6 +234,8 @@ fn keys_are_read_and_never_shown() {
         "id 12",
         &format!("i.d {secret}"),
         &format!("id é{secret}"),
+        &format!("id +1{}", &secret[2..]),
+        &format!("id {secret}\n").repeat(2000),
     ] {
         std::fs::write(&path, text).unwrap();
         let error = EncryptionKeys::from_file(&path).unwrap_err().to_string();

@@ -8,9 +8,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use storehouse_conformance::run;
 use storehouse_layers::{
-    CompressedOptions, CompressedStore, Fault, FaultStore, Faults, LimitStore, PrefixStore,
-    RetryOptions, RetryStore, Shard, ShardOptions, ShardStore, SizeOptions, SizeStore,
-    ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
+    CompressedOptions, CompressedStore, EncryptedStore, EncryptionKeys, Fault, FaultStore, Faults,
+    LimitStore, PrefixStore, RetryOptions, RetryStore, Shard, ShardOptions, ShardStore,
+    SizeOptions, SizeStore, ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Operation};
 
@@ -29,6 +29,7 @@ enum Stack {
     /// Every few operations fail briefly; `RetryStore` must hide it.
     RetryOverFaults(Box<Stack>),
     Compressed(Box<Stack>),
+    Encrypted(Box<Stack>),
     Size(Box<Stack>, Box<Stack>),
     Shard(Box<Stack>, Box<Stack>),
 }
@@ -43,6 +44,7 @@ fn stack() -> impl Strategy<Value = Stack> {
             one().prop_map(Stack::Timeout),
             one().prop_map(Stack::RetryOverFaults),
             one().prop_map(Stack::Compressed),
+            one().prop_map(Stack::Encrypted),
             (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
             (one(), one()).prop_map(|(a, b)| Stack::Shard(a, b)),
         ]
@@ -58,7 +60,8 @@ impl Stack {
             | Self::Throttle(inner)
             | Self::Timeout(inner)
             | Self::RetryOverFaults(inner)
-            | Self::Compressed(inner) => inner.leaves(),
+            | Self::Compressed(inner)
+            | Self::Encrypted(inner) => inner.leaves(),
             Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
         }
     }
@@ -93,6 +96,10 @@ impl Stack {
                 let options = CompressedOptions::default().frame_size(16 << 10);
                 let inner = inner.over(leaves);
                 Arc::new(CompressedStore::new(inner, options).expect("options in their bounds"))
+            }
+            Self::Encrypted(inner) => {
+                let keys = EncryptionKeys::new("2026", [7; 32]).expect("an id");
+                Arc::new(EncryptedStore::new(inner.over(leaves), keys))
             }
             Self::Size(small, large) => {
                 let (large, small) = (large.over(leaves), small.over(leaves));

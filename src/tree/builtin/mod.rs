@@ -2,6 +2,7 @@
 
 mod backends;
 mod compressed;
+mod encrypted;
 mod layers;
 mod remembered;
 mod spread;

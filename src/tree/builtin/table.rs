@@ -1,6 +1,6 @@
 //! The types by their names.
 
-use super::{backends, compressed, layers, remembered, spread, verify};
+use super::{backends, compressed, encrypted, layers, remembered, spread, verify};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -32,6 +32,7 @@ pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "cache", remembered::cache, remembered::CacheSettings;
     "compressed", compressed::compressed, compressed::CompressedSettings;
     "datastore", backends::datastore, backends::DirectorySettings;
+    "encrypted", encrypted::encrypted, encrypted::EncryptedSettings;
     "event", remembered::event, remembered::EventSettings;
     "existence", remembered::existence, remembered::ExistenceSettings;
     "flatfs", backends::flatfs, backends::FlatfsSettings;
