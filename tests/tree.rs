@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use storehouse::objectstore::{Key, ObjectStoreExt};
+use futures_util::StreamExt;
+use storehouse::objectstore::{Key, ListOptions, ObjectStore, ObjectStoreExt};
 use storehouse::{Config, StoreTypes, Stores, describe};
 
 fn error(toml: &str) -> String {
@@ -299,6 +300,51 @@ async fn tiers_over_a_compressed_store() {
     assert_eq!(blobs.get_bytes(&key, 1 << 20).await.unwrap().len(), 100_000);
     assert_eq!(blobs.head(&key).await.unwrap().size, 100_000);
     stores.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cache_with_a_disk() {
+    let read = |settings: &str| {
+        Config::from_toml(&format!(
+            "repo.backend = 'memory'
+             [stores]
+             near = {{ type = 'memory' }}
+             far = {{ type = 'memory' }}
+             blobs = {{ type = 'cache', {settings} store = 'far' }}"
+        ))
+    };
+    let config = read("disk = 'near', disk_bytes = '50 GiB', disk_low_watermark = 80,").unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    assert!(shown.contains("50.0 GiB on disk"), "{shown}");
+    let stores = Stores::open(&config).await.unwrap();
+    let (key, blobs) = (Key::new("k").unwrap(), stores.named("blobs").unwrap());
+    blobs.put(&key, "content").await.unwrap();
+    assert_eq!(blobs.get_bytes(&key, 7).await.unwrap(), "content");
+    // Written in the background.
+    let near = stores.named("near").unwrap();
+    for _ in 0..1000 {
+        let blocks = near.list(ListOptions::default()).count().await;
+        if blocks == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(near.list(ListOptions::default()).count().await, 1);
+    stores.close().await.unwrap();
+    for (settings, setting) in [
+        ("disk_bytes = '1 GiB',", "stores.blobs.disk_bytes"),
+        (
+            "disk = 'near', disk_low_watermark = 101,",
+            "stores.blobs.disk_low_watermark",
+        ),
+        ("disk = 'mear',", "stores.blobs.disk"),
+    ] {
+        let error = read(settings)
+            .and_then(|config| describe(&config).map(drop))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(setting), "{error}");
+    }
 }
 
 /// Every layer that a configuration can name, over one another.

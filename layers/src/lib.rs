@@ -2,7 +2,7 @@
 //!
 //! | question | layer |
 //! |---|---|
-//! | How is what was read kept in memory? | [`CacheStore`] |
+//! | How is what was read kept nearby, in memory and on disk? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
 //! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
 //! | Who changed what, in a store that does not tell? | [`EventStore`] |
@@ -48,7 +48,7 @@ mod timeout;
 #[cfg(feature = "verify")]
 mod verify;
 
-pub use cache::{CacheOptions, CacheStore, Lease};
+pub use cache::{CacheDiskOptions, CacheDiskStats, CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
 #[cfg(feature = "encrypted")]

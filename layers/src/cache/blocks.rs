@@ -1,9 +1,7 @@
-//! The blocks, and who has leased their objects.
+//! The blocks in memory.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::RandomState;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +10,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use storehouse_objectstore::{ETag, Key};
 use tokio::time::Instant;
 
+use super::leases::Leases;
 use super::options::CacheOptions;
 
 /// What a block takes besides its bytes.
@@ -42,8 +41,6 @@ impl Weighter<BlockId, Block> for Weigh {
     }
 }
 
-type Leases = Arc<RwLock<HashMap<Key, usize>>>;
-
 #[derive(Clone, Debug)]
 struct Pinned(Leases);
 
@@ -51,8 +48,7 @@ impl Lifecycle<BlockId, Block> for Pinned {
     type RequestState = ();
 
     fn is_pinned(&self, id: &BlockId, _: &Block) -> bool {
-        let leases = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        leases.contains_key(&id.key)
+        self.0.has_key(&id.key)
     }
 
     fn begin_request(&self) {}
@@ -60,7 +56,6 @@ impl Lifecycle<BlockId, Block> for Pinned {
 
 pub(super) struct Blocks {
     cache: Cache<BlockId, Block, Weigh, RandomState, Pinned>,
-    leases: Leases,
     pub(super) size: u64,
     max_age: Duration,
 }
@@ -75,7 +70,7 @@ impl fmt::Debug for Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(options: &CacheOptions) -> Self {
+    pub(super) fn new(options: &CacheOptions, leases: &Leases) -> Self {
         let size = options.block_size.clamp(64 * 1024, 4 * 1024 * 1024);
         let max_bytes = options.max_bytes.max(1);
         let least = max_bytes.div_ceil(options.max_blocks.max(1) as u64);
@@ -88,8 +83,7 @@ impl Blocks {
             .estimated_items_capacity(items)
             .weight_capacity(max_bytes)
             .build();
-        let leases = Leases::default();
-        let (weigh, pinned) = (Weigh { least }, Pinned(Arc::clone(&leases)));
+        let (weigh, pinned) = (Weigh { least }, Pinned(leases.clone()));
         let cache = match built {
             Ok(options) => Cache::with_options(options, weigh, RandomState::new(), pinned),
             // Unreachable: all that is needed was said.
@@ -97,7 +91,6 @@ impl Blocks {
         };
         Self {
             cache,
-            leases,
             size,
             max_age: options.max_age,
         }
@@ -131,34 +124,5 @@ impl Blocks {
 
     pub(super) fn clear(&self) {
         self.cache.clear();
-    }
-
-    pub(super) fn lease(&self, key: &Key) -> Lease {
-        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        *leases.entry(key.clone()).or_default() += 1;
-        Lease {
-            leases: Arc::clone(&self.leases),
-            key: key.clone(),
-        }
-    }
-}
-
-/// Keeps the cached blocks of an object while it is used, until dropped. Made by
-/// [`CacheStore::lease`](crate::CacheStore::lease).
-#[derive(Debug)]
-pub struct Lease {
-    leases: Leases,
-    key: Key,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = leases.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                leases.remove(&self.key);
-            }
-        }
     }
 }

@@ -4,155 +4,182 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use storehouse_objectstore::{Body, ETag, Key, Metadata, Result};
+use storehouse_objectstore::{
+    Body, Error, ErrorClass, GetOptions, Key, Metadata, ObjectStore, Operation, Result,
+};
 
-use super::blocks::{BlockId, Blocks};
+use super::fill::Filler;
+use super::leases::Lease;
+use super::levels::{Levels, Part};
 
-/// Caches the whole blocks of what passes.
-pub(super) struct Filler {
-    blocks: Arc<Blocks>,
-    key: Key,
-    etag: ETag,
-    size: u64,
-    /// Where it began, and the offset in the object of the next byte.
-    start: u64,
-    at: u64,
-    /// The block that is being gathered, from its start; `None` until one starts.
-    block: Option<BytesMut>,
-}
-
-impl Filler {
-    pub(super) fn new(blocks: &Arc<Blocks>, key: &Key, metadata: &Metadata, at: u64) -> Self {
-        Self {
-            blocks: Arc::clone(blocks),
-            key: key.clone(),
-            etag: metadata.etag.clone(),
-            size: metadata.size,
-            start: at,
-            at,
-            block: None,
-        }
-    }
-
-    fn pass(&mut self, mut piece: &[u8]) {
-        let size = self.blocks.size;
-        while !piece.is_empty() && self.at < self.size {
-            let start = self.at - self.at % size;
-            if self.at == start {
-                self.block = Some(BytesMut::new());
-            }
-            let end = self.size.min(start + size);
-            let len = (end - self.at).min(piece.len() as u64);
-            // At most the length of the piece.
-            let (part, rest) = piece.split_at(len as usize);
-            if let Some(block) = &mut self.block {
-                block.extend_from_slice(part);
-            }
-            (piece, self.at) = (rest, self.at + len);
-            if self.at == end
-                && let Some(block) = self.block.take()
-            {
-                let id = BlockId {
-                    key: self.key.clone(),
-                    etag: self.etag.clone(),
-                    index: start / size,
-                };
-                self.blocks.insert(id, block.freeze());
-            }
-        }
-    }
-}
-
-impl Filler {
-    /// Takes back what it cached: a source that failed may have given wrong bytes before.
-    fn take_back(&self) {
-        let size = self.blocks.size;
-        for index in self.start / size..self.at.div_ceil(size) {
-            self.blocks.remove(&BlockId {
-                key: self.key.clone(),
-                etag: self.etag.clone(),
-                index,
-            });
-        }
-    }
-}
-
-/// The blocks of a range that are cached, from its start to the first that is missing, cut to the
-/// range; and where that one starts, if any is missing.
-pub(super) fn cached(
-    blocks: &Blocks,
-    key: &Key,
-    etag: &ETag,
-    range: &Range<u64>,
-) -> (VecDeque<Bytes>, Option<u64>) {
-    let (mut found, mut at) = (VecDeque::new(), range.start);
-    while at < range.end {
-        let index = at / blocks.size;
-        let id = BlockId {
-            key: key.clone(),
-            etag: etag.clone(),
-            index,
-        };
-        let start = index * blocks.size;
-        let Some(block) = blocks.get(&id) else {
-            return (found, Some(start));
-        };
-        // Within a block, whose length is that of a `Bytes`.
-        let end = range.end.min(start + block.len() as u64);
-        found.push_back(block.slice((at - start) as usize..(end - start) as usize));
-        at = end;
-    }
-    (found, None)
-}
-
-/// What follows the cached blocks: a body of the inner store from `start` on.
+/// A body of the inner store, which fills the cache.
 pub(super) struct Rest {
-    pub(super) body: Body,
-    pub(super) filler: Filler,
+    body: Body,
+    filler: Filler,
+    ended: bool,
 }
 
-/// A body of `range`: first the blocks, then the rest, of which it gives what the range has.
-pub(super) fn joined(blocks: VecDeque<Bytes>, rest: Option<Rest>, range: Range<u64>) -> Body {
-    let size = range.end - range.start;
-    if rest.is_none() && blocks.len() <= 1 {
-        return blocks.into_iter().next().unwrap_or_default().into();
+impl Rest {
+    pub(super) fn new(body: Body, filler: Filler) -> Self {
+        Self {
+            body,
+            filler,
+            ended: false,
+        }
     }
-    let state = (blocks, rest, range);
-    let pieces = stream::unfold(state, |(mut blocks, mut rest, mut left)| async move {
-        if let Some(block) = blocks.pop_front() {
-            left.start += block.len() as u64;
-            return Some((Ok(block), (blocks, rest, left)));
-        }
-        let piece = next_of_rest(rest.as_mut()?, &mut left).await?;
-        if piece.is_err() {
-            rest = None;
-        }
-        Some((piece, (blocks, rest, left)))
-    });
-    Body::from_stream(pieces).with_size(size)
-}
 
-async fn next_of_rest(rest: &mut Rest, left: &mut Range<u64>) -> Option<Result<Bytes>> {
-    loop {
-        let start = rest.filler.at;
-        let piece = match rest.body.next().await? {
-            Ok(piece) => piece,
-            Err(error) => {
-                rest.filler.take_back();
+    /// The next piece of `left`, which moves on; the source may begin and end with more.
+    async fn next(&mut self, left: &mut Range<u64>) -> Option<Result<Bytes>> {
+        while !self.ended {
+            let start = self.filler.at();
+            let piece = match self.body.next().await {
+                Some(Ok(piece)) => piece,
+                Some(Err(error)) => {
+                    self.filler.take_back();
+                    return Some(Err(error));
+                }
+                None => {
+                    self.ended = true;
+                    if self.filler.is_at_end() {
+                        self.filler.finish();
+                    }
+                    return None;
+                }
+            };
+            self.filler.pass(&piece);
+            if self.filler.is_at_end()
+                && let Some(Err(error)) = self.end().await
+            {
                 return Some(Err(error));
             }
-        };
-        rest.filler.pass(&piece);
-        // The rest begins and ends with a block: more than was asked for.
-        let end = start + piece.len() as u64;
-        let (from, to) = (left.start.max(start), left.end.min(end));
-        if from < to {
-            left.start = to;
-            return Some(Ok(
-                piece.slice((from - start) as usize..(to - start) as usize)
-            ));
+            let end = start + piece.len() as u64;
+            let (from, to) = (left.start.max(start), left.end.min(end));
+            if from < to {
+                left.start = to;
+                // Both within the piece.
+                let part = (from - start) as usize..(to - start) as usize;
+                return Some(Ok(piece.slice(part)));
+            }
+        }
+        None
+    }
+
+    /// After the last byte: who reads this may not ask again.
+    async fn end(&mut self) -> Option<Result<()>> {
+        match self.body.next().await {
+            None => {
+                self.ended = true;
+                self.filler.finish();
+                None
+            }
+            Some(Ok(_)) => Some(Ok(())),
+            Some(Err(error)) => {
+                self.filler.take_back();
+                Some(Err(error))
+            }
         }
     }
+}
+
+/// Opens an object of this version from the start of a block to the end of that in which `end` is.
+///
+/// # Errors
+/// Those of the store: of its precondition, if it has another version by now.
+pub(super) async fn open_rest<S: ObjectStore>(
+    store: &S,
+    levels: &Arc<Levels>,
+    (key, metadata): (&Key, &Metadata),
+    start: u64,
+    end: u64,
+) -> Result<Rest> {
+    let end = end.next_multiple_of(levels.block_size()).min(metadata.size);
+    let get = GetOptions::default()
+        .range(start..end)
+        .if_match(metadata.etag.clone());
+    let object = store.get_opts(key, get).await?;
+    let filler = Filler::new(levels, key, metadata, (start, end));
+    Ok(Rest::new(object.body, filler))
+}
+
+/// A range that is being read.
+pub(super) struct Reading<S> {
+    /// Which is read for blocks that cannot be had any more.
+    pub(super) store: S,
+    pub(super) levels: Arc<Levels>,
+    pub(super) key: Key,
+    pub(super) metadata: Metadata,
+    /// First these, then the rest.
+    pub(super) parts: VecDeque<Part>,
+    pub(super) rest: Option<Rest>,
+    /// What has not been given.
+    pub(super) left: Range<u64>,
+    /// So that the blocks on disk stay.
+    pub(super) lease: Option<Lease>,
+}
+
+impl<S: ObjectStore> Reading<S> {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
+        while let Some(part) = self.parts.pop_front() {
+            match part {
+                Part::Memory(bytes) => {
+                    self.left.start += bytes.len() as u64;
+                    return Some(Ok(bytes));
+                }
+                Part::Disk(index) => {
+                    let start = index * self.levels.block_size();
+                    if let Some(bytes) = self.levels.block(&self.key, &self.metadata, index).await {
+                        let end = self.left.end.min(start + bytes.len() as u64);
+                        // Both within the block.
+                        let part = (self.left.start - start) as usize..(end - start) as usize;
+                        self.left.start = end;
+                        return Some(Ok(bytes.slice(part)));
+                    }
+                    self.parts.clear();
+                    let of = (&self.key, &self.metadata);
+                    let end = self.left.end;
+                    match open_rest(&self.store, &self.levels, of, start, end).await {
+                        Ok(rest) => self.rest = Some(rest),
+                        Err(error) => return Some(Err(self.broke(error))),
+                    }
+                }
+            }
+        }
+        self.lease = None;
+        self.rest.as_mut()?.next(&mut self.left).await
+    }
+
+    fn broke(&self, error: Error) -> Error {
+        if !error.is_precondition() && !error.is_not_found() {
+            return error;
+        }
+        Error::Backend {
+            operation: Operation::Get,
+            key: Some(self.key.clone()),
+            class: ErrorClass::Transient,
+            message: String::from("a cached block was lost, and the store has another version"),
+            source: None,
+        }
+    }
+}
+
+/// The body of a range.
+pub(super) fn body_of<S: ObjectStore>(mut reading: Reading<S>) -> Body {
+    if reading.rest.is_none() && reading.parts.len() <= 1 {
+        match reading.parts.pop_front() {
+            None => return Body::empty(),
+            Some(Part::Memory(bytes)) => return bytes.into(),
+            Some(part) => reading.parts.push_front(part),
+        }
+    }
+    let size = reading.left.end - reading.left.start;
+    let pieces = stream::unfold(Some(reading), |reading| async {
+        let mut reading = reading?;
+        match reading.next().await? {
+            Ok(piece) => Some((Ok(piece), Some(reading))),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Body::from_stream(pieces).with_size(size)
 }

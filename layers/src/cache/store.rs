@@ -11,12 +11,16 @@ use storehouse_objectstore::{
     PresignedRequest, PutOptions, PutResult, Result, fallback,
 };
 
-use super::blocks::{Blocks, Lease};
-use super::body::{Filler, Rest, cached, joined};
+use super::blocks::Blocks;
+use super::body::{Reading, Rest, body_of, open_rest};
+use super::disk::{CacheDisk, CacheDiskOptions, CacheDiskStats};
+use super::fill::Filler;
+use super::leases::{Lease, Leases};
+use super::levels::{Levels, Part};
 use super::options::CacheOptions;
 use crate::existence::{ExistenceOptions, ExistenceStore};
 
-/// A store that keeps what was read in memory.
+/// A store that keeps what was read in memory, and on disk if it is given one.
 ///
 /// Clones share the cache. Several stores under it need one each.
 ///
@@ -38,14 +42,14 @@ use crate::existence::{ExistenceOptions, ExistenceStore};
 #[derive(Debug)]
 pub struct CacheStore<S> {
     inner: ExistenceStore<S>,
-    blocks: Arc<Blocks>,
+    levels: Arc<Levels>,
 }
 
 impl<S> Clone for CacheStore<S> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            blocks: Arc::clone(&self.blocks),
+            levels: Arc::clone(&self.levels),
         }
     }
 }
@@ -67,12 +71,60 @@ impl<S: ObjectStore> CacheStore<S> {
     /// assert_eq!(store.cached_bytes(), 0);
     /// ```
     pub fn with_options(inner: S, options: CacheOptions) -> Self {
+        Self::build(inner, options, None)
+    }
+
+    /// `inner`, with blocks in memory and on `disk`: any store, for this cache alone (the prefix of
+    /// one, if it is shared). Objects in it that are no blocks are left alone. One that was used
+    /// before is warm: it is listed in the background, and read meanwhile.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use storehouse_layers::{CacheDiskOptions, CacheOptions, CacheStore, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt, Operation};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (inner, disk) = (FaultStore::new(Memory::new()), Arc::new(Memory::new()));
+    /// let key = Key::new("a")?;
+    /// inner.put(&key, "content").await?;
+    /// // Once more after a restart.
+    /// for _ in 0..2 {
+    ///     let (options, on_disk) = (CacheOptions::default(), CacheDiskOptions::default());
+    ///     let store = CacheStore::with_disk(inner.clone(), options, disk.clone(), on_disk);
+    ///     # store.flush_disk().await;
+    ///     assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    ///     store.flush_disk().await;
+    /// }
+    /// assert_eq!(inner.faults().calls(Operation::Get), 1);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_disk(
+        inner: S,
+        options: CacheOptions,
+        disk: Arc<dyn ObjectStore>,
+        disk_options: CacheDiskOptions,
+    ) -> Self {
+        Self::build(inner, options, Some((disk, disk_options)))
+    }
+
+    fn build(
+        inner: S,
+        options: CacheOptions,
+        disk: Option<(Arc<dyn ObjectStore>, CacheDiskOptions)>,
+    ) -> Self {
+        let leases = Leases::default();
         let known = ExistenceOptions::default()
             .max_keys(options.max_keys)
             .max_age(options.max_age);
         Self {
             inner: ExistenceStore::with_options(inner, known),
-            blocks: Arc::new(Blocks::new(&options)),
+            levels: Arc::new(Levels {
+                memory: Blocks::new(&options, &leases),
+                disk: disk.map(|(disk, options)| CacheDisk::new(disk, options, &leases)),
+                leases,
+            }),
         }
     }
 
@@ -85,10 +137,10 @@ impl<S: ObjectStore> CacheStore<S> {
     /// The memory that blocks take, in bytes.
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {
-        self.blocks.weight()
+        self.levels.memory.weight()
     }
 
-    /// The number of blocks.
+    /// The number of blocks in memory.
     ///
     /// ```
     /// use storehouse_layers::CacheStore;
@@ -98,7 +150,7 @@ impl<S: ObjectStore> CacheStore<S> {
     /// ```
     #[must_use]
     pub fn cached_blocks(&self) -> usize {
-        self.blocks.len()
+        self.levels.memory.len()
     }
 
     /// Keeps what is cached of an object, now and later, until the lease is dropped. Its blocks
@@ -115,7 +167,38 @@ impl<S: ObjectStore> CacheStore<S> {
     /// ```
     #[must_use]
     pub fn lease(&self, key: &Key) -> Lease {
-        self.blocks.lease(key)
+        self.levels.leases.lease(key)
+    }
+
+    /// Waits until every block that is to be on disk is there, or was dropped. Nothing to wait for
+    /// without a disk, or outside of a Tokio runtime.
+    ///
+    /// ```
+    /// use storehouse_layers::CacheStore;
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// CacheStore::new(Memory::new()).flush_disk().await;
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn flush_disk(&self) {
+        if let Some(disk) = &self.levels.disk {
+            disk.flush().await;
+        }
+    }
+
+    /// What is on disk, and what became of it; `None` without a disk.
+    ///
+    /// ```
+    /// use storehouse_layers::CacheStore;
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// assert!(CacheStore::new(Memory::new()).disk_stats().is_none());
+    /// ```
+    #[must_use]
+    pub fn disk_stats(&self) -> Option<CacheDiskStats> {
+        self.levels.disk.as_ref().map(|disk| disk.stats())
     }
 
     /// From the cache as far as it goes; `None` if the inner store has another version by now.
@@ -127,20 +210,13 @@ impl<S: ObjectStore> CacheStore<S> {
     ) -> Result<Option<Object>> {
         options.check_conditions(key, &metadata.etag)?;
         let range = options.resolve_range(key, metadata.size)?;
-        let (found, missing) = cached(&self.blocks, key, &metadata.etag, &range);
-        let rest = match missing {
+        let cached = self.levels.look_up(key, &metadata, &range).await;
+        let rest = match cached.missing {
             None => None,
             Some(start) => {
-                let end = range.end.next_multiple_of(self.blocks.size);
-                let read = start..end.min(metadata.size);
-                let get = GetOptions::default()
-                    .range(read)
-                    .if_match(metadata.etag.clone());
-                match self.inner.get_opts(key, get).await {
-                    Ok(object) => Some(Rest {
-                        body: object.body,
-                        filler: Filler::new(&self.blocks, key, &metadata, start),
-                    }),
+                let of = (key, &metadata);
+                match open_rest(&self.inner, &self.levels, of, start, range.end).await {
+                    Ok(rest) => Some(rest),
                     Err(error) if error.is_precondition() || error.is_not_found() => {
                         return Ok(None);
                     }
@@ -148,7 +224,18 @@ impl<S: ObjectStore> CacheStore<S> {
                 }
             }
         };
-        let body = joined(found, rest, range.clone());
+        let on_disk = |part: &Part| matches!(part, Part::Disk(_));
+        let lease = cached.parts.iter().any(on_disk).then(|| self.lease(key));
+        let body = body_of(Reading {
+            store: self.inner.clone(),
+            levels: Arc::clone(&self.levels),
+            key: key.clone(),
+            metadata: metadata.clone(),
+            parts: cached.parts,
+            rest,
+            left: range.clone(),
+            lease,
+        });
         Ok(Some(Object {
             metadata,
             range,
@@ -156,23 +243,38 @@ impl<S: ObjectStore> CacheStore<S> {
         }))
     }
 
+    /// The version that is there, if that is known, or worth asking for first.
+    async fn version(&self, key: &Key) -> Option<Metadata> {
+        match self.inner.known(key) {
+            Some(metadata) => Some(metadata),
+            None if self.levels.has_object_on_disk(key) => {
+                ObjectStore::head(&self.inner, key).await.ok()
+            }
+            None => None,
+        }
+    }
+
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Object> {
-        if let Some(metadata) = self.inner.known(key) {
+        if let Some(metadata) = self.version(key).await {
             match self.get_known(key, &options, metadata).await? {
                 Some(object) => return Ok(object),
                 None => self.inner.forget(key),
             }
         }
         let object = self.inner.get_opts(key, options).await?;
-        let range = object.range.clone();
-        let rest = Rest {
-            filler: Filler::new(&self.blocks, key, &object.metadata, range.start),
-            body: object.body,
-        };
-        Ok(Object {
-            body: joined(VecDeque::new(), Some(rest), range),
-            ..object
-        })
+        let (metadata, range) = (&object.metadata, object.range.clone());
+        let filler = Filler::new(&self.levels, key, metadata, (range.start, range.end));
+        let body = body_of(Reading {
+            store: self.inner.clone(),
+            levels: Arc::clone(&self.levels),
+            key: key.clone(),
+            metadata: metadata.clone(),
+            parts: VecDeque::new(),
+            rest: Some(Rest::new(object.body, filler)),
+            left: range,
+            lease: None,
+        });
+        Ok(Object { body, ..object })
     }
 }
 
@@ -256,8 +358,12 @@ impl<S: ObjectStore> ObjectStore for CacheStore<S> {
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let closed = self.inner.close().await;
-            self.blocks.clear();
-            closed
+            self.levels.memory.clear();
+            let disk = match &self.levels.disk {
+                Some(disk) => disk.close().await,
+                None => Ok(()),
+            };
+            closed.and(disk)
         })
     }
 }

@@ -8,9 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use storehouse_conformance::run;
 use storehouse_layers::{
-    CompressedOptions, CompressedStore, EncryptedStore, EncryptionKeys, Fault, FaultStore, Faults,
-    LimitStore, PrefixStore, RetryOptions, RetryStore, Shard, ShardOptions, ShardStore,
-    SizeOptions, SizeStore, ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
+    CacheDiskOptions, CacheOptions, CacheStore, CompressedOptions, CompressedStore, EncryptedStore,
+    EncryptionKeys, Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore,
+    Shard, ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
+    TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Operation};
 
@@ -22,6 +23,8 @@ const STACKS: usize = 6;
 #[derive(Clone, Debug)]
 enum Stack {
     Memory,
+    /// The second is the disk.
+    Cache(Box<Stack>, Box<Stack>),
     Prefix(Box<Stack>),
     Limit(Box<Stack>),
     Throttle(Box<Stack>),
@@ -38,6 +41,7 @@ fn stack() -> impl Strategy<Value = Stack> {
     Just(Stack::Memory).prop_recursive(5, 12, 2, |inner| {
         let one = || inner.clone().prop_map(Box::new);
         prop_oneof![
+            (one(), one()).prop_map(|(inner, disk)| Stack::Cache(inner, disk)),
             one().prop_map(Stack::Prefix),
             one().prop_map(Stack::Limit),
             one().prop_map(Stack::Throttle),
@@ -62,7 +66,7 @@ impl Stack {
             | Self::RetryOverFaults(inner)
             | Self::Compressed(inner)
             | Self::Encrypted(inner) => inner.leaves(),
-            Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
+            Self::Cache(a, b) | Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
         }
     }
 
@@ -70,6 +74,13 @@ impl Stack {
     fn over(&self, leaves: &mut Vec<Inner>) -> Inner {
         match self {
             Self::Memory => leaves.pop().expect("a store for each end"),
+            Self::Cache(inner, disk) => {
+                let (disk, inner) = (disk.over(leaves), inner.over(leaves));
+                // Little memory, so that the disk is used.
+                let options = CacheOptions::default().max_bytes(1000);
+                let on_disk = CacheDiskOptions::default().max_bytes(10_000);
+                Arc::new(CacheStore::with_disk(inner, options, disk, on_disk))
+            }
             Self::Prefix(inner) => {
                 Arc::new(PrefixStore::new(inner.over(leaves), "under/").expect("a prefix"))
             }

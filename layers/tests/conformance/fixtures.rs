@@ -54,3 +54,42 @@ pub(crate) async fn flatfs() -> Fixture {
         })
         .keeps(dir)
 }
+
+/// A store made of two others in directories.
+#[cfg(unix)]
+pub(crate) async fn two_directories<S: storehouse_objectstore::ObjectStore>(
+    make: impl Fn(storehouse_flatfs::FlatFs, storehouse_flatfs::FlatFs) -> S + Send + Sync + 'static,
+) -> Fixture {
+    use std::sync::Arc;
+
+    use storehouse_flatfs::{FlatFs, FlatFsOptions};
+
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let temps = [first.join(".temp"), second.join(".temp")];
+    let make = Arc::new(make);
+    let open = move || {
+        let (first, second, make) = (first.clone(), second.clone(), Arc::clone(&make));
+        async move {
+            let second = FlatFs::open(second, FlatFsOptions::default()).await?;
+            let first = FlatFs::open(first, FlatFsOptions::default()).await?;
+            Ok(make(first, second))
+        }
+    };
+    Fixture::new(open().await.unwrap())
+        .opens(open)
+        .leftovers(move || {
+            let left = temps
+                .iter()
+                .flat_map(|temp| std::fs::read_dir(temp).unwrap())
+                .map(|entry| entry.unwrap().path().display().to_string())
+                .collect();
+            async { left }
+        })
+        .profile(Profile {
+            pace: Pace::DISK,
+            exclusive: true,
+            ..Profile::default()
+        })
+        .keeps(dir)
+}

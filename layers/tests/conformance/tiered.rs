@@ -45,9 +45,7 @@ storehouse_conformance::tests!(of_small_objects, small_copies);
 #[cfg(unix)]
 mod streaming {
     use super::*;
-    use crate::fixtures::flatfs;
-    use storehouse_conformance::Pace;
-    use storehouse_flatfs::{FlatFs, FlatFsOptions};
+    use crate::fixtures::{flatfs, two_directories};
 
     async fn memory_over_flatfs() -> Fixture {
         let fast = Memory::new();
@@ -57,34 +55,11 @@ mod streaming {
     }
 
     async fn flatfs_over_flatfs() -> Fixture {
-        let dir = tempfile::tempdir().unwrap();
-        let (fast, slow) = (dir.path().join("fast"), dir.path().join("slow"));
-        let temps = [fast.join(".temp"), slow.join(".temp")];
-        let open = move || {
-            let (fast, slow) = (fast.clone(), slow.clone());
-            async move {
-                let slow = FlatFs::open(slow, FlatFsOptions::default()).await?;
-                let fast = FlatFs::open(fast, FlatFsOptions::default()).await?;
-                let options = TieredOptions::default().window(100_000).fill_ranges(true);
-                Ok(TieredStore::with_options(fast, slow, options))
-            }
-        };
-        Fixture::new(open().await.unwrap())
-            .opens(open)
-            .leftovers(move || {
-                let left = temps
-                    .iter()
-                    .flat_map(|temp| std::fs::read_dir(temp).unwrap())
-                    .map(|entry| entry.unwrap().path().display().to_string())
-                    .collect();
-                async { left }
-            })
-            .profile(Profile {
-                pace: Pace::DISK,
-                exclusive: true,
-                ..Profile::default()
-            })
-            .keeps(dir)
+        two_directories(|fast, slow| {
+            let options = TieredOptions::default().window(100_000).fill_ranges(true);
+            TieredStore::with_options(fast, slow, options)
+        })
+        .await
     }
 
     storehouse_conformance::tests!(memory_before_disk, memory_over_flatfs);
