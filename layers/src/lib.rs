@@ -2,11 +2,13 @@
 //!
 //! | question | layer |
 //! |---|---|
+//! | How does a store keep attributes that has no place for them? | [`AttributeStore`] |
 //! | How is what was read kept nearby, in memory and on disk? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
 //! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
 //! | Who changed what, in a store that does not tell? | [`EventStore`] |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
+//! | Until when is an object there? | [`ExpiringStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
 //! | How are many operations kept from running at once? | [`LimitStore`] |
 //! | Where do writes go that are not wanted? | [`NoopStore`] |
@@ -23,6 +25,7 @@
 //!
 //! Architecture invariant: no layer names a backend.
 
+mod attribute;
 mod cache;
 #[cfg(feature = "compressed")]
 mod compressed;
@@ -30,6 +33,7 @@ mod compressed;
 mod encrypted;
 mod event;
 mod existence;
+mod expiring;
 mod fault;
 mod gate;
 mod limit;
@@ -48,6 +52,7 @@ mod timeout;
 #[cfg(feature = "verify")]
 mod verify;
 
+pub use attribute::AttributeStore;
 pub use cache::{CacheDiskOptions, CacheDiskStats, CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
@@ -55,6 +60,9 @@ pub use compressed::{CompressedOptions, CompressedStore};
 pub use encrypted::{EncryptedStore, EncryptionKeys, Rotated};
 pub use event::{EventOptions, EventStore};
 pub use existence::{ExistenceOptions, ExistenceStore};
+pub use expiring::{
+    BackgroundSweeps, ExpiringOptions, ExpiringStore, ExpiryClock, Swept, SystemExpiryClock,
+};
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
 pub use noop::NoopStore;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use storehouse_objectstore::{Capabilities, ListOrder, ObjectStore};
+use storehouse_objectstore::{Attributes, Capabilities, ListOrder, ObjectStore};
 
 use super::parse::{Edge, Node};
 use super::plan::{BackendPlan, PlanKind};
@@ -152,15 +152,14 @@ fn build(kind: PlanKind, below: Option<Vec<Arc<dyn ObjectStore>>>) -> Option<Arc
 
 /// What a backend can do, as far as it is known before it is open.
 fn assumed(plan: &BackendPlan) -> Capabilities {
+    let with_attributes = Capabilities::full().with_max_attributes(Attributes::MAX_SIZE);
     match plan {
         BackendPlan::Flatfs { .. } => {
             Capabilities::full().with_order(ListOrder::by_path(str::to_owned))
         }
-        BackendPlan::Redb { .. } => Capabilities::full().with_max_size(16 << 20),
-        BackendPlan::S3 { .. } => Capabilities::full()
-            .with_remote(true)
-            .with_verifies_sha256(true),
-        BackendPlan::Fs { .. } | BackendPlan::Memory => Capabilities::full(),
+        BackendPlan::Redb { .. } => with_attributes.with_max_size(16 << 20),
+        BackendPlan::S3 { .. } => with_attributes.with_remote(true).with_verifies_sha256(true),
+        BackendPlan::Fs { .. } | BackendPlan::Memory => with_attributes,
     }
 }
 

@@ -1,7 +1,8 @@
 //! A body read in amounts of the reader's choice.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{Body, Error, Key, Result};
 
 /// A body read in amounts of the reader's choice.
@@ -53,10 +54,17 @@ impl ExactReader {
         }
     }
 
+    /// What was not taken.
+    pub(crate) fn rest(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        let first = (!self.rest.is_empty()).then_some(Ok(self.rest));
+        stream::iter(first).chain(self.body)
+    }
+
     /// Reads to the end, of which nothing may be left.
     ///
     /// # Errors
     /// Those of the body.
+    #[cfg(any(feature = "compressed", feature = "encrypted", feature = "verify"))]
     pub(crate) async fn end(&mut self) -> Result<bool> {
         if !self.rest.is_empty() {
             return Ok(false);

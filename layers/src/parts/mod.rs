@@ -2,7 +2,6 @@
 
 mod commit;
 mod detached;
-#[cfg(any(feature = "compressed", feature = "encrypted", feature = "verify"))]
 mod exact;
 mod key_locks;
 mod merge;
@@ -14,7 +13,6 @@ mod tags;
 
 pub(crate) use commit::gated;
 pub(crate) use detached::{CommitPoint, detached, detached_put};
-#[cfg(any(feature = "compressed", feature = "encrypted", feature = "verify"))]
 pub(crate) use exact::ExactReader;
 pub(crate) use key_locks::{KeyGuard, KeyLocks};
 pub(crate) use merge::{LookUp, Merge, merged};

@@ -8,10 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use storehouse_conformance::run;
 use storehouse_layers::{
-    CacheDiskOptions, CacheOptions, CacheStore, CompressedOptions, CompressedStore, EncryptedStore,
-    EncryptionKeys, Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore,
-    Shard, ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
-    TimeoutOptions, TimeoutStore,
+    AttributeStore, CacheDiskOptions, CacheOptions, CacheStore, CompressedOptions, CompressedStore,
+    EncryptedStore, EncryptionKeys, ExpiringOptions, ExpiringStore, Fault, FaultStore, Faults,
+    LimitStore, PrefixStore, RetryOptions, RetryStore, Shard, ShardOptions, ShardStore,
+    SizeOptions, SizeStore, ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Operation};
 
@@ -33,6 +33,8 @@ enum Stack {
     RetryOverFaults(Box<Stack>),
     Compressed(Box<Stack>),
     Encrypted(Box<Stack>),
+    /// Nothing expires; sweeps run.
+    Expiring(Box<Stack>),
     Size(Box<Stack>, Box<Stack>),
     Shard(Box<Stack>, Box<Stack>),
 }
@@ -49,6 +51,7 @@ fn stack() -> impl Strategy<Value = Stack> {
             one().prop_map(Stack::RetryOverFaults),
             one().prop_map(Stack::Compressed),
             one().prop_map(Stack::Encrypted),
+            one().prop_map(Stack::Expiring),
             (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
             (one(), one()).prop_map(|(a, b)| Stack::Shard(a, b)),
         ]
@@ -65,7 +68,8 @@ impl Stack {
             | Self::Timeout(inner)
             | Self::RetryOverFaults(inner)
             | Self::Compressed(inner)
-            | Self::Encrypted(inner) => inner.leaves(),
+            | Self::Encrypted(inner)
+            | Self::Expiring(inner) => inner.leaves(),
             Self::Cache(a, b) | Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
         }
     }
@@ -111,6 +115,11 @@ impl Stack {
             Self::Encrypted(inner) => {
                 let keys = EncryptionKeys::new("2026", [7; 32]).expect("an id");
                 Arc::new(EncryptedStore::new(inner.over(leaves), keys))
+            }
+            Self::Expiring(inner) => {
+                let options = ExpiringOptions::default().sweep_every(Duration::from_millis(5));
+                let inner = AttributeStore::new(inner.over(leaves));
+                Arc::new(ExpiringStore::new(inner, options).expect("it keeps attributes"))
             }
             Self::Size(small, large) => {
                 let (large, small) = (large.over(leaves), small.over(leaves));

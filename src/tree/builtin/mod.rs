@@ -3,6 +3,7 @@
 mod backends;
 mod compressed;
 mod encrypted;
+mod expiring;
 mod layers;
 mod remembered;
 mod spread;

@@ -1,6 +1,6 @@
 //! The types by their names.
 
-use super::{backends, compressed, encrypted, layers, remembered, spread, verify};
+use super::{backends, compressed, encrypted, expiring, layers, remembered, spread, verify};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -29,12 +29,14 @@ macro_rules! types {
 
 /// All of them, in the order of their names.
 pub(in crate::tree) const TYPES: &[BuiltinType] = types![
+    "attribute", expiring::attribute, expiring::AttributeSettings;
     "cache", remembered::cache, remembered::CacheSettings;
     "compressed", compressed::compressed, compressed::CompressedSettings;
     "datastore", backends::datastore, backends::DirectorySettings;
     "encrypted", encrypted::encrypted, encrypted::EncryptedSettings;
     "event", remembered::event, remembered::EventSettings;
     "existence", remembered::existence, remembered::ExistenceSettings;
+    "expiring", expiring::expiring, expiring::ExpiringSettings;
     "flatfs", backends::flatfs, backends::FlatfsSettings;
     "fs", backends::fs, backends::DirectorySettings;
     "limit", layers::limit, layers::LimitSettings;
