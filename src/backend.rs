@@ -33,6 +33,13 @@ impl StoreName {
     ];
 
     /// The name, as in `repo.stores.NAME`.
+    ///
+    /// ```
+    /// use storehouse::StoreName;
+    ///
+    /// assert_eq!(StoreName::Delegations.as_str(), "delegations");
+    /// assert_eq!(StoreName::ALL.map(StoreName::as_str)[0], "blobs");
+    /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -132,9 +132,18 @@ impl StoresBuilder {
     /// Changes the options of every flatfs directory, after the configuration was applied.
     ///
     /// ```
-    /// let builder = storehouse::Stores::builder()
-    ///     .flatfs(|options| options.log(true));
-    /// # drop(builder);
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let config = format!("[repo]\ndata_dir = {:?}", dir.path());
+    /// let stores = storehouse::Stores::builder()
+    ///     .config(&storehouse::Config::from_toml(&config)?)
+    ///     .flatfs(|options| options.log(true).cached_handles(256))
+    ///     .open()
+    ///     .await?;
+    /// assert!(stores.backend().to_string().starts_with("flatfs at "));
+    /// # stores.close().await?;
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
     /// ```
     #[cfg(feature = "flatfs")]
     pub fn flatfs(
@@ -151,9 +160,20 @@ impl StoresBuilder {
     /// Changes the options of every redb database, after the configuration was applied.
     ///
     /// ```
-    /// let builder = storehouse::Stores::builder()
-    ///     .redb(|options| options);
-    /// # drop(builder);
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse::{Backend, Config, StoreName, Stores};
+    ///
+    /// let config = format!("[repo]\ndata_dir = {:?}", dir.path());
+    /// let stores = Stores::builder()
+    ///     .config(&Config::from_toml(&config)?)
+    ///     .redb(|options| options.reserve(16 << 20))
+    ///     .open()
+    ///     .await?;
+    /// assert!(matches!(stores.backend_of(StoreName::Receipts), Backend::Redb { .. }));
+    /// # stores.close().await?;
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
     /// ```
     #[cfg(feature = "redb")]
     pub fn redb(
@@ -169,13 +189,21 @@ impl StoresBuilder {
 
     /// Changes the options of every bucket, after the configuration was applied.
     ///
-    /// ```
-    /// let builder = storehouse::Stores::builder()
+    /// ```no_run
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, StoreName, Stores};
+    ///
+    /// let stores = Stores::builder()
+    ///     .config(&Config::load(Some("node.toml".as_ref()))?)
     ///     .s3(|mut options| {
     ///         options.max_attempts = 8;
     ///         options
-    ///     });
-    /// # drop(builder);
+    ///     })
+    ///     .open()
+    ///     .await?;
+    /// assert_eq!(stores.backend_of(StoreName::Blobs), stores.backend());
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
     /// ```
     #[cfg(feature = "s3")]
     pub fn s3(
@@ -245,6 +273,20 @@ impl Stores {
 
     /// Opens stores with more than a configuration can say: stores of the program's own, layers,
     /// options of a backend.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::sync::Arc;
+    /// use storehouse::objectstore::Memory;
+    /// use storehouse::{Backend, StoreName, Stores};
+    ///
+    /// let receipts = Arc::new(Memory::new());
+    /// let stores = Stores::builder().store(StoreName::Receipts, receipts).open().await?;
+    /// assert_eq!(stores.backend_of(StoreName::Receipts), &Backend::Own);
+    /// assert_eq!(stores.backend_of(StoreName::Blobs), &Backend::Memory);
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn builder() -> StoresBuilder {
         StoresBuilder::default()
     }

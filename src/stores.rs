@@ -76,6 +76,18 @@ impl Stores {
     }
 
     /// The blobs.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// let added = stores.blobs().add("hello").await?;
+    /// let blob = stores.blobs().get(&added.digest).await?;
+    /// assert_eq!(blob.body.collect(1024).await?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
@@ -101,6 +113,19 @@ impl Stores {
     }
 
     /// The stores that never leave the machine: keystore and retrieval journal.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse::local::keystore::PutKey;
+    /// use storehouse::{Config, Stores};
+    ///
+    /// let stores = Stores::open(&Config::default()).await?;
+    /// let (keys, name) = (stores.local().keys(), "node".parse()?);
+    /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert_eq!(keys.list().await?, [name]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn local(&self) -> &LocalStores {
         &self.local

@@ -16,6 +16,17 @@ const LONGEST_FILE: u64 = 1 << 20;
 impl Config {
     /// Reads and checks TOML.
     ///
+    /// ```
+    /// use storehouse::Config;
+    ///
+    /// let config = Config::from_toml("[repo]\ndata_dir = '/var/lib/node'")?;
+    /// assert_eq!(config.repo.data_dir.as_deref(), Some("/var/lib/node".as_ref()));
+    ///
+    /// let error = Config::from_toml("[repo]\ndata_dri = '/var/lib/node'").unwrap_err();
+    /// assert!(error.to_string().contains("data_dri"), "{error}");
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Form`] for text that is no TOML, or has a name or a type that is not known here;
     /// [`Error::Setting`] for a value that cannot be used. Neither repeats a value.
@@ -24,6 +35,21 @@ impl Config {
     }
 
     /// The same with types of stores of the program's own.
+    ///
+    /// ```
+    /// use storehouse::objectstore::{BoxError, Capabilities, Memory};
+    /// use storehouse::{Config, StorePlan, StoreTypes};
+    ///
+    /// let types = StoreTypes::default().register("scratch", |settings| {
+    ///     settings.done()?;
+    ///     let open = || async { Ok::<_, BoxError>(Memory::new()) };
+    ///     Ok(StorePlan::leaf(Capabilities::full(), open))
+    /// })?;
+    /// let config = Config::from_toml_with("[stores.a]\ntype = 'scratch'", &types)?;
+    /// assert_eq!(config.stores.names().collect::<Vec<_>>(), ["a"]);
+    /// assert!(Config::from_toml("[stores.a]\ntype = 'scratch'").is_err());
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Config::from_toml`].

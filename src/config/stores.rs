@@ -113,6 +113,10 @@ pub enum BackendKind {
 
 impl BackendKind {
     /// The word for it in a configuration.
+    ///
+    /// ```
+    /// assert_eq!(storehouse::BackendKind::Datastore.as_str(), "datastore");
+    /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,6 +36,12 @@ impl NamedStores {
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// let config = storehouse::Config::from_toml("[repo]\nbackend = 'memory'")?;
+    /// assert!(config.stores.is_empty());
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

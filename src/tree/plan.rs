@@ -21,6 +21,48 @@ type Build = Box<dyn FnOnce(Vec<Arc<dyn ObjectStore>>) -> BoxFuture<'static, Ope
 /// How a store of some type is opened: the stores that it is over, and what makes it of them.
 ///
 /// Made by a type that was registered with [`StoreTypes::register`](crate::StoreTypes::register).
+///
+/// ```
+/// use storehouse::layers::{LimitStore, TieredStore};
+/// use storehouse::objectstore::{BoxError, Capabilities, Memory};
+/// use storehouse::{Config, StorePlan, StoreRef, StoreTypes};
+///
+/// let types = StoreTypes::default()
+///     .register("scratch", |mut settings| {
+///         let path: String = settings.need("path")?;
+///         settings.done()?;
+///         let open = || async { Ok::<_, BoxError>(Memory::new()) };
+///         Ok(StorePlan::leaf(Capabilities::full(), open).in_directory(path).about("for tests"))
+///     })?
+///     .register("one_at_a_time", |mut settings| {
+///         let store: StoreRef = settings.need("store")?;
+///         settings.done()?;
+///         let one_at_a_time = |inner| Ok::<_, BoxError>(LimitStore::new(inner, 1));
+///         Ok(StorePlan::layer("store", store, one_at_a_time))
+///     })?
+///     .register("two_tiers", |mut settings| {
+///         let names = ["fast", "slow"];
+///         let mut stores = Vec::<(String, StoreRef)>::new();
+///         for name in names {
+///             stores.push((name.to_owned(), settings.need(name)?));
+///         }
+///         settings.done()?;
+///         Ok(StorePlan::over(stores, |mut opened| {
+///             let slow = opened.pop().ok_or("no slow store")?;
+///             let fast = opened.pop().ok_or("no fast store")?;
+///             Ok::<_, BoxError>(TieredStore::new(fast, slow))
+///         }))
+///     })?;
+/// let config = Config::from_toml_with(
+///     "[stores]
+///      far = { type = 'scratch', path = '/tmp/far' }
+///      narrow = { type = 'one_at_a_time', store = 'far' }
+///      both = { type = 'two_tiers', fast = { type = 'memory' }, slow = 'narrow' }",
+///     &types,
+/// )?;
+/// assert!(storehouse::describe(&config)?.to_string().contains("scratch, for tests"));
+/// # Ok::<(), storehouse::Error>(())
+/// ```
 pub struct StorePlan {
     pub(super) children: Vec<(String, StoreRef)>,
     pub(super) about: String,

@@ -37,6 +37,35 @@ impl fmt::Debug for StoreRef {
 }
 
 /// The settings of one store: a table, without `type`, and the table's full name.
+///
+/// ```
+/// use storehouse::layers::LimitStore;
+/// use storehouse::objectstore::BoxError;
+/// use storehouse::{Config, StorePlan, StoreRef, StoreTypes};
+///
+/// let types = StoreTypes::default().register("polite", |mut settings| {
+///     assert_eq!(settings.path(), "stores.a");
+///     let guests = settings.take("guests")?.unwrap_or(4);
+///     if guests == 0 {
+///         return Err(settings.error("guests", "is 0"));
+///     }
+///     let store: StoreRef = settings.need("store")?;
+///     settings.done()?;
+///     Ok(StorePlan::layer("store", store, move |inner| {
+///         Ok::<_, BoxError>(LimitStore::new(inner, guests))
+///     }))
+/// })?;
+/// let polite = |settings: &str| {
+///     Config::from_toml_with(&format!("[stores.a]\ntype = 'polite'\n{settings}"), &types)
+/// };
+/// assert!(polite("store = { type = 'memory' }").is_ok());
+/// let why = |settings| polite(settings).unwrap_err().to_string();
+/// assert_eq!(why("guests = 0"), "stores.a.guests: is 0");
+/// assert_eq!(why("guests = 2"), "stores.a.store: is not set");
+/// assert!(why("guests = 'two'").starts_with("stores.a.guests: "));
+/// assert!(why("store = 'b'\nguest = 2").contains("guests"));
+/// # Ok::<(), storehouse::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct StoreSettings {
     path: String,
@@ -138,6 +167,31 @@ impl StoreSettings {
     }
 
     /// Reads all settings into a struct that derives `Deserialize`.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    /// use storehouse::layers::LimitStore;
+    /// use storehouse::objectstore::BoxError;
+    /// use storehouse::{Config, StorePlan, StoreRef, StoreTypes};
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Polite {
+    ///     guests: usize,
+    ///     store: StoreRef,
+    /// }
+    ///
+    /// let types = StoreTypes::default().register("polite", |settings| {
+    ///     let Polite { guests, store } = settings.read()?;
+    ///     Ok(StorePlan::layer("store", store, move |inner| {
+    ///         Ok::<_, BoxError>(LimitStore::new(inner, guests))
+    ///     }))
+    /// })?;
+    /// let config = "[stores.a]\ntype = 'polite'\nguests = 2\nstore = { type = 'memory' }";
+    /// assert!(Config::from_toml_with(config, &types).is_ok());
+    /// let error = Config::from_toml_with(&config.replace("guests", "gusts"), &types).unwrap_err();
+    /// assert!(error.to_string().starts_with("stores.a.gusts: "), "{error}");
+    /// # Ok::<(), storehouse::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Setting`] with the full name of a setting that the struct does not have, and the
