@@ -340,6 +340,16 @@ impl Attributes {
 
     /// What [`Attributes::to_bytes`] made; `None` for anything else. An attribute with a tag of a
     /// later version is passed over.
+    ///
+    /// ```
+    /// use storehouse_objectstore::Attributes;
+    ///
+    /// let bytes = Attributes::default().with_content_type("text/plain")?.to_bytes();
+    /// let attributes = Attributes::from_bytes(&bytes).unwrap();
+    /// assert_eq!(attributes.content_type(), Some("text/plain"));
+    /// assert!(Attributes::from_bytes(&bytes[..bytes.len() - 1]).is_none());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let Some((version, mut rest)) = bytes.split_first() else {

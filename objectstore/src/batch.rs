@@ -18,6 +18,20 @@ pub trait Batches: Debug + Send + Sync {
     /// Operations apply in their order: each condition is judged on what the operations before it
     /// leave. An empty batch is ok.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Batch, Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, a, b) = (Memory::new(), Key::new("a")?, Key::new("b")?);
+    /// store.put(&b, "there").await?;
+    /// let batches = store.batches().unwrap();
+    /// let failed = batches.batch(Batch::new().put(a.clone(), "1").create(b, "1")).await;
+    /// assert!(failed.unwrap_err().is_already_exists());
+    /// assert!(!store.exists(&a).await?, "nothing of the batch happened");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// The first one that an operation meets: [`InvalidKey`](Error::InvalidKey),
     /// [`AlreadyExists`](Error::AlreadyExists), [`Precondition`](Error::Precondition),
@@ -63,6 +77,19 @@ pub struct Batch {
 }
 
 /// One write of a [`Batch`].
+///
+/// ```
+/// use storehouse_objectstore::{Batch, BatchOp, ETag, Key};
+///
+/// let op = BatchOp::Delete { key: Key::new("a")?, if_match: Some(ETag::new("1")) };
+/// assert_eq!(op.key().as_str(), "a");
+/// assert!(op.check_condition(Some(&ETag::new("1"))).is_ok());
+/// assert!(op.check_condition(None).unwrap_err().is_precondition());
+///
+/// let batch = Batch::new().op(op.clone());
+/// assert_eq!(batch.ops, [op]);
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchOp {
     /// Stores `bytes` under `key`.
@@ -99,6 +126,15 @@ impl Batch {
     }
 
     /// Adds an operation.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Batch, BatchOp, Key, PutMode};
+    ///
+    /// let (key, bytes) = (Key::new("a")?, "1".into());
+    /// let batch = Batch::new().op(BatchOp::Put { key, bytes, mode: PutMode::Create });
+    /// assert_eq!(batch, Batch::new().create(Key::new("a")?, "1"));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn op(mut self, op: BatchOp) -> Self {
         self.ops.push(op);

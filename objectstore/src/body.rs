@@ -92,6 +92,17 @@ impl Body {
 
     /// A body of what `reader` gives until its end. Its size is unknown, as with
     /// [`Body::from_stream`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::Body;
+    ///
+    /// let body = Body::from_reader(&b"hello"[..]); // any `AsyncRead`
+    /// assert_eq!(body.size(), None);
+    /// assert_eq!(body.collect(1024).await?, "hello");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn from_reader<R: AsyncRead + Send + 'static>(reader: R) -> Self {
         Self::from_stream(ReaderStream::with_capacity(reader, READER_PIECE))
     }

@@ -7,6 +7,33 @@ use std::sync::Arc;
 use crate::{Attributes, Error, Key, Operation, Result};
 
 /// What a store honours. Found out at opening where it depends on a server; constant from then on.
+///
+/// ```
+/// use storehouse_objectstore::{Attributes, Capabilities, Key, KeyRule, ListOrder};
+///
+/// // What a backend for some server might say.
+/// let capabilities = Capabilities::full()
+///     .with_create(true)
+///     .with_replace(false)
+///     .with_verifies_sha256(true)
+///     .with_checksums(true)
+///     .with_remote(true)
+///     .with_order(ListOrder::by_key())
+///     .with_max_size(5 << 30)
+///     .with_keys(KeyRule::new(|key| key.contains(' ').then_some("it has a space")))
+///     .with_max_attributes(2 << 10)
+///     .with_native_copy(true)
+///     .with_rename(false)
+///     .with_events(false)
+///     .with_presign(true);
+/// assert!(capabilities.create && !capabilities.replace);
+///
+/// let (key, other) = (Key::new("a")?, Key::new("a b")?);
+/// assert!(capabilities.accepts_key(&key) && !capabilities.accepts_key(&other));
+/// let long = Attributes::default().with_user("note", ["x".repeat(3 << 10)])?;
+/// assert!(capabilities.check_attributes(&key, &long).is_err());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -75,35 +102,35 @@ impl Capabilities {
         }
     }
 
-    /// With [`create`](Self::create) so.
+    /// Sets [`create`](Self::create).
     #[must_use]
     pub fn with_create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// With [`replace`](Self::replace) so.
+    /// Sets [`replace`](Self::replace).
     #[must_use]
     pub fn with_replace(mut self, replace: bool) -> Self {
         self.replace = replace;
         self
     }
 
-    /// With [`verifies_sha256`](Self::verifies_sha256) so.
+    /// Sets [`verifies_sha256`](Self::verifies_sha256).
     #[must_use]
     pub fn with_verifies_sha256(mut self, verifies: bool) -> Self {
         self.verifies_sha256 = verifies;
         self
     }
 
-    /// With [`checksums`](Self::checksums) so.
+    /// Sets [`checksums`](Self::checksums).
     #[must_use]
     pub fn with_checksums(mut self, checksums: bool) -> Self {
         self.checksums = checksums;
         self
     }
 
-    /// With [`remote`](Self::remote) so.
+    /// Sets [`remote`](Self::remote).
     #[must_use]
     pub fn with_remote(mut self, remote: bool) -> Self {
         self.remote = remote;
@@ -138,28 +165,28 @@ impl Capabilities {
         self
     }
 
-    /// With [`native_copy`](Self::native_copy) so.
+    /// Sets [`native_copy`](Self::native_copy).
     #[must_use]
     pub fn with_native_copy(mut self, native: bool) -> Self {
         self.native_copy = native;
         self
     }
 
-    /// With [`rename`](Self::rename) so.
+    /// Sets [`rename`](Self::rename).
     #[must_use]
     pub fn with_rename(mut self, rename: bool) -> Self {
         self.rename = rename;
         self
     }
 
-    /// With [`events`](Self::events) so.
+    /// Sets [`events`](Self::events).
     #[must_use]
     pub fn with_events(mut self, events: bool) -> Self {
         self.events = events;
         self
     }
 
-    /// With [`presign`](Self::presign) so.
+    /// Sets [`presign`](Self::presign).
     #[must_use]
     pub fn with_presign(mut self, presign: bool) -> Self {
         self.presign = presign;

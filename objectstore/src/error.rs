@@ -278,6 +278,14 @@ pub enum Error {
 
 impl Error {
     /// An [`Error::InvalidKey`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, ErrorClass, Operation};
+    ///
+    /// let error = Error::invalid_key(Operation::Put, "a b", "it has a space");
+    /// assert_eq!(error.to_string(), r#"put: invalid key "a b": it has a space"#);
+    /// assert_eq!(error.class(), ErrorClass::InvalidInput);
+    /// ```
     pub fn invalid_key(operation: Operation, key: impl Into<String>, reason: &'static str) -> Self {
         Self::InvalidKey {
             operation,
@@ -287,6 +295,14 @@ impl Error {
     }
 
     /// An [`Error::NotFound`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, Key, Operation};
+    ///
+    /// let error = Error::not_found(Operation::Get, &Key::new("a")?);
+    /// assert!(error.is_not_found());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn not_found(operation: Operation, key: &Key) -> Self {
         Self::NotFound {
@@ -296,6 +312,14 @@ impl Error {
     }
 
     /// An [`Error::Closed`].
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, Key, Operation};
+    ///
+    /// assert!(Error::closed(Operation::Get, Some(&Key::new("a")?)).is_closed());
+    /// assert!(Error::closed(Operation::List, None).is_closed());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn closed(operation: Operation, key: Option<&Key>) -> Self {
         Self::Closed {
@@ -305,6 +329,14 @@ impl Error {
     }
 
     /// An [`Error::Config`] without a deeper cause.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, ErrorClass};
+    ///
+    /// let error = Error::config("bucket", "is empty");
+    /// assert!(error.to_string().contains("bucket"));
+    /// assert_eq!(error.class(), ErrorClass::Fatal);
+    /// ```
     pub fn config(setting: &'static str, reason: impl Into<String>) -> Self {
         Self::Config {
             setting,
@@ -346,6 +378,15 @@ impl Error {
 
     /// The same error about another key: what `f` makes of the text of this one's, if that is a
     /// key. For writers of wrappers that change keys.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Error, Key, Operation};
+    ///
+    /// let error = Error::not_found(Operation::Get, &Key::new("tenant/a")?);
+    /// let error = error.map_key(|key| key.strip_prefix("tenant/").map(str::to_owned));
+    /// assert_eq!(error.to_string(), r#"get "a": not found"#);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn map_key(mut self, f: impl FnOnce(&str) -> Option<String>) -> Self {
         match &mut self {

@@ -59,10 +59,18 @@ impl Events {
     /// `None`. For writers of layers that change keys.
     ///
     /// ```
-    /// use storehouse_objectstore::{Events, Key};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::StreamExt;
+    /// use storehouse_objectstore::{Event, EventSender, Key};
     ///
-    /// let events = Events::ended().filter_map_keys(|key| Key::new(format!("a/{key}")).ok());
-    /// # drop(events);
+    /// let sender = EventSender::default();
+    /// let own = |key: Key| Key::new(key.as_str().strip_prefix("mine/")?).ok();
+    /// let mut events = sender.subscribe().filter_map_keys(own);
+    /// sender.deleted(&Key::new("others/a")?);
+    /// sender.deleted(&Key::new("mine/a")?);
+    /// assert_eq!(events.next().await, Some(Event::Deleted { key: Key::new("a")? }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn filter_map_keys(self, f: impl Fn(Key) -> Option<Key> + Send + 'static) -> Self {
@@ -131,12 +139,24 @@ impl EventSender {
     /// The events held for a slow listener, unless a store says otherwise.
     pub const DEFAULT_CAPACITY: usize = 1024;
 
-    /// A sender that holds this number of events, at least one, for its slowest listener. The
+    /// A sender that holds this number of events for its slowest listener, at least 1 and at most
+    /// 2^20 (both inclusive; rounded up to a power of two). The
     /// memory for them is taken when the first listener comes.
     ///
     /// ```
-    /// let sender = storehouse_objectstore::EventSender::with_capacity(16);
-    /// # drop(sender);
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::StreamExt;
+    /// use storehouse_objectstore::{Event, EventSender, Key};
+    ///
+    /// let (sender, key) = (EventSender::with_capacity(2), Key::new("a")?);
+    /// let mut events = sender.subscribe();
+    /// for _ in 0..5 {
+    ///     sender.deleted(&key);
+    /// }
+    /// assert_eq!(events.next().await, Some(Event::Missed { count: 3 }));
+    /// assert_eq!(events.next().await, Some(Event::Deleted { key }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
@@ -169,6 +189,21 @@ impl EventSender {
     }
 
     /// Tells that a version of the object was written.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::StreamExt;
+    /// use storehouse_objectstore::{ETag, Event, EventSender, Key};
+    ///
+    /// let (sender, key, etag) = (EventSender::default(), Key::new("a")?, ETag::new("1"));
+    /// assert!(!sender.is_listened());
+    /// let mut events = sender.subscribe();
+    /// assert!(sender.is_listened());
+    /// sender.put(&key, &etag);
+    /// assert_eq!(events.next().await, Some(Event::Put { key, etag }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn put(&self, key: &Key, etag: &ETag) {
         self.tell(|| Event::Put {
             key: key.clone(),
@@ -182,6 +217,15 @@ impl EventSender {
     }
 
     /// Whether somebody may listen. Worth a look before an event that takes work to make.
+    ///
+    /// ```
+    /// use storehouse_objectstore::EventSender;
+    ///
+    /// let sender = EventSender::default();
+    /// assert!(!sender.is_listened());
+    /// let events = sender.subscribe();
+    /// assert!(sender.is_listened());
+    /// ```
     #[must_use]
     pub fn is_listened(&self) -> bool {
         self.shared.listened.load(Ordering::Acquire)

@@ -10,6 +10,27 @@ use crate::{
 };
 
 /// Sugar over [`ObjectStore`], for every store.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+///
+/// let (store, key) = (Memory::new(), Key::new("letters/a")?);
+/// store.put(&key, "hello").await?;
+/// assert!(store.exists(&key).await?);
+/// assert_eq!(store.get_bytes(&key, 5).await?, "hello");
+///
+/// let object = store.get(&key).await?;
+/// assert_eq!((object.size(), object.body.collect(1024).await?), (5, "hello".into()));
+/// assert_eq!(store.get_range(&key, 1..3).await?.body.collect(2).await?, "el");
+///
+/// store.rename(&key, &Key::new("letters/b")?).await?;
+/// let keys = store.list_prefix("letters/").map_ok(|entry| entry.key.to_string());
+/// assert_eq!(keys.try_collect::<Vec<_>>().await?, ["letters/b"]);
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub trait ObjectStoreExt: ObjectStore {
     /// Stores a body that knows its size (bytes, a file), durably, whether or not an object is
     /// there.
@@ -76,6 +97,19 @@ pub trait ObjectStoreExt: ObjectStore {
     }
 
     /// Reads the whole object into memory, if it has at most `limit` bytes (inclusive).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Error, Key, Memory, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// store.put(&key, "hello").await?;
+    /// assert_eq!(store.get_bytes(&key, 5).await?, "hello");
+    /// let error = store.get_bytes(&key, 4).await.unwrap_err();
+    /// assert!(matches!(error, Error::CollectLimit { .. }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`ObjectStore::get_opts`]; [`CollectLimit`](crate::Error::CollectLimit) if it is larger,

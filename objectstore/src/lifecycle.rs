@@ -46,6 +46,18 @@ pub struct RunningOperation(Arc<SharedLifecycle>);
 impl Lifecycle {
     /// Whether the store is open: one atomic load.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Lifecycle, Operation};
+    ///
+    /// let lifecycle = Lifecycle::default();
+    /// lifecycle.check(Operation::Get, None)?;
+    /// lifecycle.close().await;
+    /// assert!(lifecycle.check(Operation::Get, None).unwrap_err().is_closed());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn check(&self, operation: Operation, key: Option<&Key>) -> Result<()> {

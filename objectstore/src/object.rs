@@ -13,6 +13,14 @@ use crate::{Attributes, Body, Key, SmallBytes};
 ///
 /// Tags of different backends, or of different keys, say nothing about each other. The text is the
 /// backend's own; one from an S3 server is kept as it came, quotes included.
+///
+/// ```
+/// use storehouse_objectstore::ETag;
+///
+/// let tag = ETag::new("\"5d41402abc4b2a76\"");
+/// assert_eq!(tag.as_str(), "\"5d41402abc4b2a76\"");
+/// assert_ne!(tag, ETag::new("5d41402abc4b2a76"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ETag(SmallBytes);
 
@@ -43,6 +51,18 @@ impl fmt::Display for ETag {
 }
 
 /// What [`ObjectStore::head`](crate::ObjectStore::head) says about an object.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use storehouse_objectstore::{Attributes, ETag, Metadata};
+///
+/// let attributes = Attributes::default().with_content_type("text/plain")?;
+/// let metadata = Metadata::new(5, ETag::new("1"))
+///     .last_modified(SystemTime::UNIX_EPOCH)
+///     .attributes(attributes.clone());
+/// assert_eq!((metadata.size, metadata.attributes), (5, attributes));
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// The size of the whole object, in bytes.
@@ -154,6 +174,18 @@ pub struct ObjectRanges {
 }
 
 /// An object, or the range of it that was asked for. Metadata and body come from one version.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+///
+/// let (store, key) = (Memory::new(), Key::new("a")?);
+/// store.put(&key, "0123456789").await?;
+/// let object = store.get_range(&key, 2..5).await?;
+/// assert_eq!((object.size(), object.body.size()), (10, Some(3)));
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Object {
     /// Size, tag and time of the *whole* object, whatever range was asked for.

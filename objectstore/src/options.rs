@@ -5,6 +5,27 @@ use std::ops::Range;
 use crate::{Attributes, ByteRange, Capabilities, ETag, Error, Key, Operation, Result};
 
 /// Options of [`ObjectStore::put_opts`](crate::ObjectStore::put_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{
+///     Attributes, Body, Durability, Key, Memory, ObjectStore, PutMode, PutOptions,
+/// };
+///
+/// # let hash = [0; 32];
+/// let options = PutOptions::default()
+///     .size(5)
+///     .mode(PutMode::Create)
+///     .durability(Durability::Relaxed)
+///     .sha256(hash)
+///     .content_addressed(true)
+///     .attributes(Attributes::default().with_content_type("text/plain")?);
+/// let (store, key) = (Memory::new(), Key::new("a")?);
+/// store.put_opts(&key, Body::from_reader(&b"hello"[..]), options).await?;
+/// assert_eq!(store.head(&key).await?.attributes.content_type(), Some("text/plain"));
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutOptions {
@@ -33,6 +54,27 @@ pub struct PutOptions {
 }
 
 /// Options of [`ObjectStore::copy_opts`](crate::ObjectStore::copy_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{
+///     Attributes, CopyOptions, Durability, Key, Memory, ObjectStore, ObjectStoreExt, PutMode,
+/// };
+///
+/// let (store, from, to) = (Memory::new(), Key::new("a")?, Key::new("b")?);
+/// let put = store.put(&from, "hello").await?;
+/// let options = CopyOptions::default()
+///     .mode(PutMode::Create)
+///     .if_match(put.etag)
+///     .attributes(Attributes::default().with_content_type("text/plain")?)
+///     .durability(Durability::Relaxed)
+///     .remove_source(true);
+/// store.copy_opts(&from, &to, options).await?;
+/// assert_eq!(store.head(&to).await?.attributes.content_type(), Some("text/plain"));
+/// assert!(!store.exists(&from).await?);
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyOptions {
@@ -78,6 +120,23 @@ pub enum Durability {
 }
 
 /// Options of [`ObjectStore::get_opts`](crate::ObjectStore::get_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{GetOptions, Key, Memory, ObjectStore, ObjectStoreExt};
+///
+/// let (store, key) = (Memory::new(), Key::new("a")?);
+/// let first = store.put(&key, "one").await?.etag;
+/// let same = GetOptions::default().if_match(first.clone()).range(0..2);
+/// assert_eq!(store.get_opts(&key, same.clone()).await?.body.collect(2).await?, "on");
+///
+/// store.put(&key, "two").await?;
+/// assert!(store.get_opts(&key, same).await.unwrap_err().is_precondition());
+/// let newer = GetOptions::default().if_none_match(first);
+/// assert_eq!(store.get_opts(&key, newer).await?.body.collect(3).await?, "two");
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetOptions {
@@ -92,6 +151,30 @@ pub struct GetOptions {
 }
 
 /// Options of [`ObjectStore::list`](crate::ObjectStore::list).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_objectstore::{Key, ListOptions, Memory, ObjectStore, ObjectStoreExt};
+///
+/// let store = Memory::new();
+/// for key in ["a/1", "a/2", "a/3", "b"] {
+///     store.put(&Key::new(key)?, "hello").await?;
+/// }
+/// let options = ListOptions::default()
+///     .prefix("a/")
+///     .start_after(Key::new("a/1")?)
+///     .limit(1)
+///     .inline_values(1024);
+/// let entries: Vec<_> = store.list(options).try_collect().await?;
+/// assert_eq!((entries.len(), entries[0].key.as_str()), (1, "a/2"));
+/// assert_eq!(entries[0].value.as_deref(), Some(&b"hello"[..]));
+///
+/// let folders = store.list_delimited(ListOptions::default().delimiter('/'));
+/// assert_eq!(folders.try_collect::<Vec<_>>().await?.len(), 2); // "a/" and "b"
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListOptions {
@@ -179,6 +262,16 @@ impl PutMode {
     /// Judges the mode against the tag of the object that is there, if one is. For writers of
     /// backends.
     ///
+    /// ```
+    /// use storehouse_objectstore::{ETag, Key, PutMode};
+    ///
+    /// let (key, tag) = (Key::new("a")?, ETag::new("1"));
+    /// assert!(PutMode::Overwrite.check(&key, Some(&tag)).is_ok());
+    /// assert!(PutMode::Create.check(&key, Some(&tag)).unwrap_err().is_already_exists());
+    /// assert!(PutMode::Replace(tag).check(&key, None).unwrap_err().is_precondition());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::AlreadyExists`] or [`Error::Precondition`].
     pub fn check(&self, key: &Key, there: Option<&ETag>) -> Result<()> {
@@ -196,6 +289,15 @@ impl PutMode {
 impl CopyOptions {
     /// Judges the condition on the source against the tag that it has. For writers of backends.
     ///
+    /// ```
+    /// use storehouse_objectstore::{CopyOptions, ETag, Key};
+    ///
+    /// let (from, options) = (Key::new("a")?, CopyOptions::default().if_match(ETag::new("1")));
+    /// assert!(options.check_source(&from, &ETag::new("1")).is_ok());
+    /// assert!(options.check_source(&from, &ETag::new("2")).unwrap_err().is_precondition());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Precondition`].
     pub fn check_source(&self, from: &Key, etag: &ETag) -> Result<()> {
@@ -209,6 +311,20 @@ impl CopyOptions {
     }
 
     /// Judges the options themselves. For writers of backends.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Capabilities, CopyOptions, Error, Key};
+    ///
+    /// let (from, to) = (Key::new("a")?, Key::new("b")?);
+    /// let rename = CopyOptions::default().remove_source(true);
+    /// let capabilities = Capabilities::full().with_rename(true);
+    /// assert!(rename.check(&from, &to, &capabilities).is_ok());
+    /// let itself = rename.check(&from, &from, &capabilities).unwrap_err();
+    /// assert!(matches!(itself, Error::InvalidRequest { .. }));
+    /// let unsupported = rename.check(&from, &to, &Capabilities::full()).unwrap_err();
+    /// assert!(matches!(unsupported, Error::Unsupported { feature: "rename", .. }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] for a rename of a key to itself, and [`Error::Unsupported`] for
@@ -240,6 +356,14 @@ impl GetOptions {
     /// Refuses a range: ranges of [`get_ranges_opts`](crate::ObjectStore::get_ranges_opts) are not
     /// given here. For writers of backends.
     ///
+    /// ```
+    /// use storehouse_objectstore::{GetOptions, Key};
+    ///
+    /// assert!(GetOptions::default().check_no_range(&Key::new("a")?).is_ok());
+    /// assert!(GetOptions::default().range(0..2).check_no_range(&Key::new("a")?).is_err());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InvalidRequest`].
     pub fn check_no_range(&self, key: &Key) -> Result<()> {
@@ -254,6 +378,17 @@ impl GetOptions {
     }
 
     /// Judges the conditions against the tag of the object that is there. For writers of backends.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{ETag, GetOptions, Key};
+    ///
+    /// let (key, there) = (Key::new("a")?, ETag::new("2"));
+    /// let same = GetOptions::default().if_match(ETag::new("1"));
+    /// assert!(same.check_conditions(&key, &there).unwrap_err().is_precondition());
+    /// let other = GetOptions::default().if_none_match(ETag::new("2"));
+    /// assert!(other.check_conditions(&key, &there).unwrap_err().is_not_modified());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Precondition`] or [`Error::NotModified`].
@@ -271,6 +406,16 @@ impl GetOptions {
     }
 
     /// The range asked for in an object of `size` bytes, half open. For writers of backends.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{GetOptions, Key};
+    ///
+    /// let key = Key::new("a")?;
+    /// assert_eq!(GetOptions::default().resolve_range(&key, 10)?, 0..10);
+    /// assert_eq!(GetOptions::default().range(2..).resolve_range(&key, 10)?, 2..10);
+    /// assert!(GetOptions::default().range(2..11).resolve_range(&key, 10).is_err());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::RangeNotSatisfiable`].

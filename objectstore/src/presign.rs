@@ -35,6 +35,17 @@ impl PresignMethod {
 }
 
 /// Options of [`ObjectStore::presign`](crate::ObjectStore::presign).
+///
+/// ```
+/// use std::time::Duration;
+/// use storehouse_objectstore::{PresignMethod, PresignOptions};
+///
+/// # let hash = [0; 32];
+/// let upload = PresignOptions::new(PresignMethod::Put, Duration::from_secs(600))
+///     .size(1024)
+///     .sha256(hash);
+/// assert_eq!((upload.size, upload.sha256), (Some(1024), Some(hash)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresignOptions {
@@ -88,6 +99,16 @@ impl PresignOptions {
 
 /// An HTTP request that anybody may send who has it, until it expires. Its URL is a secret: `Debug`
 /// leaves its query out.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use storehouse_objectstore::{PresignMethod, PresignedRequest};
+///
+/// let url = "http://localhost/key?signature=secret";
+/// let request = PresignedRequest::new(PresignMethod::Put, url, SystemTime::now())
+///     .headers(vec![("content-length".into(), "1024".into())]);
+/// assert_eq!(request.headers[0].0, "content-length");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresignedRequest {

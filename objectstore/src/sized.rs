@@ -12,6 +12,28 @@ use crate::{Body, Error, Key, Operation, PutOptions, Result};
 /// [`SizedBody::declared`], and `None` only once the body has ended with exactly this number of
 /// bytes. **A store may make an object visible only after it saw that `None`**: a source that
 /// verifies what it streams reports its verdict there, after the last byte.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{Body, Error, Key, PutOptions, SizedBody};
+///
+/// let (key, options) = (Key::new("k")?, PutOptions::default());
+/// let body = Body::from("hello");
+/// assert_eq!(SizedBody::declared_size(&key, &body, &options, 1024)?, 5);
+/// assert!(SizedBody::declared_size(&key, &body, &options, 4).is_err());
+///
+/// let mut body = SizedBody::new(&key, body, &options, 1024)?;
+/// assert_eq!(body.as_bytes().unwrap(), "hello");
+/// assert_eq!(body.next().await.unwrap()?, "hello");
+/// assert_eq!((body.received(), body.declared()), (5, 5));
+/// assert!(body.next().await.is_none()); // now the object may become visible
+///
+/// let short = Body::from_reader(&b"hell"[..]);
+/// let mut short = SizedBody::new(&key, short, &options.size(5), 1024)?;
+/// assert!(matches!(short.gather().await, Err(Error::TooSmall { received: 4, .. })));
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct SizedBody {
     body: Body,

@@ -70,6 +70,22 @@ use crate::{
 pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Stores `body` under `key`.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStore, PutMode, PutOptions};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let create = PutOptions::default().mode(PutMode::Create);
+    /// let first = store.put_opts(&key, "one".into(), create.clone()).await?;
+    /// let again = store.put_opts(&key, "two".into(), create).await.unwrap_err();
+    /// assert_eq!(again.class(), ErrorClass::Conflict);
+    ///
+    /// let replace = PutOptions::default().mode(PutMode::Replace(first.etag.clone()));
+    /// assert_ne!(store.put_opts(&key, "two".into(), replace).await?.etag, first.etag);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidKey`](crate::Error::InvalidKey), [`TooLarge`](crate::Error::TooLarge),
     /// [`TooSmall`](crate::Error::TooSmall), [`InvalidRequest`](crate::Error::InvalidRequest) (no
@@ -89,6 +105,22 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
 
     /// Opens the object, or a range of it, for reading.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{GetOptions, Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let put = store.put(&key, "0123456789").await?;
+    /// let object = store.get_opts(&key, GetOptions::default().range(2..5)).await?;
+    /// assert_eq!((object.range.clone(), object.size()), (2..5, 10));
+    /// assert_eq!(object.body.collect(3).await?, "234");
+    ///
+    /// let unless = GetOptions::default().if_none_match(put.etag);
+    /// assert!(store.get_opts(&key, unless).await.unwrap_err().is_not_modified());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`NotFound`](crate::Error::NotFound),
     /// [`RangeNotSatisfiable`](crate::Error::RangeNotSatisfiable),
@@ -100,11 +132,37 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
 
     /// Size, tag and time of an object.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// assert!(store.head(&key).await.unwrap_err().is_not_found());
+    /// let put = store.put(&key, "hello").await?;
+    /// let metadata = store.head(&key).await?;
+    /// assert_eq!((metadata.size, metadata.etag), (5, put.etag));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`NotFound`](crate::Error::NotFound), [`Backend`](crate::Error::Backend).
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>>;
 
     /// Removes the object, durably when it returns. A missing one is ok.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// store.put(&key, "hello").await?;
+    /// store.delete(&key).await?;
+    /// store.delete(&key).await?; // missing: ok
+    /// assert!(!store.exists(&key).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend).
@@ -113,10 +171,44 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Removes many objects. Yields each key once it is gone, or the error that kept it there, in
     /// no particular order; one error does not stop the rest. Keys are taken from `keys` as the
     /// result is read, a bounded number ahead.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::{StreamExt, TryStreamExt, stream};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let store = Memory::new();
+    /// for key in ["old/1", "old/2", "new/1"] {
+    ///     store.put(&Key::new(key)?, "").await?;
+    /// }
+    /// let old: Vec<_> = store.list_prefix("old/").map_ok(|entry| entry.key).try_collect().await?;
+    /// let gone: Vec<Key> = store.delete_many(stream::iter(old).boxed()).try_collect().await?;
+    /// assert_eq!(gone.len(), 2);
+    /// assert!(store.exists(&Key::new("new/1")?).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>>;
 
     /// Lists objects in the order of [`Capabilities::order`]. After an error the listing ends; it
     /// can be resumed after the last key it gave.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::TryStreamExt;
+    /// use storehouse_objectstore::{Key, ListOptions, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let store = Memory::new();
+    /// for key in ["a", "b/1", "b/2", "b/3"] {
+    ///     store.put(&Key::new(key)?, "").await?;
+    /// }
+    /// let page = ListOptions::default().prefix("b/").start_after(Key::new("b/1")?).limit(1);
+    /// let entries: Vec<_> = store.list(page).try_collect().await?;
+    /// assert_eq!(entries.len(), 1);
+    /// assert_eq!(entries[0].key.as_str(), "b/2");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>>;
 
     /// Lists by folders: of the keys that [`list`](ObjectStore::list) gives with these options,
@@ -127,10 +219,42 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// A store whose [order](Capabilities::order) is not by key rolls up only at delimiters that
     /// none of its keys can have, so there is nothing to roll up; others are an error of the class
     /// [`InvalidInput`](crate::ErrorClass::InvalidInput).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::TryStreamExt;
+    /// use storehouse_objectstore::{Key, ListOptions, Listed, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let store = Memory::new();
+    /// for key in ["2024-01", "2024-02", "2025-01", "index"] {
+    ///     store.put(&Key::new(key)?, "").await?;
+    /// }
+    /// let years = store.list_delimited(ListOptions::default().delimiter('-'));
+    /// let years: Vec<Listed> = years.try_collect().await?;
+    /// assert_eq!(years[0], Listed::Prefix("2024-".into()));
+    /// assert_eq!(years[1], Listed::Prefix("2025-".into()));
+    /// assert!(matches!(&years[2], Listed::Object(entry) if entry.key.as_str() == "index"));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>>;
 
     /// Copies an object, or renames it, within the store. From a key to itself it writes a new
     /// version of the same bytes.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{CopyOptions, Key, Memory, ObjectStore, ObjectStoreExt, PutMode};
+    ///
+    /// let (store, from, to) = (Memory::new(), Key::new("inbox/1")?, Key::new("done/1")?);
+    /// store.put(&from, "hello").await?;
+    /// let rename = CopyOptions::default().remove_source(true).mode(PutMode::Create);
+    /// store.copy_opts(&from, &to, rename).await?;
+    /// assert_eq!(store.get_bytes(&to, 5).await?, "hello");
+    /// assert!(!store.exists(&from).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`get_opts`](ObjectStore::get_opts) for `from` and as [`put_opts`](ObjectStore::put_opts)
@@ -148,6 +272,23 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// close together are read as one. They may overlap. Without any it only judges the conditions.
     ///
     /// `options` give the conditions; its range must be `None`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{GetOptions, Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let put = store.put(&key, "0123456789").await?;
+    /// let same = GetOptions::default().if_match(put.etag);
+    /// let got = store.get_ranges_opts(&key, &[(7..9).into(), (0..2).into()], same.clone()).await?;
+    /// assert_eq!(got.parts, ["78", "01"]);
+    ///
+    /// store.put(&key, "something else").await?;
+    /// let changed = store.get_ranges_opts(&key, &[(0..2).into()], same).await;
+    /// assert!(changed.unwrap_err().is_precondition());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`get_opts`](ObjectStore::get_opts), and as the body may fail;
@@ -168,10 +309,39 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     /// Held are a bounded number for each listener. One that falls behind reads
     /// [`Event::Missed`](crate::Event::Missed) in place of what was dropped, and writers never wait
     /// for it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::StreamExt;
+    /// use storehouse_objectstore::{Event, Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let mut events = store.events().expect("memory tells its changes");
+    /// let etag = store.put(&key, "hello").await?.etag;
+    /// assert_eq!(events.next().await, Some(Event::Put { key, etag }));
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn events(&self) -> Option<Events>;
 
     /// A request by which a client without keys carries out one operation, until it expires.
     /// Nothing is sent and nothing is checked: the object may be missing.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use storehouse_objectstore::{Error, Key, Memory, ObjectStore, PresignMethod, PresignOptions};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// let options = PresignOptions::new(PresignMethod::Get, Duration::from_secs(600));
+    /// match store.presign(&key, options).await {
+    ///     Ok(request) => println!("{} {}", request.method.as_str(), request.url),
+    ///     Err(Error::Unsupported { .. }) => assert!(!store.capabilities().presign),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported) if the store has none;
@@ -186,15 +356,47 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
 
     /// Whether the store can serve: cheap, and without writing.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Memory, ObjectStore};
+    ///
+    /// let store = Memory::new();
+    /// store.health().await?;
+    /// store.close().await?;
+    /// assert!(store.health().await.unwrap_err().is_closed());
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend), which says what is wrong.
     fn health(&self) -> BoxFuture<'_, Result<()>>;
 
     /// What this store honours.
+    ///
+    /// ```
+    /// use storehouse_objectstore::{Memory, ObjectStore};
+    ///
+    /// let store = Memory::new();
+    /// assert!(store.capabilities().create && store.capabilities().order.is_by_key());
+    /// ```
     fn capabilities(&self) -> &Capabilities;
 
     /// Batches of writes that happen together or not at all; `None` if this store has none, or the
     /// one under a wrapper.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Batch, Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, from, to) = (Memory::new(), Key::new("account/1")?, Key::new("account/2")?);
+    /// if let Some(batches) = store.batches() {
+    ///     batches.batch(Batch::new().put(from.clone(), "90").put(to, "110")).await?;
+    /// }
+    /// assert_eq!(store.get_bytes(&from, 16).await?, "90");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     fn batches(&self) -> Option<&dyn Batches>;
 
     /// Closes the store for all of its handles: refuses further operations, waits for the writes
@@ -203,6 +405,20 @@ pub trait ObjectStore: Debug + Send + Sync + 'static {
     ///
     /// Every operation after it fails with [`Closed`](crate::Error::Closed); closing again is ok. A
     /// layer closes the store under it. Dropping the future leaves the store closed.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// let (store, key) = (Memory::new(), Key::new("a")?);
+    /// store.put(&key, "hello").await?;
+    /// let body = store.get(&key).await?.body;
+    /// store.close().await?;
+    /// assert!(store.get(&key).await.unwrap_err().is_closed());
+    /// assert_eq!(body.collect(5).await?, "hello"); // handed out before
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend) if something could not be released or written in order.

@@ -52,6 +52,21 @@ const PAGE: usize = 1000;
 /// # Ok::<(), storehouse_objectstore::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::{Batch, CopyOptions, GetOptions, Key, Memory};
+///
+/// let (store, a, b) = (Memory::new(), Key::new("a")?, Key::new("b")?);
+/// store.batch(Batch::new().create(a.clone(), "0123").create(b.clone(), "x")).await?;
+/// store.copy_opts(&a, &b, CopyOptions::default()).await?;
+/// let ranges = [(2..4).into(), (0..1).into()];
+/// assert_eq!(store.get_ranges_opts(&b, &ranges, GetOptions::default()).await?.parts, ["23", "0"]);
+/// store.close().await?;
+/// assert!(store.head(&a).await.unwrap_err().is_closed());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Memory {
     objects: Arc<LockedObjects>,

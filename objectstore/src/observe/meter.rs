@@ -23,6 +23,25 @@ const ANSWER: &str = "storehouse_operation_seconds";
 const WHOLE: &str = "storehouse_stream_seconds";
 
 /// What counts one operation of one store. Clones share it.
+///
+/// ```
+/// use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+/// use storehouse_objectstore::observe::Meter;
+///
+/// let recorder = DebuggingRecorder::new();
+/// let seen = recorder.snapshotter();
+/// metrics::with_local_recorder(&recorder, || {
+///     let meter = Meter::new("blobs", "memory", "list");
+///     assert_eq!((meter.store(), meter.backend()), ("blobs", "memory"));
+///     assert_eq!(meter.operation(), "list");
+///     meter.item();
+///     meter.bytes_in(5);
+///     meter.bytes_out(7);
+/// });
+/// let counters = seen.snapshot().into_vec().into_iter();
+/// let counters: Vec<_> = counters.map(|(_, _, _, value)| value).collect();
+/// assert!([1, 5, 7].iter().all(|n| counters.contains(&DebugValue::Counter(*n))));
+/// ```
 #[derive(Clone)]
 pub struct Meter(Arc<Inner>);
 

@@ -46,6 +46,15 @@ impl OperationOutcome {
     }
 
     /// What an error of an object store means for its operation.
+    ///
+    /// ```
+    /// use storehouse_objectstore::observe::OperationOutcome;
+    /// use storehouse_objectstore::{Error, Key, Operation};
+    ///
+    /// let error = Error::not_found(Operation::Get, &Key::new("a")?);
+    /// assert_eq!(OperationOutcome::of(&error), OperationOutcome::NotFound);
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn of(error: &Error) -> Self {
         error.class().into()

@@ -11,6 +11,29 @@ use crate::ErrorClass;
 
 /// An operation that has begun. Dropping it ends it: with what was said of it last, or as cancelled
 /// if nothing was.
+///
+/// ```
+/// use storehouse_objectstore::observe::{Meter, OperationOutcome, OperationSpan};
+/// use storehouse_objectstore::{Error, Key, Operation};
+///
+/// let meter = Meter::new("blobs", "memory", "get");
+/// let mut get = OperationSpan::start(&meter, tracing::info_span!("get"));
+/// assert_eq!(get.meter().operation(), "get");
+/// get.answered(); // the body follows
+/// get.streams();
+/// assert!(get.is_open(), "dropped now, it counts as cancelled");
+/// get.succeeded();
+/// assert!(!get.is_open());
+///
+/// let mut head = OperationSpan::start(&meter, tracing::Span::none());
+/// assert!(head.span().is_none());
+/// let missing = Error::not_found(Operation::Head, &Key::new("a").unwrap());
+/// assert!(head.ended::<()>(Err(missing)).is_err());
+///
+/// let mut put = OperationSpan::start(&meter, tracing::Span::none());
+/// put.failed(OperationOutcome::Transient, true, &"the disk is full");
+/// assert!(!put.is_open());
+/// ```
 #[derive(Debug)]
 pub struct OperationSpan {
     meter: Meter,
@@ -36,7 +59,7 @@ impl OperationSpan {
         }
     }
 
-    /// What counts it.
+    /// The meter that counts it.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter
@@ -48,7 +71,7 @@ impl OperationSpan {
         &self.span
     }
 
-    /// The answer is there: the first call takes the time.
+    /// Says that the answer is there. The first call records the time until then.
     pub fn answered(&mut self) {
         if !self.answered {
             self.answered = true;
@@ -56,27 +79,27 @@ impl OperationSpan {
         }
     }
 
-    /// A body or a listing comes after the answer: it has not ended yet, and its end is worth a
-    /// time of its own.
+    /// Says that a body or a listing follows the answer: the operation has not ended yet, and the
+    /// time until it has is recorded too.
     pub fn streams(&mut self) {
         self.streams = true;
         self.outcome = OperationOutcome::Cancelled;
     }
 
-    /// Whether something was said of how it ends.
+    /// Whether it has not been said yet how it ends. Dropped now, it counts as cancelled.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.outcome == OperationOutcome::Cancelled
     }
 
-    /// It did what was asked.
+    /// Says that it did what was asked.
     pub fn succeeded(&mut self) {
         self.answered();
         self.outcome = OperationOutcome::Ok;
     }
 
-    /// It failed, or a part of it. `error` says so in a log: it must hold no secret. `full` is
-    /// whether a disk is; that is logged at most once a second.
+    /// Says that it failed, or a part of it. `error` goes into a log, so it must hold no secret.
+    /// `full` is whether a disk is full; that is logged at most once a second.
     pub fn failed(&mut self, outcome: OperationOutcome, full: bool, error: &dyn std::fmt::Display) {
         self.answered();
         self.outcome = outcome;

@@ -14,5 +14,5 @@ include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 #[test]
 fn examples_were_found() {
-    assert!(EXAMPLES >= 150, "only {EXAMPLES} examples were compiled");
+    assert!(EXAMPLES >= 450, "only {EXAMPLES} examples were compiled");
 }
