@@ -33,6 +33,21 @@ use crate::function::HashFunction;
 /// assert_eq!(digest, "bciqcz4snxjp3biyoe3udwkwfxhrj4gywdzob7j2clzzqim3csofzqja".parse()?);
 /// # Ok::<(), storehouse_blobstore::Error>(())
 /// ```
+///
+/// ```
+/// use storehouse_blobstore::{Digest, HashFunction};
+///
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let function = digest.function()?;
+/// assert_eq!((function, function.code(), digest.hash().len()), (HashFunction::Sha2_256, 0x12, 32));
+///
+/// // The multihash: code, length, hash.
+/// assert_eq!(digest.as_bytes()[..2], [0x12, 32]);
+/// assert_eq!(Digest::from_bytes(digest.as_bytes())?, digest);
+/// assert_eq!(Digest::new(function, digest.hash())?, digest);
+/// assert!(Digest::new(function, &digest.hash()[..20]).is_err(), "truncated");
+/// # Ok::<(), storehouse_blobstore::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(SmallBytes);
 

@@ -44,6 +44,13 @@ impl HashFunction {
     }
 
     /// The function's code.
+    ///
+    /// ```
+    /// use storehouse_blobstore::HashFunction;
+    ///
+    /// assert_eq!(HashFunction::Blake3.code(), 0x1e);
+    /// assert!(HashFunction::ALL.iter().all(|f| HashFunction::from_code(f.code()) == Some(*f)));
+    /// ```
     #[must_use]
     pub const fn code(self) -> u64 {
         match self {

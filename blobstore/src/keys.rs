@@ -13,6 +13,20 @@ use crate::Digest;
 ///
 /// `Arc<E>` and `Box<E>` (also of `dyn`) are encoders, so that configuration can pick one at run
 /// time.
+///
+/// ```
+/// use storehouse_blobstore::{Digest, HashFunction, KeyEncoder, S3Keys};
+///
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let key = S3Keys.encode(&digest)?;
+/// assert!(key.as_str().ends_with(".data"));
+/// assert_eq!(S3Keys.decode(&key), Some(digest.clone()));
+///
+/// let legacy = S3Keys.encode_legacy(&digest)?.unwrap();
+/// assert!(!legacy.as_str().contains('/'));
+/// assert_eq!(S3Keys.decode(&legacy), Some(digest));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait KeyEncoder: Debug + Send + Sync + 'static {
     /// The key that a blob is written under. Two digests never share one.
     ///

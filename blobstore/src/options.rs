@@ -8,6 +8,21 @@ use storehouse_objectstore::{ByteRange, Durability, Key};
 use crate::HashFunction;
 
 /// Options of [`BlobStore::put_opts`](crate::BlobStore::put_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys, PutBlob, PutOutcome};
+/// use storehouse_objectstore::{Body, Durability, Memory};
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let options = PutBlob::default().size(5).durability(Durability::Relaxed).replace(true);
+/// let stream = Body::from_reader(&b"hello"[..]); // does not know its size
+/// let outcome = blobs.put_opts(&digest, stream, options).await?;
+/// assert_eq!(outcome, PutOutcome::Stored);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutBlob {
@@ -21,6 +36,26 @@ pub struct PutBlob {
 }
 
 /// Options of [`BlobStore::add_opts`](crate::BlobStore::add_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{AddBlob, BlobStore, Error, HashFunction, PlainKeys};
+/// use storehouse_objectstore::{Durability, Memory};
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// let options = AddBlob::default()
+///     .function(HashFunction::Blake3)
+///     .durability(Durability::Relaxed)
+///     .memory(64 << 10)
+///     .spool(std::env::temp_dir())
+///     .limit(5);
+/// let added = blobs.add_opts("hello", options.clone()).await?;
+/// assert_eq!((added.size, added.digest.code()), (5, 0x1e));
+/// let error = blobs.add_opts("hello!", options).await.unwrap_err();
+/// assert!(matches!(error, Error::TooLarge { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddBlob {
@@ -50,6 +85,19 @@ impl Default for AddBlob {
 }
 
 /// Options of [`BlobStore::get_opts`](crate::BlobStore::get_opts).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{BlobStore, GetBlob, PlainKeys};
+/// use storehouse_objectstore::Memory;
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// let digest = blobs.add("0123456789").await?.digest;
+/// let part = blobs.get_opts(&digest, GetBlob::default().range(7..)).await?;
+/// assert_eq!(part.body.collect(3).await?, "789");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetBlob {
@@ -58,6 +106,25 @@ pub struct GetBlob {
 }
 
 /// Options of [`BlobStore::list`](crate::BlobStore::list).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_blobstore::{BlobStore, ListBlobs, PlainKeys};
+/// use storehouse_objectstore::Memory;
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// for body in ["one", "two", "three"] {
+///     blobs.add(body).await?;
+/// }
+/// let page = ListBlobs::default().prefix("z").limit(2);
+/// let first: Vec<_> = blobs.list(page.clone()).try_collect().await?;
+/// let next = page.start_after(first[1].key.clone());
+/// let rest: Vec<_> = blobs.list(next).try_collect().await?;
+/// assert_eq!((first.len(), rest.len()), (2, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListBlobs {
@@ -71,6 +138,22 @@ pub struct ListBlobs {
 }
 
 /// Options of [`BlobStore::scrub`](crate::BlobStore::scrub).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::num::NonZeroUsize;
+/// use futures_util::TryStreamExt;
+/// use storehouse_blobstore::{BlobStore, ListBlobs, PlainKeys, Scrub, ScrubOutcome};
+/// use storehouse_objectstore::Memory;
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// blobs.add("hello").await?;
+/// let one = Scrub::default().blobs(ListBlobs::default().limit(1)).concurrency(NonZeroUsize::MIN);
+/// let scrubbed: Vec<_> = blobs.scrub(one).try_collect().await?;
+/// assert!(matches!(scrubbed[0].outcome, ScrubOutcome::Intact));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scrub {

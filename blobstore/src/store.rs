@@ -14,6 +14,27 @@ use crate::known_sizes::KnownSizes;
 use crate::{BlobOperation, Digest, Error, GetBlob, KeyEncoder, Result};
 
 /// Blobs in an object store, named by their digests. Clones share the store.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_blobstore::{BlobStore, Digest, FlatfsKeys, HashFunction};
+/// use storehouse_objectstore::{Memory, ObjectStore};
+///
+/// let blobs = BlobStore::new(Memory::new(), FlatfsKeys);
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// blobs.put(&digest, "hello").await?;
+///
+/// let blob = blobs.get(&digest).await?;
+/// assert_eq!((blob.size, blob.body.collect(1024).await?), (5, "hello".into()));
+/// let part = blobs.get_range(&digest, 1..3).await?;
+/// assert_eq!((part.size, part.body.collect(1024).await?), (5, "el".into()));
+///
+/// // The object underneath.
+/// let key = blobs.key(&digest)?;
+/// assert_eq!(blobs.store().head(&key).await?.size, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct BlobStore<S = Arc<dyn ObjectStore>, E = Arc<dyn KeyEncoder>> {
     shared: Arc<StoreParts<S, E>>,
@@ -78,6 +99,31 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
 
     /// The same blobs, where an object whose size `sizes` rules out is [damaged](Error::Damaged)
     /// too: a file that was cut short, for example.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::sync::Arc;
+    /// use futures_core::future::BoxFuture;
+    /// use storehouse_blobstore::{BlobStore, Digest, KnownSizes, PlainKeys};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// /// No blob here is empty.
+    /// #[derive(Debug)]
+    /// struct NotEmpty;
+    ///
+    /// impl KnownSizes for NotEmpty {
+    ///     fn rule_out<'a>(&'a self, _: &'a Digest, size: u64) -> BoxFuture<'a, bool> {
+    ///         Box::pin(async move { size == 0 })
+    ///     }
+    /// }
+    ///
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = blobs.add("").await?.digest;
+    /// assert!(blobs.exists(&digest).await?);
+    /// assert!(!blobs.with_known_sizes(Arc::new(NotEmpty)).exists(&digest).await?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn with_known_sizes(mut self, sizes: Arc<dyn KnownSizes>) -> Self {
         self.sizes = Some(sizes);
@@ -122,6 +168,19 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
 
     /// Opens the whole blob for reading.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_blobstore::{BlobStore, PlainKeys};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = blobs.add("hello").await?.digest;
+    /// let blob = blobs.get(&digest).await?;
+    /// assert_eq!(blob.body.collect(1024).await?, "hello"); // at most 1 KiB
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`BlobStore::get_opts`].
     pub async fn get(&self, digest: &Digest) -> Result<Blob> {
@@ -129,6 +188,19 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     }
 
     /// Opens an exact range of the blob for reading.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_blobstore::{BlobStore, PlainKeys};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+    /// let digest = blobs.add("0123456789").await?.digest;
+    /// assert_eq!(blobs.get_range(&digest, 2..5).await?.body.collect(3).await?, "234");
+    /// assert!(blobs.get_range(&digest, 2..11).await.is_err(), "exact");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`BlobStore::get_opts`].

@@ -23,22 +23,6 @@ use crate::{Codec, Error, GenericStore, Record, Result};
 /// let after = ScanOptions::prefix("a").start_after("a1");
 /// let keys: Vec<String> = store.keys(after).try_collect().await?;
 /// assert_eq!(keys, ["a2"]);
-/// let records: Vec<_> = store.scan(ScanOptions::prefix("b")).try_collect().await?;
-/// assert_eq!(records[0].key, "b1");
-/// let values: Vec<_> = store.values(ScanOptions::default()).try_collect().await?;
-/// assert_eq!(values.len(), 3);
-///
-/// assert_eq!(store.count("a").await?, 2);
-/// assert!(!store.exists_prefix("c").await?);
-/// let first = store.first("a", |value| value.ends_with(b"2")).await?;
-/// assert_eq!(first.unwrap().key, "a2");
-///
-/// // Errors of the caller's own type.
-/// let values: Vec<_> = store.values_or::<Box<dyn std::error::Error + Send + Sync>>(ScanOptions::default())
-///     .try_collect()
-///     .await
-///     .unwrap();
-/// assert_eq!(values[0], b"a1");
 /// # Ok::<(), storehouse_genericstore::Error>(())
 /// # }).unwrap();
 /// ```
@@ -92,6 +76,22 @@ where
 
     /// The same with errors of a type that this crate's become: a step less for each record than to
     /// turn them into it afterwards.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::TryStreamExt;
+    /// use storehouse_genericstore::{GenericStore, Namespace, Raw, ScanOptions};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// type BoxError = Box<dyn std::error::Error + Send + Sync>;
+    ///
+    /// let notes = GenericStore::<Vec<u8>, _, _>::new(Memory::new(), Raw, Namespace::root());
+    /// notes.put("a", &b"one".to_vec()).await?;
+    /// let values = notes.values_or::<BoxError>(ScanOptions::default());
+    /// assert_eq!(values.try_collect::<Vec<_>>().await?, [b"one"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn values_or<E: From<Error> + Send + 'static>(
         &self,
         options: ScanOptions,

@@ -48,6 +48,35 @@ use crate::{Codec, Error, Namespace, Result};
 /// # Ok::<(), storehouse_genericstore::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_genericstore::{GenericStore, Json, Namespace, ScanOptions, UniqueIndex};
+/// use storehouse_objectstore::Memory;
+///
+/// // Found by key, by prefix, and by what is in them.
+/// let by_mail = UniqueIndex::new("mail", |user: &(String, u32)| vec![user.0.clone()]);
+/// let users = GenericStore::new(Memory::new(), Json, Namespace::new("user/", ".json")?)
+///     .with_index(&by_mail)?;
+/// users.put("a1", &("ann@example.org".to_owned(), 30)).await?;
+/// users.put("a2", &("bob@example.org".to_owned(), 40)).await?;
+/// users.put("b1", &("eve@example.org".to_owned(), 50)).await?;
+/// assert_eq!(users.get("a1").await?.1, 30);
+/// assert_eq!(users.find(&by_mail, &"eve@example.org".to_owned()).await?.unwrap().key, "b1");
+///
+/// let keys: Vec<String> = users.keys(ScanOptions::prefix("a")).try_collect().await?;
+/// assert_eq!(keys, ["a1", "a2"]);
+/// let records: Vec<_> = users.scan(ScanOptions::default().start_after("a2")).try_collect().await?;
+/// assert_eq!(records[0].key, "b1");
+/// let ages = users.values(ScanOptions::default()).map_ok(|user| user.1);
+/// assert_eq!(ages.try_collect::<Vec<_>>().await?, [30, 40, 50]);
+/// assert_eq!(users.count("a").await?, 2);
+/// assert!(!users.exists_prefix("c").await?);
+/// assert_eq!(users.first("", |user| user.1 > 30).await?.unwrap().key, "a2");
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct GenericStore<T, C, S> {
     pub(crate) store: S,
     codec: Arc<C>,

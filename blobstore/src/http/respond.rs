@@ -18,6 +18,27 @@ use crate::{BlobStore, Digest, Error, GetBlob, KeyEncoder, Result};
 /// it is ignored, as is any with `HEAD`. Dates in conditions are ignored too (in `If-Range` they
 /// never match), because no `Last-Modified` is given.
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+/// use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys, http::respond};
+/// use storehouse_objectstore::Memory;
+///
+/// let blobs = BlobStore::new(Memory::new(), PlainKeys);
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// blobs.put(&digest, "hello").await?;
+///
+/// let headers = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=1-2"))]);
+/// let response = respond(&blobs, &digest, &Method::GET, &headers).await?;
+/// assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+/// assert_eq!(response.headers()[header::CONTENT_RANGE], "bytes 1-2/5");
+///
+/// let response = respond(&blobs, &digest, &Method::DELETE, &HeaderMap::new()).await?;
+/// assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Errors
 /// [`NotFound`](Error::NotFound), for the server to answer 404 in its own words;
 /// [`Store`](Error::Store). Never [`RangeNotSatisfiable`](Error::RangeNotSatisfiable), which is the

@@ -10,6 +10,31 @@ use storehouse_objectstore::BoxError;
 /// Decoding is given bytes from outside: it must answer any of them with a value or an error, never
 /// a panic, and allocate no more than a small multiple of their number. It may keep slices of the
 /// bytes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use storehouse_genericstore::{Codec, CodecError};
+///
+/// /// Numbers, in decimal.
+/// #[derive(Debug)]
+/// struct Decimal;
+///
+/// impl Codec<u64> for Decimal {
+///     fn encode(&self, value: &u64) -> Result<Bytes, CodecError> {
+///         Ok(value.to_string().into())
+///     }
+///
+///     fn decode(&self, bytes: &Bytes) -> Result<u64, CodecError> {
+///         let text = std::str::from_utf8(bytes).map_err(|e| CodecError::new("a number", e))?;
+///         text.parse().map_err(|e| CodecError::new("a number", e))
+///     }
+/// }
+///
+/// assert_eq!(Decimal.decode(&Decimal.encode(&42)?)?, 42);
+/// let error = Decimal.decode(&"many".into()).unwrap_err();
+/// assert_eq!(error.to_string(), "not valid as a number");
+/// # Ok::<(), storehouse_genericstore::CodecError>(())
+/// ```
 pub trait Codec<T>: Debug + Send + Sync + 'static {
     /// The bytes of `value`.
     ///
@@ -36,6 +61,15 @@ pub struct CodecError {
 
 impl CodecError {
     /// An error of the codec of `format`.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use storehouse_genericstore::CodecError;
+    ///
+    /// let error = CodecError::new("a point", "it has one coordinate");
+    /// assert_eq!(error.to_string(), "not valid as a point");
+    /// assert_eq!(error.source().unwrap().to_string(), "it has one coordinate");
+    /// ```
     pub fn new(format: &'static str, source: impl Into<BoxError>) -> Self {
         Self {
             format,

@@ -91,6 +91,29 @@ mod sealed {
 pub struct UniqueIndex<T, K>(Arc<Definition<T>>, PhantomData<fn(&K)>);
 
 /// An index that leads from a key of type `K` to any number of records.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use futures_util::TryStreamExt;
+/// use storehouse_genericstore::index::MultiIndex;
+/// use storehouse_genericstore::{GenericStore, Json, Namespace};
+/// use storehouse_objectstore::Memory;
+///
+/// let by_tag = MultiIndex::new("tag", |tags: &Vec<String>| tags.clone())
+///     .in_namespace(Namespace::new("note-by-tag/", "")?);
+/// let notes = GenericStore::new(Memory::new(), Json, Namespace::new("note/", "")?)
+///     .with_index(&by_tag)?;
+/// notes.put("1", &vec!["home".to_owned(), "urgent".to_owned()]).await?;
+/// notes.put("2", &vec!["home".to_owned()]).await?;
+/// let home: Vec<_> = notes.find_all(&by_tag, &"home".to_owned()).try_collect().await?;
+/// assert_eq!(home.len(), 2);
+///
+/// notes.delete("1").await?;
+/// let urgent: Vec<_> = notes.find_all(&by_tag, &"urgent".to_owned()).try_collect().await?;
+/// assert!(urgent.is_empty());
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct MultiIndex<T, K>(Arc<Definition<T>>, PhantomData<fn(&K)>);
 
 macro_rules! common {

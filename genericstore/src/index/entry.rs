@@ -8,6 +8,31 @@ use storehouse_objectstore::Key;
 use crate::{Namespace, Result};
 
 /// How an entry of a unique index names its record.
+///
+/// ```
+/// use bytes::Bytes;
+/// use storehouse_genericstore::index::Pointer;
+///
+/// /// Keys that are numbers, in 8 bytes.
+/// #[derive(Debug)]
+/// struct Number;
+///
+/// impl Pointer for Number {
+///     fn encode(&self, key: &str) -> Option<Bytes> {
+///         let number: u64 = key.parse().ok()?;
+///         Some(Bytes::copy_from_slice(&number.to_be_bytes()))
+///     }
+///
+///     fn decode(&self, entry: &[u8]) -> Option<String> {
+///         Some(u64::from_be_bytes(entry.try_into().ok()?).to_string())
+///     }
+/// }
+///
+/// let entry = Number.encode("513").unwrap();
+/// assert_eq!(entry, [0, 0, 0, 0, 0, 0, 2, 1].as_slice());
+/// assert_eq!(Number.decode(&entry).as_deref(), Some("513"));
+/// assert_eq!(Number.encode("five"), None);
+/// ```
 pub trait Pointer: Debug + Send + Sync + 'static {
     /// The entry's bytes for the record's key, or `None` if this form cannot say it.
     fn encode(&self, key: &str) -> Option<Bytes>;

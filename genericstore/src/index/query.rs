@@ -17,6 +17,25 @@ where
 {
     /// The record that holds `key` in the index, if one does. Two gets.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{Error, GenericStore, Json, Namespace, UniqueIndex};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let by_mail = UniqueIndex::new("mail", |user: &(String, u32)| vec![user.0.clone()]);
+    /// let users = GenericStore::new(Memory::new(), Json, Namespace::new("user/", "")?)
+    ///     .with_index(&by_mail)?;
+    /// users.put("1", &("ann@example.org".to_owned(), 30)).await?;
+    /// let ann = users.find(&by_mail, &"ann@example.org".to_owned()).await?.unwrap();
+    /// assert_eq!((ann.key.as_str(), ann.value.1), ("1", 30));
+    /// assert!(users.find(&by_mail, &"bob@example.org".to_owned()).await?.is_none());
+    ///
+    /// let twice = users.put("2", &("ann@example.org".to_owned(), 31)).await;
+    /// assert!(matches!(twice, Err(Error::NotUnique { .. })));
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`], [`Error::Decode`] and [`Error::TooLarge`] of the record,
     /// [`Error::IndexEntry`] of its entry, [`Error::Config`] if the index is not one of this store.
@@ -48,6 +67,24 @@ where
 
     /// The records that have `key` in the index, in the order of their keys in the object store,
     /// fetched a bounded number ahead. Errors are as in [`scan`](Self::scan).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::TryStreamExt;
+    /// use storehouse_genericstore::{GenericStore, Json, MultiIndex, Namespace};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let by_colour = MultiIndex::new("colour", |fruit: &(String, u32)| vec![fruit.0.clone()]);
+    /// let fruits = GenericStore::new(Memory::new(), Json, Namespace::new("fruit/", "")?)
+    ///     .with_index(&by_colour)?;
+    /// fruits.put("apple", &("red".to_owned(), 3)).await?;
+    /// fruits.put("cherry", &("red".to_owned(), 90)).await?;
+    /// fruits.put("banana", &("yellow".to_owned(), 2)).await?;
+    /// let red = fruits.find_all(&by_colour, &"red".to_owned()).map_ok(|found| found.key);
+    /// assert_eq!(red.try_collect::<Vec<_>>().await?, ["apple", "cherry"]);
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn find_all<K: ToString>(
         &self,
         index: &MultiIndex<T, K>,

@@ -45,6 +45,24 @@ where
     /// every record once or twice; others may read and write meanwhile. Repeating it is safe, and
     /// does nothing where nothing is wrong.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{GenericStore, Json, Namespace, UniqueIndex};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let by_mail = UniqueIndex::new("mail", |user: &(String, u32)| vec![user.0.clone()]);
+    /// let users = GenericStore::new(Memory::new(), Json, Namespace::new("user/", "")?);
+    /// users.put("1", &("ann@example.org".to_owned(), 30)).await?;
+    ///
+    /// // An index that comes later is filled by a repair.
+    /// let users = users.with_index(&by_mail)?;
+    /// assert!(users.find(&by_mail, &"ann@example.org".to_owned()).await?.is_none());
+    /// assert_eq!(users.repair().await?.added, 1);
+    /// assert_eq!(users.find(&by_mail, &"ann@example.org".to_owned()).await?.unwrap().key, "1");
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`]: what was repaired until then stays so.
     pub async fn repair(&self) -> Result<RepairReport> {
