@@ -10,6 +10,19 @@ use storehouse_genericstore::index::{Pointer, TextPointer};
 /// [`Layout::s3`] and [`Layout::database`] are Piri's; for another, change the fields. Between
 /// prefix and suffix lie `{digest}/{DID}` for allocations and acceptances, and the CID for all
 /// others.
+///
+/// ```
+/// use storehouse_stores::Layout;
+///
+/// assert_eq!(Layout::s3().receipts.prefix(), "");
+/// assert_eq!(Layout::database().receipts.prefix(), "receipt/receipts/");
+///
+/// // A bucket that several nodes share.
+/// let mut layout = Layout::s3();
+/// layout.receipts = storehouse_genericstore::Namespace::new("node-1/", "")?.flat();
+/// assert_eq!(layout.receipts.object_key("a")?.as_str(), "node-1/a");
+/// # Ok::<(), storehouse_genericstore::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Layout {

@@ -16,11 +16,14 @@ use crate::error::Error;
 ///
 /// ```
 /// use std::time::Duration;
-/// use storehouse_local::journal::RotatorOptions;
+/// use storehouse_local::journal::{Retention, RotatorOptions};
 ///
 /// let minute = Duration::from_secs(60);
-/// let options = RotatorOptions::default().rotate_every(minute).gc_every(minute);
-/// assert_eq!(options.rotate_every, minute);
+/// let options = RotatorOptions::default()
+///     .rotate_every(minute)
+///     .gc_every(60 * minute)
+///     .retention(Retention::default());
+/// assert_eq!((options.rotate_every, options.gc_every), (minute, 60 * minute));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -10,7 +10,9 @@ use crate::secret::Secret;
 ///
 /// let options = FileKeyStoreOptions::default()
 ///     .passphrase("correct horse battery staple")
-///     .cost(SealCost::default().passes(4));
+///     .cost(SealCost::default().passes(4))
+///     .allow_unsealed(false)
+///     .allow_group_access(true);
 /// assert!(options.passphrase.is_some() && !options.allow_unsealed);
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -33,6 +33,24 @@ const IN_PLACE: [&str; 3] = ["pdp/datastore", "egress_tracker/journal", "wallet"
 /// that cannot be decoded, and those whose place is taken by others, are named in the report and do
 /// not stop it.
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_objectstore::Memory;
+/// use storehouse_stores::import::{self, ImportOptions};
+/// use storehouse_stores::{Layout, RecordStores};
+///
+/// # let data_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/data_dir");
+/// let stores = RecordStores::in_one(Memory::new(), &Layout::database())?;
+/// let report = import::piri(data_dir, &stores, &ImportOptions::default()).await?;
+/// assert!(report.databases.iter().any(|database| database.imported > 0));
+///
+/// // Once more: all of it is there.
+/// let report = import::piri(data_dir, &stores, &ImportOptions::default()).await?;
+/// assert!(report.databases.iter().all(|database| database.imported == 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Errors
 /// [`Error::NothingToImport`]; [`Error::LevelDb`], with in use if Piri is running; [`Error::Store`]
 /// if the stores fail; [`Error::Compare`]. What was imported until then stays: repeat it.

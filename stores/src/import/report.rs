@@ -10,6 +10,13 @@ pub struct Progress {
 }
 
 /// What an import did, or would do.
+///
+/// ```
+/// use storehouse_stores::import::ImportReport;
+///
+/// let report = ImportReport::default();
+/// assert!(report.is_complete(), "no record failed");
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct ImportReport {

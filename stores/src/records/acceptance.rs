@@ -45,6 +45,15 @@ struct Fields {
 }
 
 /// The promise that a task's result will be there: `{"ucan/await": [selector, link]}`.
+///
+/// ```
+/// use storehouse_stores::{Cid, Promise};
+///
+/// let task: Cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+/// let promise = Promise::of_ok(task.clone());
+/// assert_eq!((promise.selector.as_str(), promise.link), (".out.ok", task));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Promise {

@@ -12,6 +12,21 @@ use crate::{Delegation, Result};
 /// On the wire a map of `trackInvocation` (the invocation's archive, as a byte string) and
 /// `consolidateInvocationCID`, in this order. When read, fields that are not known are passed over,
 /// as Piri does. Which batch it was is in its key alone.
+///
+/// ```
+/// use storehouse_formats::ucan::{Capability, DelegationBuilder, Signer};
+/// use storehouse_stores::{Cid, Consolidation};
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let track = Capability::new("space/egress/track".to_owned(), signer.did().to_string());
+/// let track_invocation = DelegationBuilder::new(signer.did().clone(), vec![track]).sign(&signer)?;
+/// let consolidate_invocation: Cid =
+///     "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+/// let consolidation = Consolidation { track_invocation, consolidate_invocation };
+/// assert_eq!(Consolidation::decode(&consolidation.encode())?, consolidation);
+/// assert!(Consolidation::decode(&"other".into()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consolidation {

@@ -25,7 +25,11 @@ use crate::{Allocation, Did, Layout, RecordCodec, Result};
 /// allocations.put(&allocation).await?;
 ///
 /// assert!(allocations.exists(&digest).await?);
+/// assert_eq!(allocations.get(&digest, &space).await?, allocation);
 /// assert_eq!(allocations.get_any(&digest).await?.as_ref(), Some(&allocation));
+/// let live = allocations.get_any_non_expired(&digest, 99).await?;
+/// assert_eq!(live.as_ref(), Some(&allocation));
+/// assert!(allocations.get_any_non_expired(&digest, 100).await?.is_none());
 /// let listed: Vec<Allocation> = allocations.list(Some(&digest)).try_collect().await?;
 /// assert_eq!(listed, [allocation]);
 /// assert_eq!(allocations.records().count("").await?, 1);

@@ -18,10 +18,11 @@ use crate::{Layout, Receipt, RecordCodec, Result};
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// use std::collections::BTreeMap;
 ///
+/// use futures_util::TryStreamExt;
 /// use storehouse_formats::ucan::{Capability, DelegationBuilder, ReceiptBuilder, Signer};
 /// use storehouse_formats::Ipld;
 /// use storehouse_objectstore::Memory;
-/// use storehouse_stores::{Layout, ReceiptStore};
+/// use storehouse_stores::{Layout, Receipt, ReceiptStore};
 ///
 /// let signer = Signer::from_seed(&[1; 32]);
 /// let capability = Capability::new("blob/accept".to_owned(), signer.did().to_string())
@@ -37,6 +38,13 @@ use crate::{Layout, Receipt, RecordCodec, Result};
 ///
 /// receipts.replace(&receipt).await?; // in any case, and the invocation leads to it
 /// assert_eq!(receipts.repair().await?.removed, 0);
+///
+/// assert_eq!(receipts.get(&receipt.cid()).await?, receipt);
+/// let all: Vec<Receipt> = receipts.list().try_collect().await?;
+/// assert_eq!(all.len(), 1);
+/// receipts.delete(&receipt.cid()).await?;
+/// assert!(!receipts.exists(&receipt.cid()).await?);
+/// assert_eq!(receipts.records().count("").await?, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
