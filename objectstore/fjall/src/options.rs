@@ -7,8 +7,12 @@ use storehouse_engine::Limits;
 /// ```
 /// use storehouse_fjall::FjallOptions;
 ///
-/// let options = FjallOptions::default().cache(32 << 20).write_buffer(8 << 20);
-/// assert_eq!(options.write_buffer, 8 << 20);
+/// let options = FjallOptions::default()
+///     .max_size(1 << 20)
+///     .cache(32 << 20)
+///     .write_buffer(8 << 20)
+///     .salvage(true);
+/// assert_eq!((options.max_size, options.write_buffer), (1 << 20, 8 << 20));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,28 +42,28 @@ impl Default for FjallOptions {
 }
 
 impl FjallOptions {
-    /// With this size of the largest record.
+    /// With this size of the largest record, in bytes (inclusive), at most 1 GiB.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
         self
     }
 
-    /// With this much cache.
+    /// With this much cache, in bytes.
     #[must_use]
     pub fn cache(mut self, bytes: u64) -> Self {
         self.cache = bytes;
         self
     }
 
-    /// With this size of a write buffer.
+    /// With this size of a write buffer, in bytes.
     #[must_use]
     pub fn write_buffer(mut self, bytes: u64) -> Self {
         self.write_buffer = bytes;
         self
     }
 
-    /// With or without salvage.
+    /// With or without [`salvage`](Self::salvage).
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;

@@ -44,6 +44,25 @@ impl FlatFs {
     /// names that begin with a dot and `lost+found` do not count. What an interrupted put left
     /// behind is removed.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_flatfs::{FlatFs, FlatFsOptions, ShardFunction};
+    /// use storehouse_objectstore::Error;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let store = FlatFs::open(dir.path(), FlatFsOptions::default()).await?;
+    /// let again = FlatFs::open(dir.path(), FlatFsOptions::default()).await;
+    /// assert!(matches!(again, Err(Error::InUse { .. })));
+    /// store.close().await?;
+    ///
+    /// let sharding = std::fs::read_to_string(dir.path().join("SHARDING"))?;
+    /// assert_eq!(sharding.trim(), "/repo/flatfs/shard/v1/next-to-last/2");
+    /// let other = FlatFsOptions::default().shard(ShardFunction::Prefix(3));
+    /// assert!(matches!(FlatFs::open(dir.path(), other).await, Err(Error::Config { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InUse`] if another process, or another store of this one, has it open or is still
     /// closing it (see [`FlatFs::close`]). [`Error::Config`] if it is not a directory, cannot be

@@ -9,10 +9,18 @@ use super::shard::ShardFunction;
 /// Options of [`FlatFs::open`](crate::FlatFs::open).
 ///
 /// ```
-/// use storehouse_flatfs::{FlatFsOptions, ShardFunction};
+/// use std::time::Duration;
+/// use storehouse_flatfs::{FlatFsOptions, ShardFunction, SystemCalls};
 ///
-/// let options = FlatFsOptions::default().shard(ShardFunction::Prefix(3)).log(true);
-/// assert!(options.log);
+/// let options = FlatFsOptions::default()
+///     .shard(ShardFunction::Prefix(3))
+///     .system_calls(SystemCalls::default())
+///     .log(true)
+///     .log_idle(Duration::from_secs(1))
+///     .log_age(Duration::from_secs(5))
+///     .cached_handles(64)
+///     .handle_age(Duration::from_secs(2));
+/// assert!(options.log && options.cached_handles == 64);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,7 +89,7 @@ setters! {
     log_idle: Duration;
     /// With this age of the log's first record before a checkpoint.
     log_age: Duration;
-    /// With at most this many files kept open.
+    /// With at most this many files kept open (inclusive; 0: none).
     cached_handles: usize;
     /// With this age of a file before it is kept open.
     handle_age: Duration;

@@ -32,6 +32,33 @@ const DELETE_GROUP: usize = 128;
 ///
 /// Keys are made of `0-9`, `a-z`, `+`, `_`, `=` and `-`, at most 250 of them. A tag names a file's
 /// inode, modification time and size. Symbolic links are not followed below the directory.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_flatfs::{FlatFs, FlatFsOptions};
+/// use storehouse_objectstore::{GetOptions, Key, PutMode, PutOptions};
+///
+/// let dir = tempfile::tempdir()?;
+/// let options = FlatFsOptions::default().log(true);
+/// let store = FlatFs::open(dir.path(), options).await?;
+/// assert_eq!((store.path(), store.options()), (dir.path(), options));
+///
+/// // Called on the type itself, these allocate no future.
+/// let key = Key::new("hello")?;
+/// let create = PutOptions::default().mode(PutMode::Create);
+/// let put = store.put_opts(&key, "0123456789".into(), create).await?;
+/// assert_eq!(store.head(&key).await?.etag, put.etag);
+/// let part = store.get_opts(&key, GetOptions::default().range(2..5)).await?;
+/// assert_eq!(part.body.collect(3).await?, "234");
+/// store.close().await?; // the log is empty, and the file in its shard
+/// assert!(dir.path().join("ll/hello.data").is_file());
+///
+/// let store = FlatFs::open(dir.path(), FlatFsOptions::default()).await?;
+/// store.delete(&key).await?;
+/// assert!(store.head(&key).await.unwrap_err().is_not_found());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct FlatFs(Arc<OpenStore>);
 

@@ -7,10 +7,15 @@ use storehouse_engine::files::SystemCalls;
 /// Options of [`Fs::open`](crate::Fs::open).
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_fs::{FsOptions, SystemCalls};
 ///
-/// let options = FsOptions::default().cached_handles(0).system_calls(SystemCalls::Portable);
-/// assert_eq!(options.cached_handles, 0);
+/// let options = FsOptions::default()
+///     .system_calls(SystemCalls::Portable)
+///     .cached_handles(64)
+///     .handle_age(Duration::from_secs(1))
+///     .listed_names(10_000);
+/// assert_eq!((options.cached_handles, options.listed_names), (64, 10_000));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,10 +62,10 @@ macro_rules! setters {
 setters! {
     /// With these system calls.
     system_calls: SystemCalls;
-    /// With at most this many files kept open.
+    /// With at most this many files kept open (inclusive; 0: none).
     cached_handles: usize;
     /// With this age of a file before it is kept open.
     handle_age: Duration;
-    /// With at most this many names of a listing in memory.
+    /// With this many names of a listing in memory (at least 64; exceeded at most twofold).
     listed_names: usize;
 }

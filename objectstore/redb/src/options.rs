@@ -7,8 +7,12 @@ use storehouse_engine::Limits;
 /// ```
 /// use storehouse_redb::RedbOptions;
 ///
-/// let options = RedbOptions::default().cache(32 << 20).max_size(1 << 20);
-/// assert_eq!(options.max_size, 1 << 20);
+/// let options = RedbOptions::default()
+///     .cache(32 << 20)
+///     .max_size(1 << 20)
+///     .reserve(16 << 20)
+///     .salvage(true);
+/// assert_eq!((options.max_size, options.reserve), (1 << 20, 16 << 20));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,28 +44,28 @@ impl Default for RedbOptions {
 }
 
 impl RedbOptions {
-    /// With this size of the largest record.
+    /// With this size of the largest record, in bytes (inclusive), at most 1 GiB.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
         self
     }
 
-    /// With this much cache.
+    /// With this much cache, in bytes.
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.cache = bytes;
         self
     }
 
-    /// With this much space kept back.
+    /// With this much space kept back, in bytes; 0 for none.
     #[must_use]
     pub fn reserve(mut self, bytes: u64) -> Self {
         self.reserve = bytes;
         self
     }
 
-    /// With or without salvage.
+    /// With or without [`salvage`](Self::salvage).
     #[must_use]
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;

@@ -108,6 +108,29 @@ impl fmt::Debug for Credentials {
 pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
     /// Gives keys that hold now.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_core::future::BoxFuture;
+    /// use storehouse_objectstore::BoxError;
+    /// use storehouse_s3::{CredentialProvider, Credentials};
+    ///
+    /// #[derive(Debug)]
+    /// struct Environment(&'static str);
+    ///
+    /// impl CredentialProvider for Environment {
+    ///     fn credentials(&self) -> BoxFuture<'_, Result<Credentials, BoxError>> {
+    ///         Box::pin(async {
+    ///             let secret = std::env::var(self.0)?;
+    ///             Ok(Credentials::new("key-id", secret))
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// assert!(Environment("NO_SUCH_VARIABLE").credentials().await.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// Why there are none. The request that waits for them fails with this as its cause.
     fn credentials(&self) -> BoxFuture<'_, Result<Credentials, BoxError>>;

@@ -129,6 +129,17 @@ impl S3 {
 
     /// See [`ObjectStore::close`]. Sweeping uploads ends too.
     ///
+    /// ```no_run
+    /// # async fn example() -> storehouse_objectstore::Result<()> {
+    /// # let store = storehouse_s3::S3::open(storehouse_s3::S3Options::new("h", "b")).await?;
+    /// use storehouse_objectstore::Key;
+    ///
+    /// store.close().await?;
+    /// assert!(store.head(&Key::new("key")?).await.unwrap_err().is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// None.
     pub async fn close(&self) -> Result<()> {
