@@ -115,6 +115,12 @@ impl Cid {
     }
 
     /// The hash alone.
+    ///
+    /// ```
+    /// use storehouse_formats::Cid;
+    ///
+    /// assert_eq!(Cid::v1(0x55, 0x00, b"hi").hash(), b"hi");
+    /// ```
     #[must_use]
     pub fn hash(&self) -> &[u8] {
         &self.0[self.parts().hash..]

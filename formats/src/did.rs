@@ -32,6 +32,21 @@ use crate::{Error, Result, base58};
 /// assert!("did:web:../../etc/passwd".parse::<Did>().is_err());
 /// # Ok::<(), storehouse_formats::Error>(())
 /// ```
+///
+/// ```
+/// use storehouse_formats::Did;
+///
+/// # let public_key = [7; 32];
+/// let did = Did::from_ed25519(&public_key);
+/// assert_eq!((did.method(), did.ed25519()), ("key", Some(&public_key)));
+/// assert_eq!(Did::from_bytes(did.as_bytes())?, did);
+/// assert!(Did::from_bytes(b"\xed\x01short").is_err());
+///
+/// let mut text = String::from("space ");
+/// did.write_to(&mut text);
+/// assert!(text.starts_with("space did:key:z6Mk"));
+/// # Ok::<(), storehouse_formats::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Did(SmallVec<[u8; INLINE]>);
 

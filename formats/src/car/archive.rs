@@ -8,6 +8,24 @@ use crate::Cid;
 ///
 /// Every block whose hash function is known was checked against its CID; the others are kept, and
 /// marked.
+///
+/// ```
+/// use bytes::Bytes;
+/// use storehouse_formats::car::{Archive, CarLimits, dag_cbor_cid_of};
+///
+/// let (a, b) = (Bytes::from_static(b"\xa0"), Bytes::from_static(b"\x80"));
+/// let (a_cid, b_cid) = (dag_cbor_cid_of(&a), dag_cbor_cid_of(&b));
+/// let bytes = Archive::build(&[a_cid.clone()], &[(a_cid.clone(), a.clone()), (b_cid.clone(), b)]);
+///
+/// let archive = Archive::parse(bytes.clone(), CarLimits::default())?;
+/// assert_eq!(archive.as_bytes(), &bytes);
+/// assert_eq!((archive.roots(), archive.root()?), (&[a_cid.clone()][..], &a_cid));
+/// assert_eq!(archive.root_block()?.data, a);
+/// assert!(archive.blocks().all(|block| block.verified));
+/// assert_eq!(archive.block(&b_cid)?.unwrap().data, b"\x80".as_slice());
+/// assert!(Archive::parse(bytes.slice(1..), CarLimits::default()).is_err());
+/// # Ok::<(), storehouse_formats::car::CarError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
     bytes: Bytes,

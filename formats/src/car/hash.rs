@@ -16,12 +16,28 @@ const BLAKE2B_256: u64 = 0xb220;
 const IDENTITY: u64 = 0x00;
 
 /// The CIDv1 of a CAR file with this sha2-256.
+///
+/// ```
+/// use storehouse_formats::car::{CAR_CODEC, car_cid};
+///
+/// # let sha256 = [7; 32];
+/// let cid = car_cid(sha256); // of the whole file
+/// assert_eq!((cid.codec(), cid.hash()), (CAR_CODEC, &sha256[..]));
+/// ```
 #[must_use]
 pub fn car_cid(sha256: [u8; 32]) -> Cid {
     cid_of(CAR_CODEC, sha256)
 }
 
 /// The CIDv1 of a dag-cbor block with this sha2-256.
+///
+/// ```
+/// use storehouse_formats::car::{DAG_CBOR, dag_cbor_cid};
+///
+/// # let sha256 = [7; 32];
+/// let cid = dag_cbor_cid(sha256); // of the block
+/// assert_eq!((cid.codec(), cid.hash()), (DAG_CBOR, &sha256[..]));
+/// ```
 #[must_use]
 pub fn dag_cbor_cid(sha256: [u8; 32]) -> Cid {
     cid_of(DAG_CBOR, sha256)

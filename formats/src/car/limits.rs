@@ -1,4 +1,16 @@
 /// How large a container's parts may be.
+///
+/// ```
+/// use bytes::Bytes;
+/// use storehouse_formats::car::{Archive, CarLimits, CarProblem, dag_cbor_cid_of};
+///
+/// let block = Bytes::from_static(b"\xa0");
+/// let cid = dag_cbor_cid_of(&block);
+/// let bytes = Archive::build(&[cid.clone()], &[(cid.clone(), block.clone()), (cid, block)]);
+/// let limits = CarLimits::default().header(1 << 10).section(1 << 20).blocks(1);
+/// let error = Archive::parse(bytes, limits).unwrap_err();
+/// assert!(matches!(error.problem, CarProblem::Blocks { limit: 1 }));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CarLimits {

@@ -22,6 +22,25 @@ pub struct StreamedBlock {
 }
 
 /// Reads a container block by block. Hand it a buffered reader.
+///
+/// ```
+/// use storehouse_formats::car::{CarLimits, CarReader, dag_cbor_cid_of, write_block, write_header};
+///
+/// let cid = dag_cbor_cid_of(b"\xa0");
+/// let mut file = Vec::new();
+/// write_header(&mut file, &[cid.clone()]);
+/// write_block(&mut file, &cid, b"\xa0");
+///
+/// let mut reader = CarReader::new(file.as_slice(), CarLimits::default())?;
+/// assert_eq!(reader.roots(), [cid.clone()]);
+/// let start = reader.offset();
+/// let block = reader.next_block()?.unwrap();
+/// assert_eq!((block.cid, block.offset, block.verified), (cid, start, true));
+/// assert!(reader.next_block()?.is_none());
+/// assert_eq!(reader.offset(), file.len() as u64);
+/// assert!(reader.get_ref().is_empty());
+/// # Ok::<(), storehouse_formats::car::CarError>(())
+/// ```
 #[derive(Debug)]
 pub struct CarReader<R> {
     reader: R,

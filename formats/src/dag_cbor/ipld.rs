@@ -20,6 +20,16 @@ impl Reader<'_> {
     /// [`MAX_IPLD_MULTIPLE`] times the bytes from here to the end, or [`MAX_IPLD_SMALL`] if that is
     /// more. Larger ones can be read piece by piece, or written as JSON.
     ///
+    /// ```
+    /// use storehouse_formats::Ipld;
+    /// use storehouse_formats::dag_cbor::Reader;
+    ///
+    /// let mut reader = Reader::new(b"\x82\x05\x63abc");
+    /// assert_eq!(reader.ipld()?, Ipld::List(vec![Ipld::Integer(5), Ipld::String("abc".into())]));
+    /// reader.finish()?;
+    /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError`] if it is not dag-cbor; [`Problem::Expands`]; [`Problem::LinkLength`] if it
     /// has a link whose hash is longer than 64 bytes, for which `Ipld` has no room.

@@ -18,6 +18,16 @@ use crate::Cid;
 /// assert_eq!(RawValue::from(&value.to_ipld()?), value);
 /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
 /// ```
+///
+/// ```
+/// use storehouse_formats::dag_cbor::{Kind, RawValue};
+///
+/// let value = RawValue::new(bytes::Bytes::from_static(b"\x81\x05"))?;
+/// assert_eq!((value.kind(), value.as_bytes().len()), (Kind::List, 2));
+/// let mut reader = value.reader();
+/// assert_eq!((reader.list()?, reader.uint()?), (1, 5));
+/// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawValue(Bytes);
 

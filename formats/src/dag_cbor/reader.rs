@@ -4,6 +4,42 @@ use crate::Cid;
 type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Reads dag-cbor value by value, from a slice and without copying.
+///
+/// ```
+/// use storehouse_formats::dag_cbor::{Kind, Reader, Scalar, Writer};
+/// use storehouse_formats::{Cid, Ipld};
+///
+/// let cid = Cid::v1(0x55, 0x00, b"hi");
+/// let mut writer = Writer::default();
+/// writer.list(8);
+/// writer.uint(5);
+/// writer.text("five");
+/// writer.bytes(b"\x05");
+/// writer.link(&cid);
+/// writer.null();
+/// writer.map(0);
+/// writer.raw(&[0x81, 0x05]);
+/// writer.uint(6);
+/// let bytes = writer.into_bytes();
+///
+/// let mut reader = Reader::new(&bytes);
+/// assert_eq!((reader.kind()?, reader.offset()), (Kind::List, 0));
+/// assert_eq!(reader.list()?, 8);
+/// assert_eq!(reader.uint()?, 5);
+/// assert_eq!(reader.text()?, "five");
+/// assert_eq!(reader.bytes()?, b"\x05");
+/// assert_eq!(reader.link()?, cid);
+/// assert!(reader.null());
+/// assert_eq!(reader.map()?, 0);
+/// assert_eq!(reader.ipld()?, Ipld::List(vec![Ipld::Integer(5)]));
+/// assert_eq!(reader.scalar()?, Scalar::Integer(6));
+/// reader.finish()?;
+///
+/// // A value that is passed over is checked.
+/// assert_eq!(Reader::new(&bytes).raw()?, bytes);
+/// assert!(Reader::new(&bytes[..bytes.len() - 1]).raw().is_err());
+/// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     pub(super) all: &'a [u8],
@@ -29,6 +65,13 @@ impl<'a> Reader<'a> {
     }
 
     /// An error about the value that begins at `offset`.
+    ///
+    /// ```
+    /// use storehouse_formats::dag_cbor::{Problem, Reader};
+    ///
+    /// let error = Reader::error_at(7, Problem::MissingField("size"));
+    /// assert_eq!(error.to_string(), "at byte 7: the field \"size\" is missing");
+    /// ```
     #[must_use]
     pub fn error_at(offset: usize, problem: Problem) -> DecodeError {
         DecodeError { offset, problem }
@@ -135,6 +178,32 @@ impl<'a> Reader<'a> {
     /// answers whether there is such a field. Keys that come twice must be found there, as
     /// [`Reader::set`] does.
     ///
+    /// ```
+    /// use storehouse_formats::dag_cbor::{DecodeError, Problem, Reader};
+    ///
+    /// /// Reads `{"size": …}`.
+    /// fn size(bytes: &[u8]) -> Result<u64, DecodeError> {
+    ///     let (mut reader, mut size) = (Reader::new(bytes), None);
+    ///     reader.fields(|reader, key| {
+    ///         if key != b"size" {
+    ///             return Ok(false);
+    ///         }
+    ///         let value = reader.uint()?;
+    ///         reader.set("size", &mut size, value)?;
+    ///         Ok(true)
+    ///     })?;
+    ///     reader.finish()?;
+    ///     size.ok_or(Reader::error_at(0, Problem::MissingField("size")))
+    /// }
+    ///
+    /// assert_eq!(size(b"\xa1\x64size\x05")?, 5);
+    /// let problem = |bytes| size(bytes).unwrap_err().problem;
+    /// assert_eq!(problem(b"\xa1\x64sort\x05"), Problem::UnknownField("sort".into()));
+    /// assert_eq!(problem(b"\xa2\x64size\x05\x64size\x05"), Problem::Duplicate("size".into()));
+    /// assert_eq!(problem(b"\xa0"), Problem::MissingField("size"));
+    /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError`] if the next value is no map, or what `field` answers;
     /// [`Problem::UnknownField`] if it answers `false`.
@@ -155,6 +224,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Puts a field's value where it belongs.
+    ///
+    /// ```
+    /// use storehouse_formats::dag_cbor::{Problem, Reader};
+    ///
+    /// let (reader, mut slot) = (Reader::new(b""), None);
+    /// reader.set("size", &mut slot, 5)?;
+    /// let twice = reader.set("size", &mut slot, 6).unwrap_err();
+    /// assert_eq!(twice.problem, Problem::Duplicate("size".into()));
+    /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`Problem::Duplicate`] if one is there.

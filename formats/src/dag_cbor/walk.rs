@@ -9,6 +9,15 @@ impl<'a> Reader<'a> {
     /// [`Reader::ipld`] makes a value. Nothing is kept of it, so that this takes no memory but for
     /// the keys of the maps that lie around one place.
     ///
+    /// ```
+    /// use storehouse_formats::dag_cbor::Reader;
+    ///
+    /// let mut reader = Reader::new(b"\x81\x05\x06");
+    /// assert_eq!(reader.raw()?, b"\x81\x05");
+    /// assert_eq!(reader.uint()?, 6);
+    /// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError`] if it is not dag-cbor.
     pub fn raw(&mut self) -> Result<&'a [u8], DecodeError> {

@@ -4,6 +4,29 @@ use crate::Cid;
 
 /// Writes dag-cbor. The caller keeps maps in order (shorter keys first, then by bytes) and counts
 /// right.
+///
+/// ```
+/// use storehouse_formats::dag_cbor::{RawValue, Writer};
+/// use storehouse_formats::{Cid, Ipld};
+///
+/// let mut writer = Writer::with_capacity(64); // bytes
+/// writer.map(3);
+/// writer.text("to");
+/// writer.link(&Cid::v1(0x55, 0x00, b"hi"));
+/// writer.text("body");
+/// writer.list(4);
+/// writer.uint(5);
+/// writer.bytes(b"\x01\x02");
+/// writer.null();
+/// writer.ipld(&Ipld::Bool(true));
+/// writer.text("reply");
+/// writer.raw(&[0x80]);
+///
+/// let value = RawValue::new(writer.into_bytes().into())?;
+/// let Ipld::Map(fields) = value.to_ipld()? else { panic!("a map was written") };
+/// assert_eq!(fields["reply"], Ipld::List(vec![]));
+/// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Writer(Vec<u8>);
 

@@ -9,6 +9,18 @@ use crate::dag_cbor::{DecodeError, Kind, RawValue, Reader, Scalar};
 
 /// The text of a value.
 ///
+/// ```
+/// use storehouse_formats::Ipld;
+/// use storehouse_formats::dag_cbor::RawValue;
+/// use storehouse_formats::dag_json::{JsonError, JsonLimits, to_string};
+///
+/// let value = RawValue::from(&Ipld::List(vec![Ipld::Null, Ipld::Float(2.0)]));
+/// assert_eq!(to_string(&value, JsonLimits::default())?, "[null,2.0]");
+/// let refused = to_string(&value, JsonLimits::default().values(2));
+/// assert!(matches!(refused, Err(JsonError::TooLarge(_))));
+/// # Ok::<(), storehouse_formats::dag_json::JsonError>(())
+/// ```
+///
 /// # Errors
 /// [`JsonError::TooLarge`].
 pub fn to_string(value: &RawValue, limits: JsonLimits) -> Result<String, JsonError> {
@@ -43,6 +55,21 @@ pub fn size(
 impl<W: Write> JsonWriter<W> {
     /// A value of dag-cbor. What is needed besides the text is less than four times the value's
     /// bytes: an index of the maps' keys, which are in another order there.
+    ///
+    /// ```
+    /// use storehouse_formats::Ipld;
+    /// use storehouse_formats::dag_cbor::RawValue;
+    /// use storehouse_formats::dag_json::{JsonLimits, JsonWriter};
+    ///
+    /// let mut text = Vec::new();
+    /// let mut json = JsonWriter::new(&mut text, JsonLimits::default());
+    /// json.begin_object()?;
+    /// json.key("nb")?;
+    /// json.value_of(&RawValue::from(Ipld::List(vec![Ipld::Integer(5)])))?;
+    /// json.end_object()?;
+    /// assert_eq!(text, br#"{"nb":[5]}"#);
+    /// # Ok::<(), storehouse_formats::dag_json::JsonError>(())
+    /// ```
     ///
     /// # Errors
     /// [`JsonError`].

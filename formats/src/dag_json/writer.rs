@@ -26,6 +26,28 @@ use crate::Cid;
 /// assert_eq!(text, br#"{"name":"a \"b\"","sizes":[1,2]}"#);
 /// # Ok::<(), storehouse_formats::dag_json::JsonError>(())
 /// ```
+///
+/// ```
+/// use storehouse_formats::Cid;
+/// use storehouse_formats::dag_json::{JsonLimits, JsonWriter};
+///
+/// let mut text = Vec::new();
+/// let mut json = JsonWriter::new(&mut text, JsonLimits::default());
+/// json.begin_array()?;
+/// json.null()?;
+/// json.bool(true)?;
+/// json.float(2.0)?;
+/// json.display(&std::net::Ipv4Addr::LOCALHOST)?;
+/// json.bytes(&[1, 2])?;
+/// json.multibase(&[1, 2])?;
+/// json.link(&Cid::v1(0x55, 0x00, b"hi"))?;
+/// json.end_array()?;
+/// let written = json.written();
+/// assert_eq!(written, text.len() as u64);
+/// let start = br#"[null,true,2.0,"127.0.0.1",{"/":{"bytes":"AQI"}},"mAQI",{"/":"b"#;
+/// assert!(text.starts_with(start));
+/// # Ok::<(), storehouse_formats::dag_json::JsonError>(())
+/// ```
 #[derive(Debug)]
 pub struct JsonWriter<W> {
     out: W,

@@ -10,6 +10,23 @@ use super::manifest::Files;
 use super::merge::Records;
 
 /// A database, open for reading, and closed to its owner meanwhile.
+///
+/// ```
+/// use storehouse_formats::leveldb::{Database, LevelDbError};
+///
+/// # let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../stores/tests/vectors/data_dir/allocation");
+/// let database = Database::open(dir)?;
+/// let mut last = Vec::new();
+/// for record in database.records()? {
+///     let (key, value) = record?;
+///     assert!(last < key.to_vec() && !value.is_empty());
+///     last = key.to_vec();
+/// }
+/// assert!(!last.is_empty());
+/// let missing = Database::open("/nonexistent");
+/// assert!(matches!(missing, Err(LevelDbError::NotADatabase { .. })));
+/// # Ok::<(), storehouse_formats::leveldb::LevelDbError>(())
+/// ```
 #[derive(Debug)]
 pub struct Database {
     dir: PathBuf,

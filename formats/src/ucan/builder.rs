@@ -17,6 +17,21 @@ use crate::{Cid, Did, Error, Result};
 
 /// An ed25519 key that signs, by itself or for a DID of another method. The key is wiped from
 /// memory when dropped, and never printed.
+///
+/// ```
+/// use storehouse_formats::Did;
+/// use storehouse_formats::ucan::Signer;
+///
+/// # let seed = [1; 32];
+/// let signer = Signer::from_seed(&seed);
+/// assert_eq!(*signer.did(), signer.key());
+///
+/// let service: Did = "did:web:example.com".parse()?;
+/// let signer = signer.acting_for(service.clone());
+/// assert_eq!(*signer.did(), service);
+/// assert_eq!(signer.key().method(), "key");
+/// # Ok::<(), storehouse_formats::Error>(())
+/// ```
 pub struct Signer {
     did: Did,
     key: SigningKey,
@@ -40,7 +55,7 @@ impl Signer {
         self
     }
 
-    /// As whom it signs.
+    /// The DID that it signs as.
     #[must_use]
     pub fn did(&self) -> &Did {
         &self.did
@@ -66,6 +81,33 @@ impl fmt::Debug for Signer {
 }
 
 /// Issues a [`Delegation`], or an invocation.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use storehouse_formats::Ipld;
+/// use storehouse_formats::car::dag_cbor_cid_of;
+/// use storehouse_formats::ucan::{Capability, DelegationBuilder, Signer};
+///
+/// let (space, agent) = (Signer::from_seed(&[1; 32]), Signer::from_seed(&[2; 32]));
+/// let all = Capability::new("blob/*", space.did().to_string());
+/// let root = DelegationBuilder::new(agent.did().clone(), vec![all]).sign(&space)?;
+///
+/// let accept = Capability::new("blob/accept", space.did().to_string());
+/// let fact = BTreeMap::from([("why".to_owned(), Ipld::String("a test".into()))]);
+/// let invocation = DelegationBuilder::new(agent.did().clone(), vec![accept])
+///     .not_before(1_700_000_000)
+///     .expiration(1_800_000_000)
+///     .nonce("1")
+///     .fact(fact)
+///     .proof(&root)
+///     .linked_proof(dag_cbor_cid_of(b"\xa0"))
+///     .attach(bytes::Bytes::from_static(b"\x80"))
+///     .sign(&agent)?;
+/// assert_eq!(invocation.proofs(), [root.cid(), dag_cbor_cid_of(b"\xa0")]);
+/// assert_eq!(invocation.embedded(&root.cid())?.unwrap().issuer(), space.did());
+/// invocation.verify_signature(None)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct DelegationBuilder {
     payload: Payload,
@@ -116,7 +158,7 @@ impl DelegationBuilder {
         self
     }
 
-    /// With a fact more.
+    /// With another fact.
     #[must_use]
     pub fn fact(mut self, fact: BTreeMap<String, Ipld>) -> Self {
         self.facts.push(Ipld::Map(fact).into());
@@ -172,6 +214,33 @@ impl DelegationBuilder {
 }
 
 /// Issues a [`Receipt`], in the form of the receipt store.
+///
+/// ```
+/// use storehouse_formats::Ipld;
+/// use storehouse_formats::car::dag_cbor_cid_of;
+/// use storehouse_formats::ucan::{
+///     Capability, DelegationBuilder, Effects, ReceiptBuilder, Signer,
+/// };
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept", signer.did().to_string());
+/// let invocation = DelegationBuilder::new(signer.did().clone(), vec![capability]).sign(&signer)?;
+///
+/// let (next, proof) = (dag_cbor_cid_of(b"\x80"), dag_cbor_cid_of(b"\xa0"));
+/// let receipt = ReceiptBuilder::for_invocation(&invocation, Ok::<_, Ipld>(Ipld::Integer(1)))
+///     .effects(Effects { fork: vec![next.clone()], join: None })
+///     .meta("node", Ipld::String("one".into()))
+///     .linked_proof(proof.clone())
+///     .sign(&signer)?;
+/// assert_eq!((receipt.effects().fork.as_slice(), receipt.proofs()), (&[next][..], &[proof][..]));
+/// assert_eq!(receipt.invocation()?.unwrap().cid(), invocation.cid());
+///
+/// // Without the invocation, and of one that failed.
+/// let failed = Err::<Ipld, _>(Ipld::String("no room".into()));
+/// let receipt = ReceiptBuilder::new(invocation.cid(), failed).sign(&signer)?;
+/// assert!(!receipt.is_ok() && receipt.invocation()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReceiptBuilder {
     ran: Cid,
@@ -214,7 +283,7 @@ impl ReceiptBuilder {
         self
     }
 
-    /// With a thing more that it says.
+    /// With another entry of its metadata, in place of one with the same name.
     #[must_use]
     pub fn meta(mut self, name: impl Into<String>, value: Ipld) -> Self {
         self.meta.insert(name.into(), value);

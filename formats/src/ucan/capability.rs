@@ -1,6 +1,17 @@
 use crate::dag_cbor::{DecodeError, Problem, RawValue, Reader, Writer};
 
 /// What may be done with what.
+///
+/// ```
+/// use storehouse_formats::Ipld;
+/// use storehouse_formats::ucan::Capability;
+///
+/// let capability = Capability::new("blob/accept", "did:web:example.com")
+///     .nb(Ipld::List(vec![Ipld::Integer(5)]));
+/// assert_eq!(capability.can, "blob/accept");
+/// assert_eq!(capability.nb.unwrap().as_bytes(), b"\x81\x05".as_slice());
+/// # Ok::<(), storehouse_formats::dag_cbor::DecodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capability {

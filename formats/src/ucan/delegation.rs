@@ -23,6 +23,32 @@ const WHAT: &str = "delegation";
 /// It is the archive, byte for byte as it came, and a view of it. Making one hashes every block,
 /// but checks no signature: [`verify_signature`](Self::verify_signature) does. The text form is a
 /// multibase base64 of a CID that holds the archive. Cloning is cheap.
+///
+/// ```
+/// use storehouse_formats::ucan::{Capability, Delegation, DelegationBuilder, Signer};
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept", signer.did().to_string());
+/// let service = "did:web:example.com".parse()?;
+/// let delegation = DelegationBuilder::new(service, vec![capability.clone()])
+///     .expiration(1_800_000_000)
+///     .sign(&signer)?;
+///
+/// let read = Delegation::decode(delegation.as_bytes().clone())?;
+/// assert_eq!(read.cid(), delegation.cid());
+/// assert_eq!((read.issuer(), read.audience().method()), (signer.did(), "web"));
+/// assert!(read.capabilities().eq([capability]));
+/// assert_eq!((read.expiration(), read.not_before()), (Some(1_800_000_000), None));
+/// assert_eq!(read.nonce(), None);
+/// assert!(read.facts().next().is_none() && read.proofs().is_empty());
+/// assert_eq!(read.blocks().len(), 2); // the UCAN, and the root that names its version
+/// assert!(read.embedded(&read.cid())?.is_some());
+///
+/// read.verify_signature(None)?;
+/// assert_eq!(read.signature().code(), 0xd0ed);
+/// assert_eq!(read.to_text().parse::<Delegation>()?, read);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Delegation(Arc<Parts>);
 
@@ -166,6 +192,21 @@ impl Delegation {
 
     /// Checks the issuer's signature, and nothing else: not the proofs, not the time, not who it is
     /// for. `key` is the `did:key` that the issuer signs with; a `did:key` issuer needs none.
+    ///
+    /// ```
+    /// use storehouse_formats::ucan::{Capability, DelegationBuilder, SignatureError, Signer};
+    ///
+    /// let signer = Signer::from_seed(&[1; 32]).acting_for("did:web:example.com".parse()?);
+    /// let capability = Capability::new("blob/accept", signer.did().to_string());
+    /// let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability]).sign(&signer)?;
+    ///
+    /// let error = delegation.verify_signature(None).unwrap_err();
+    /// assert!(matches!(error, SignatureError::KeyNeeded { .. }));
+    /// delegation.verify_signature(Some(&signer.key()))?;
+    /// let other = Signer::from_seed(&[2; 32]).key();
+    /// assert!(delegation.verify_signature(Some(&other)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SignatureError`].

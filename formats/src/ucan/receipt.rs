@@ -19,6 +19,35 @@ const WHAT: &str = "receipt";
 /// It is the archive, byte for byte as it came and in the [form](ReceiptForm) in which it came, and
 /// a view of it. Making one hashes every block, but checks no signature:
 /// [`verify_signature`](Self::verify_signature) does. Cloning is cheap.
+///
+/// ```
+/// use storehouse_formats::Ipld;
+/// use storehouse_formats::ucan::{
+///     Capability, DelegationBuilder, Effects, Receipt, ReceiptBuilder, ReceiptForm, Signer,
+/// };
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept", signer.did().to_string());
+/// let invocation = DelegationBuilder::new(signer.did().clone(), vec![capability]).sign(&signer)?;
+/// let receipt = ReceiptBuilder::for_invocation(&invocation, Ok::<_, Ipld>(Ipld::Integer(1)))
+///     .sign(&signer)?;
+///
+/// let read = Receipt::decode(receipt.as_bytes().clone())?;
+/// assert_eq!((read.cid(), read.ran()), (receipt.cid(), invocation.cid()));
+/// assert_eq!(read.invocation()?.unwrap().cid(), invocation.cid());
+/// assert!(read.is_ok());
+/// assert_eq!(read.out().unwrap().to_ipld()?, Ipld::Integer(1));
+/// assert_eq!((read.effects(), read.proofs()), (&Effects::default(), &[][..]));
+/// assert_eq!((read.issuer(), read.meta().as_bytes().as_ref()), (Some(signer.did()), &[0xa0][..]));
+/// read.verify_signature(None)?;
+/// assert_eq!(read.signature().raw().len(), 64);
+///
+/// // On the wire the archive has one block more: its root.
+/// assert_eq!((read.form(), read.store_form()), (ReceiptForm::Store, read.as_bytes().clone()));
+/// let wire = Receipt::decode(read.in_form(ReceiptForm::Archive))?;
+/// assert_eq!(wire.blocks().len(), read.blocks().len() + 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Receipt(Arc<Parts>);
 

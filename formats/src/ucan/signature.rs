@@ -9,6 +9,18 @@ use crate::{Did, varint};
 
 /// A signature as UCANs carry it: the varint code of its algorithm, the varint of its length, and
 /// its bytes.
+///
+/// ```
+/// use storehouse_formats::ucan::{Capability, DelegationBuilder, Signer};
+///
+/// let signer = Signer::from_seed(&[1; 32]);
+/// let capability = Capability::new("blob/accept", signer.did().to_string());
+/// let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability]).sign(&signer)?;
+/// let signature = delegation.signature();
+/// assert_eq!((signature.code(), signature.raw().len()), (0xd0ed, 64)); // EdDSA
+/// assert!(signature.as_bytes().ends_with(signature.raw()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     bytes: Bytes,
