@@ -30,6 +30,19 @@ impl fmt::Debug for Case {
 /// Runs one case by its name over the store that `factory` makes, on a runtime of its own. What
 /// [`tests!`](super::tests) makes calls this.
 ///
+/// ```
+/// use storehouse_conformance::{CASES, Fixture, Pace, Profile};
+/// use storehouse_objectstore::Memory;
+///
+/// async fn memory() -> Fixture {
+///     let profile = Profile { pace: Pace::MEMORY, holds_bodies: true, ..Profile::default() };
+///     Fixture::new(Memory::new()).profile(profile)
+/// }
+///
+/// let case = CASES.iter().find(|case| case.rules.contains(&10)).expect("rule 10 has a case");
+/// storehouse_conformance::run(case.name, memory);
+/// ```
+///
 /// # Panics
 /// If the case fails, with the rule and what is wrong. If there is no such case.
 pub fn run<F>(name: &str, factory: impl FnOnce() -> F)

@@ -17,6 +17,36 @@ type Leftovers = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
 /// A fresh, empty store under test, and what the suite has to know about it. Every case gets one of
 /// its own.
+///
+/// ```
+/// use std::path::Path;
+/// use storehouse_conformance::{Fixture, Pace, Profile};
+/// use storehouse_objectstore::Memory;
+///
+/// async fn limited() -> Fixture {
+///     let (store, dir) = (Memory::new(), tempfile::tempdir().unwrap());
+///     let temp = dir.path().to_owned();
+///     Fixture::new(store.clone())
+///         .opens(move || {
+///             let store = store.reopen();
+///             async move { Ok(store) }
+///         })
+///         .leftovers(move || {
+///             let temp = temp.clone();
+///             async move { names_in(&temp) }
+///         })
+///         .profile(Profile { pace: Pace::MEMORY, batches: true, ..Profile::default() })
+///         .keeps(dir) // removed after the store
+///         .wrapped(Box::new) // a layer of yours
+/// }
+///
+/// fn names_in(dir: &Path) -> Vec<String> {
+///     let entries = std::fs::read_dir(dir).unwrap();
+///     entries.map(|entry| entry.unwrap().path().display().to_string()).collect()
+/// }
+///
+/// storehouse_conformance::run("lengths::one_byte_less", limited);
+/// ```
 pub struct Fixture {
     // Dropped in this order: a directory must outlive the store in it.
     /// `None` only between closing and opening again.
@@ -44,8 +74,7 @@ impl Fixture {
     /// 14).
     ///
     /// Every fixture needs it. Where the data ends with the store, give another handle on it that
-    /// does not close with the first, as
-    /// [`Memory::reopen`](storehouse_objectstore::Memory::reopen) does.
+    /// does not close with the first, as `Memory::reopen` does.
     #[must_use]
     pub fn opens<S, F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where

@@ -8,8 +8,13 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use storehouse_engine::QueueOptions;
 ///
-/// let options = QueueOptions::default().groups_at_once(2).linger(Duration::from_micros(200));
-/// assert_eq!(options.groups_at_once, 2);
+/// let options = QueueOptions::default()
+///     .max_requests(1000)
+///     .max_bytes(1 << 20)
+///     .groups_at_once(2)
+///     .linger(Duration::from_micros(200))
+///     .max_waiting(16 << 20);
+/// assert_eq!((options.max_requests, options.groups_at_once), (1000, 2));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,21 +48,21 @@ impl Default for QueueOptions {
 }
 
 impl QueueOptions {
-    /// With this many requests in a group at most.
+    /// With at most this many requests in a group (inclusive, at least 1).
     #[must_use]
     pub fn max_requests(mut self, requests: usize) -> Self {
         self.max_requests = requests;
         self
     }
 
-    /// With this many bytes in a group at most.
+    /// With at most this many bytes in a group (inclusive).
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// With this many groups at the same time.
+    /// With at most this many groups at the same time (at least 1).
     #[must_use]
     pub fn groups_at_once(mut self, groups: usize) -> Self {
         self.groups_at_once = groups;
@@ -71,7 +76,7 @@ impl QueueOptions {
         self
     }
 
-    /// With this many bytes in the queue at most.
+    /// With at most this many bytes in the queue.
     #[must_use]
     pub fn max_waiting(mut self, bytes: usize) -> Self {
         self.max_waiting = bytes;

@@ -74,6 +74,33 @@ impl<C: Commit> CommitQueue<C> {
     }
 
     /// The committer.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions};
+    ///
+    /// /// Counts its groups.
+    /// struct Groups(AtomicU64);
+    ///
+    /// impl Commit for Groups {
+    ///     type Request = ();
+    ///     type Answer = ();
+    ///
+    ///     fn commit(&self, group: Vec<Pending<(), ()>>, answers: &mut Answers<()>) {
+    ///         self.0.fetch_add(1, Ordering::Relaxed);
+    ///         group.into_iter().for_each(|pending| answers.push(pending.reply, ()));
+    ///     }
+    /// }
+    ///
+    /// let queue = CommitQueue::new(Groups(AtomicU64::new(0)), QueueOptions::default());
+    /// queue.submit((), 0).await?;
+    /// assert_eq!(queue.committer().0.load(Ordering::Relaxed), 1);
+    /// queue.close().await;
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn committer(&self) -> &C {
         &self.shared.committer

@@ -47,6 +47,31 @@ impl Unanswered {
 /// Where a caller waits for the answer to its request.
 ///
 /// If it is dropped unanswered, the caller gets an [`Unanswered`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions};
+///
+/// /// Doubles numbers; there is nothing to sync, so each is answered at once.
+/// struct Double;
+///
+/// impl Commit for Double {
+///     type Request = u64;
+///     type Answer = u64;
+///
+///     fn commit(&self, group: Vec<Pending<u64, u64>>, _: &mut Answers<u64>) {
+///         for Pending { request, reply } in group {
+///             if !reply.is_cancelled() {
+///                 reply.send(2 * request);
+///             }
+///         }
+///     }
+/// }
+///
+/// assert_eq!(CommitQueue::new(Double, QueueOptions::default()).submit(21, 8).await?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Reply<A>(Option<oneshot::Sender<Result<A, Unanswered>>>);
 
@@ -88,6 +113,30 @@ impl<A> Drop for Reply<A> {
 }
 
 /// Answers that are sent once their group is done.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_engine::{Answers, Commit, CommitQueue, Pending, QueueOptions};
+///
+/// /// Tells each caller how many share its sync.
+/// struct Crowd;
+///
+/// impl Commit for Crowd {
+///     type Request = ();
+///     type Answer = usize;
+///
+///     fn commit(&self, group: Vec<Pending<(), usize>>, answers: &mut Answers<usize>) {
+///         let size = group.len();
+///         for pending in group {
+///             answers.push(pending.reply, size);
+///         }
+///     }
+/// }
+///
+/// assert_eq!(CommitQueue::new(Crowd, QueueOptions::default()).submit((), 0).await?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Answers<A>(Vec<(Reply<A>, A)>);
 

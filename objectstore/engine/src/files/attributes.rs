@@ -35,6 +35,16 @@ fn is_missing(error: Errno) -> bool {
 }
 
 /// Whether the file system of `file` keeps attributes.
+///
+/// ```
+/// use storehouse_engine::files::{keeps_attributes, write_attributes};
+/// use storehouse_objectstore::Attributes;
+///
+/// let file = tempfile::tempfile()?;
+/// let attributes = Attributes::default().with_content_type("text/plain")?;
+/// assert_eq!(write_attributes(&file, &attributes).is_ok(), keeps_attributes(&file));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn keeps_attributes(file: &File) -> bool {
     match fgetxattr(file, NAME, &mut [0_u8; 0]) {
@@ -44,6 +54,19 @@ pub fn keeps_attributes(file: &File) -> bool {
 }
 
 /// Writes the attributes of a new file. None are written if there are none.
+///
+/// ```
+/// use storehouse_engine::files::{keeps_attributes, read_attributes, write_attributes};
+/// use storehouse_objectstore::Attributes;
+///
+/// let file = tempfile::tempfile()?;
+/// if keeps_attributes(&file) {
+///     let attributes = Attributes::default().with_content_type("text/plain")?;
+///     write_attributes(&file, &attributes)?;
+///     assert_eq!(read_attributes(&file)?, attributes);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The system's.
@@ -57,6 +80,21 @@ pub fn write_attributes(file: &File, attributes: &Attributes) -> io::Result<()> 
 
 /// Removes the attributes of a file that is not visible yet.
 ///
+/// ```
+/// use storehouse_engine::files::{
+///     keeps_attributes, read_attributes, remove_attributes, write_attributes,
+/// };
+/// use storehouse_objectstore::Attributes;
+///
+/// let file = tempfile::tempfile()?;
+/// if keeps_attributes(&file) {
+///     write_attributes(&file, &Attributes::default().with_content_type("text/plain")?)?;
+///     remove_attributes(&file)?;
+///     assert!(read_attributes(&file)?.is_empty());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The system's.
 pub fn remove_attributes(file: &File) -> io::Result<()> {
@@ -67,6 +105,13 @@ pub fn remove_attributes(file: &File) -> io::Result<()> {
 }
 
 /// The attributes of a file; none on a file system that keeps none.
+///
+/// ```
+/// use storehouse_engine::files::read_attributes;
+///
+/// assert!(read_attributes(&tempfile::tempfile()?)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The system's; also if another program wrote what says no attributes.

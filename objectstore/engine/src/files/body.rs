@@ -26,6 +26,27 @@ const SMALL_PIECE: usize = 16 * 1024;
 /// Writes the whole body to `temp` as it comes in. Does not sync it; but the disk starts early on
 /// what is to be durable.
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::fs::File;
+/// use std::sync::Arc;
+/// use storehouse_engine::files::{SystemCalls, Temp, TempDir, pick, write_body};
+/// use storehouse_objectstore::{Body, Durability, Key, PutOptions, SizedBody};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let (root, sys) = (Arc::new(File::open(dir.path())?), pick(SystemCalls::Native));
+/// let home = Arc::new(TempDir::new(Arc::clone(&root), "temp", Arc::clone(&sys)));
+/// let mut temp = Temp::create(&home, Arc::new(()))?;
+///
+/// let (key, options) = (Key::new("greeting")?, PutOptions::default().size(5));
+/// let mut body = SizedBody::new(&key, Body::from_reader(&b"hello"[..]), &options, 1024)?;
+/// write_body(&sys, &temp, &key, &mut body, Durability::Durable).await?;
+/// temp.rename(&root, "greeting")?;
+/// assert_eq!(std::fs::read(dir.path().join("greeting"))?, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Errors
 /// As [`SizedBody::next`]; [`Error::Backend`] if the file
 /// cannot be written.
@@ -61,6 +82,18 @@ pub async fn write_body(
 
 /// The whole body in memory, in pieces. For short ones.
 ///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use storehouse_engine::files::receive_all;
+/// use storehouse_objectstore::{Body, Key, PutOptions, SizedBody};
+///
+/// let body = Body::from_reader(&b"hello"[..]);
+/// let mut body = SizedBody::new(&Key::new("a")?, body, &PutOptions::default().size(5), 1024)?;
+/// assert_eq!(receive_all(&mut body).await?.concat(), b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Errors
 /// As [`SizedBody::next`].
 pub async fn receive_all(body: &mut SizedBody) -> Result<Vec<Bytes>> {
@@ -78,6 +111,17 @@ async fn finish(key: &Key, write: Option<JoinHandle<Result<()>>>) -> Result<()> 
 }
 
 /// The error of a temporary file that cannot be written.
+///
+/// ```
+/// use std::io;
+/// use storehouse_engine::files::unwritten;
+/// use storehouse_objectstore::Key;
+///
+/// let error = unwritten(&Key::new("a")?, io::ErrorKind::StorageFull.into());
+/// assert!(error.is_full());
+/// assert_eq!(error.to_string(), "put \"a\": the temporary file cannot be written");
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 pub fn unwritten(key: &Key, source: io::Error) -> Error {
     put_failed(key, "the temporary file cannot be written", source)
 }

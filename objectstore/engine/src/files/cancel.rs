@@ -12,6 +12,15 @@ const CANCELLED: u8 = 2;
 pub struct CancelGuard(Arc<AtomicU8>);
 
 /// The committer's side.
+///
+/// ```
+/// use storehouse_engine::files::CancelGuard;
+///
+/// let (caller, committer) = CancelGuard::new();
+/// assert!(committer.begin());
+/// drop(caller); // too late
+/// assert!(!committer.is_cancelled());
+/// ```
 pub struct Cancellation(Arc<AtomicU8>);
 
 impl CancelGuard {

@@ -32,6 +32,35 @@ const MOST: usize = 1 << 16;
 const WAYS: usize = 4;
 
 /// The cache. Empty by default.
+///
+/// ```
+/// use std::fs::File;
+/// use std::time::Duration;
+/// use storehouse_engine::files::{HandleCache, Vacancy, describe, metadata};
+/// use storehouse_objectstore::{Key, Operation};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let (path, key) = (dir.path().join("a"), Key::new("a")?);
+/// std::fs::write(&path, "hello")?;
+/// let cache = HandleCache::new(16, Duration::ZERO);
+/// assert!(cache.find(&key).is_err());
+/// let vacancy = cache.find(&key).unwrap_err(); // a key that misses twice has a place
+///
+/// let file = File::open(&path)?;
+/// let stat = describe(Operation::Get, &key, &file)?;
+/// cache.insert(vacancy, &key, file, &stat, &metadata(&stat));
+/// assert_eq!(cache.find(&key).unwrap().metadata.size, 5);
+///
+/// std::fs::remove_file(&path)?;
+/// assert!(cache.find(&key).is_err(), "the file lost its name");
+/// cache.invalidate(&key); // what a store does when it changes an object itself
+///
+/// // Without a place nothing is cached.
+/// std::fs::write(&path, "hello")?;
+/// cache.insert(Vacancy::none(), &key, File::open(&path)?, &stat, &metadata(&stat));
+/// assert!(cache.find(&key).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct HandleCache {
     sets: Box<[Mutex<HandleSet>]>,
@@ -70,6 +99,14 @@ pub struct Vacancy(Option<(u64, SystemTime)>);
 
 impl Vacancy {
     /// No place.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use storehouse_engine::files::{HandleCache, Vacancy};
+    ///
+    /// let place: Vacancy = Vacancy::none(); // for a read that must not fill the cache
+    /// assert!(format!("{place:?}").contains("None"));
+    /// ```
     pub fn none() -> Self {
         Self(None)
     }
@@ -112,7 +149,8 @@ impl HandleSet {
 }
 
 impl HandleCache {
-    /// At most `most` handles, of files whose last change is at least `min_age` old.
+    /// At most `most` handles (inclusive), of files whose last change is at least `min_age` old.
+    /// Never more than a sixteenth of the handles that the process may have.
     pub fn new(most: usize, min_age: Duration) -> Self {
         let may_open = getrlimit(Resource::Nofile).current;
         let most = may_open.map_or(most, |may_open| {
@@ -139,6 +177,9 @@ impl HandleCache {
     }
 
     /// The object's handle, if it is cached and still the object's.
+    ///
+    /// # Errors
+    /// A place for the handle of the file that the caller opens instead.
     pub fn find(&self, key: &Key) -> Result<Arc<CachedHandle>, Vacancy> {
         let Some((mut set, hash)) = self.set(key) else {
             return Err(Vacancy::none());

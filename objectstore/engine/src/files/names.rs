@@ -14,6 +14,19 @@ use super::error::failed;
 
 /// Opens a directory below `parent`. The last part of `name` must not be a symbolic link.
 ///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::open_dir;
+///
+/// let dir = tempfile::tempdir()?;
+/// std::fs::create_dir(dir.path().join("shard"))?;
+/// std::os::unix::fs::symlink("shard", dir.path().join("link"))?;
+/// let root = File::open(dir.path())?;
+/// assert!(open_dir(&root, "shard")?.metadata()?.is_dir());
+/// assert!(open_dir(&root, "link").is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The system's.
 pub fn open_dir(parent: &File, name: impl AsRef<Path>) -> io::Result<File> {
@@ -49,6 +62,18 @@ pub fn check_in_place(dir: &File, path: &Path) -> Result<()> {
 
 /// Removes a file; `false` if there was none.
 ///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::unlink;
+///
+/// let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("a"), "")?;
+/// let root = File::open(dir.path())?;
+/// assert!(unlink(&root, "a")?);
+/// assert!(!unlink(&root, "a")?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The system's.
 pub fn unlink(dir: &File, name: &str) -> io::Result<bool> {
@@ -60,13 +85,44 @@ pub fn unlink(dir: &File, name: &str) -> io::Result<bool> {
 }
 
 /// Opens whatever has this name: finding it now means no wait for the disk later, and while it is
-/// held its blocks are not freed.
+/// held its blocks are not freed. `None` if it cannot be opened.
+///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::hold;
+///
+/// let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("a"), "hello")?;
+/// let root = File::open(dir.path())?;
+/// let held = hold(&root, "a").expect("the file is there");
+/// std::fs::remove_file(dir.path().join("a"))?; // its blocks are freed with `held`
+/// assert!(hold(&root, "a").is_none());
+/// assert_eq!(File::from(held).metadata()?.len(), 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn hold(dir: &File, name: &str) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     openat(dir, name, flags, Mode::empty()).ok()
 }
 
 /// Calls `f` with every name in `dir` that is UTF-8, in no order.
+///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::each_name;
+///
+/// let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("a"), "")?;
+/// std::fs::create_dir(dir.path().join("b"))?;
+/// let mut files = Vec::new();
+/// each_name(&File::open(dir.path())?, |name, kind| {
+///     if kind.is_file() {
+///         files.push(name.to_owned());
+///     }
+/// })?;
+/// assert_eq!(files, ["a"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// The system's.
@@ -81,6 +137,18 @@ pub fn each_name(dir: &File, mut f: impl FnMut(&str, FileType)) -> io::Result<()
 }
 
 /// Whether `f` says so of a name in `dir` that is UTF-8. Reads no further then.
+///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::any_name;
+///
+/// let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("a.data"), "")?;
+/// let root = File::open(dir.path())?;
+/// assert!(any_name(&root, |name, _| name.ends_with(".data"))?);
+/// assert!(!any_name(&root, |_, kind| kind.is_symlink())?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// The system's.
@@ -98,6 +166,18 @@ pub fn any_name(dir: &File, mut f: impl FnMut(&str, FileType) -> bool) -> io::Re
 
 /// Makes the directory for temporary files, or empties it. A full disk does not make this fail:
 /// [`Temp::create`](super::Temp::create) makes it later.
+///
+/// ```
+/// use storehouse_engine::files::make_empty;
+///
+/// let dir = tempfile::tempdir()?;
+/// let temp = dir.path().join(".temp");
+/// make_empty(&temp)?;
+/// std::fs::write(temp.join("put-1"), "half of an obj")?;
+/// make_empty(&temp)?;
+/// assert_eq!(std::fs::read_dir(&temp)?.count(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// The system's.

@@ -42,6 +42,33 @@ pub enum Blocking {
 }
 
 /// Reads objects from files, with what all of a store's reads share.
+///
+/// ```
+/// use std::fs::File;
+/// use std::time::Duration;
+/// use storehouse_engine::files::{Blocking, FileReader, SystemCalls, Vacancy, pick};
+/// use storehouse_objectstore::{GetOptions, Key, Operation};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let (path, key) = (dir.path().join("a"), Key::new("a")?);
+/// std::fs::write(&path, "0123456789")?;
+/// let root = File::open(dir.path())?;
+/// let sys = pick(SystemCalls::Native);
+/// let reader = FileReader::new(sys, &root, 16, Duration::from_secs(2)).with_attributes(true);
+///
+/// let file = File::open(&path)?;
+/// let (_, metadata) = reader.metadata(Operation::Head, &key, &file)?;
+/// assert_eq!(metadata.size, 10);
+/// let ranges = reader.get_ranges(&key, &file, &[(2..4).into()], &GetOptions::default())?;
+/// assert_eq!(ranges.parts, ["23"]);
+///
+/// // A get asks for a handle first; without one it opens the file.
+/// let part = GetOptions::default().range(2..5);
+/// let vacancy: Vacancy = reader.get_by_handle(&key, &part).unwrap_err();
+/// let got = reader.get(&key, file, &part, Blocking::Allowed, vacancy).expect("it may wait")?;
+/// assert_eq!((got.range, got.body.as_bytes().unwrap()), (2..5, &"234".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct FileReader {
     sys: Arc<dyn Sys>,
@@ -165,6 +192,10 @@ impl FileReader {
     }
 
     /// The object in an open file; `None` if that would wait and must not.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::get_opts`](storehouse_objectstore::ObjectStore::get_opts), without not
+    /// found.
     pub fn get(
         &self,
         key: &Key,
@@ -252,6 +283,20 @@ impl FileReader {
 
 /// The state of an object's file.
 ///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::{describe, is_object};
+/// use storehouse_objectstore::{Key, Operation};
+///
+/// let (dir, key) = (tempfile::tempdir()?, Key::new("a")?);
+/// let path = dir.path().join("a");
+/// std::fs::write(&path, "hello")?;
+/// let stat = describe(Operation::Get, &key, &File::open(&path)?)?;
+/// assert!(is_object(&stat) && stat.st_size == 5);
+/// assert!(describe(Operation::Get, &key, &File::open(dir.path())?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`Error::Backend`], also if it is no regular file.
 pub fn describe(operation: Operation, key: &Key, file: &File) -> Result<Stat> {
@@ -270,6 +315,15 @@ pub fn describe(operation: Operation, key: &Key, file: &File) -> Result<Stat> {
 }
 
 /// The error of an object in whose place something else is.
+///
+/// ```
+/// use storehouse_engine::files::not_a_file;
+/// use storehouse_objectstore::{ErrorClass, Key, Operation};
+///
+/// let error = not_a_file(Operation::Get, &Key::new("a")?);
+/// assert_eq!(error.class(), ErrorClass::Fatal);
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 pub fn not_a_file(operation: Operation, key: &Key) -> Error {
     let message = "what is in the object's place is no regular file".to_owned();
     Error::Backend {

@@ -16,6 +16,15 @@ const THREADS: usize = 8;
 
 /// Syncs files or directories, by a sync of their file system if `file_system` is given and that is
 /// cheaper. One result for each, in order.
+///
+/// ```
+/// use storehouse_engine::files::{SystemCalls, pick, sync_all};
+///
+/// let files = [tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?];
+/// let results = sync_all(&*pick(SystemCalls::Portable), None, &files.each_ref());
+/// assert!(results.len() == 3 && results.iter().all(Result::is_ok));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sync_all(sys: &dyn Sys, file_system: Option<&File>, files: &[&File]) -> Vec<io::Result<()>> {
     if files.len() >= MANY
         && let Some(file_system) = file_system

@@ -18,6 +18,19 @@ use super::sys::Sys;
 /// Where files are written before they get their names: the directory `name` below `root`.
 ///
 /// It was empty when the store was opened, and only this store uses it.
+///
+/// ```
+/// use std::fs::File;
+/// use std::sync::Arc;
+/// use storehouse_engine::files::{SystemCalls, Temp, TempDir, pick};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let root = Arc::new(File::open(dir.path())?);
+/// let home = Arc::new(TempDir::new(root, "temp", pick(SystemCalls::Native)));
+/// let temp = Temp::create(&home, Arc::new(()))?;
+/// assert_eq!(std::fs::read_dir(dir.path().join("temp"))?.count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct TempDir {
     root: Arc<File>,
@@ -52,6 +65,37 @@ pub type Keep = Arc<dyn Any + Send + Sync>;
 
 /// A temporary file, with or without a name. Removed when this is dropped, unless it was moved into
 /// place.
+///
+/// ```
+/// use std::fs::File;
+/// use std::sync::Arc;
+/// use storehouse_engine::files::{SystemCalls, Temp, TempDir, pick, write_at};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let root = Arc::new(File::open(dir.path())?);
+/// let home = Arc::new(TempDir::new(Arc::clone(&root), "temp", pick(SystemCalls::Native)));
+///
+/// // Without a name, if the system has such files.
+/// let mut temp = match Temp::unnamed(&home, Arc::new(()), &root) {
+///     Some(temp) => temp,
+///     None => Temp::create(&home, Arc::new(()))?,
+/// };
+/// write_at(temp.file(), &["hel".into(), "lo".into()], 0)?;
+/// # std::fs::create_dir_all(dir.path().join("temp"))?;
+/// temp.give_name()?;
+/// temp.sync()?;
+/// temp.rename_new(&root, "greeting")?;
+/// assert_eq!(std::fs::read(dir.path().join("greeting"))?, b"hello");
+///
+/// let mut other = Temp::create(&home, Arc::new(()))?;
+/// assert!(other.rename_new(&root, "greeting").is_err(), "it is there");
+/// other.rename(&root, "greeting")?;
+/// assert_eq!(std::fs::read(dir.path().join("greeting"))?, b"");
+///
+/// drop(Temp::create(&home, Arc::new(()))?); // removed
+/// assert_eq!(std::fs::read_dir(dir.path().join("temp"))?.count(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Temp {
     home: Arc<TempDir>,
     /// Its name below the root; `None` while it has none, and once it has moved.
@@ -203,6 +247,16 @@ impl Drop for Temp {
 }
 
 /// Writes `pieces` one after the other, starting at `offset`. Blocks.
+///
+/// ```
+/// use storehouse_engine::files::write_at;
+///
+/// let file = tempfile::NamedTempFile::new()?;
+/// write_at(file.as_file(), &["lo".into(), "!".into()], 3)?;
+/// write_at(file.as_file(), &["hel".into()], 0)?;
+/// assert_eq!(std::fs::read(file.path())?, b"hello!");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// The system's.

@@ -18,6 +18,15 @@ use storehouse_objectstore::{ETag, Metadata};
 /// kernel's file clock ticks every few milliseconds, and a freed inode is reused at once, so two
 /// versions of one size written within a tick could share all three. So times are set from here, in
 /// nanoseconds, each later than the one before. Go ignores them.
+///
+/// ```
+/// use storehouse_engine::files::Clock;
+///
+/// let (clock, file) = (Clock::default(), tempfile::tempfile()?);
+/// let first = clock.stamp(&file)?;
+/// assert!(clock.stamp(&file)? > first, "no two versions have one time");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Clock {
     last: AtomicU64,
@@ -25,6 +34,9 @@ pub struct Clock {
 
 impl Clock {
     /// Sets the time of a file that is written but not visible yet; returns it, in ns since 1970.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn stamp(&self, file: &File) -> io::Result<u64> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -54,16 +66,50 @@ impl Clock {
 }
 
 /// Whether this is a regular file, as every object is.
+///
+/// ```
+/// use storehouse_engine::files::{describe, is_object};
+/// use storehouse_objectstore::{Key, Operation};
+///
+/// let stat = describe(Operation::Get, &Key::new("a")?, &tempfile::tempfile()?)?;
+/// assert!(is_object(&stat));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_object(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
 /// An object's metadata.
+///
+/// ```
+/// use storehouse_engine::files::{describe, etag, metadata, write_at};
+/// use storehouse_objectstore::{Key, Operation};
+///
+/// let file = tempfile::tempfile()?;
+/// write_at(&file, &["hello".into()], 0)?;
+/// let stat = describe(Operation::Head, &Key::new("a")?, &file)?;
+/// assert_eq!((metadata(&stat).size, metadata(&stat).etag), (5, etag(&stat)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn metadata(stat: &Stat) -> Metadata {
     Metadata::new(stat.st_size as u64, etag(stat)).last_modified(modified(stat))
 }
 
 /// `<inode>-<modification time in ns>-<size>`, in hexadecimal.
+///
+/// ```
+/// use storehouse_engine::files::{Clock, describe, etag};
+/// use storehouse_objectstore::{Key, Operation};
+///
+/// let (key, file, clock) = (Key::new("a")?, tempfile::tempfile()?, Clock::default());
+/// let tag = || Ok::<_, Box<dyn std::error::Error>>(etag(&describe(Operation::Get, &key, &file)?));
+/// clock.stamp(&file)?;
+/// let first = tag()?;
+/// clock.stamp(&file)?;
+/// assert_ne!(tag()?, first);
+/// assert_eq!(first.as_str().split('-').count(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn etag(stat: &Stat) -> ETag {
     // Formatted by hand: every read does this, and `format!` would take a tenth of its time.
     let nanos = (stat.st_mtime as i64 as u64)

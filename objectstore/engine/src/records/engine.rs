@@ -14,6 +14,105 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 /// A sorted map of bytes to bytes in a directory, by some library.
 ///
 /// All methods block. Reads see whole writes: what one [`Engine::write`] did, or nothing of it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::collections::BTreeMap;
+/// use std::path::Path;
+/// use std::sync::RwLock;
+/// use storehouse_engine::{Engine, EngineStats, Fault, Limits, RecordStore, Span, Visit};
+/// use storehouse_objectstore::{Key, ObjectStoreExt, Result};
+///
+/// /// A map in memory, so this is no store to keep anything in.
+/// #[derive(Default)]
+/// struct Map(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>);
+///
+/// impl Engine for Map {
+///     const NAME: &'static str = "map";
+///     const UNSYNCED_SURVIVES_PROCESS: bool = false;
+///     const KEEPS_DELETIONS: bool = false;
+///     type Options = ();
+///
+///     fn limits(_: &()) -> Limits {
+///         Limits::new(1 << 20, false)
+///     }
+///
+///     fn open(
+///         _dir: &Path,
+///         _: &(),
+///         _unused: bool,
+///         accept: &dyn Fn(&Self) -> Result<()>,
+///     ) -> Result<Self> {
+///         let map = Self::default();
+///         accept(&map)?;
+///         Ok(map)
+///     }
+///
+///     fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Fault> {
+///         Ok(self.0.read().unwrap().get(key).map(|value| read(value)))
+///     }
+///
+///     fn scan(&self, span: &Span, visit: &mut Visit<'_>) -> Result<(), Fault> {
+///         let map = self.0.read().unwrap();
+///         if span.is_empty() {
+///             return Ok(());
+///         }
+///         let mut records = map.range::<[u8], _>(span.bounds());
+///         let next = || if span.reverse { records.next_back() } else { records.next() };
+///         for (key, value) in std::iter::from_fn(next) {
+///             if visit(key, value).is_break() {
+///                 break;
+///             }
+///         }
+///         Ok(())
+///     }
+///
+///     fn write(&self, changes: &[(&[u8], Option<&[u8]>)], _sync: bool) -> Result<(), Fault> {
+///         let mut map = self.0.write().unwrap();
+///         for (key, value) in changes {
+///             match value {
+///                 Some(value) => drop(map.insert(key.to_vec(), value.to_vec())),
+///                 None => drop(map.remove(*key)),
+///             }
+///         }
+///         Ok(())
+///     }
+///
+///     fn compact(&self) -> Result<(), Fault> {
+///         Ok(())
+///     }
+///
+///     fn verify(&self) -> Result<Vec<String>, Fault> {
+///         Ok(Vec::new())
+///     }
+///
+///     fn stats(&self) -> Result<EngineStats, Fault> {
+///         let records = self.0.read().unwrap().len() as u64;
+///         Ok(EngineStats { records, ..EngineStats::default() })
+///     }
+///
+///     fn has_stopped(&self) -> bool {
+///         false
+///     }
+///
+///     fn room_to_reopen(&self) -> u64 {
+///         0
+///     }
+///
+///     fn room_to_write(&self, _operations: u64, bytes: u64, _only_removes: bool) -> u64 {
+///         bytes
+///     }
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = RecordStore::<Map>::open(dir.path(), ()).await?;
+/// let key = Key::new("a")?;
+/// store.put(&key, "a record").await?;
+/// assert_eq!(store.get_bytes(&key, 1024).await?, "a record");
+/// assert!(store.check().await?.is_sound());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub trait Engine: Send + Sync + Sized + 'static {
     /// The engine's name, at most 8 bytes of ASCII. A directory stays with one engine.
     const NAME: &'static str;
@@ -102,6 +201,13 @@ pub trait Engine: Send + Sync + Sized + 'static {
 }
 
 /// Limits that a store keeps.
+///
+/// ```
+/// use storehouse_engine::Limits;
+///
+/// let limits = Limits::new(1 << 20, false).reserve(64 << 10);
+/// assert_eq!((limits.max_size, limits.salvage, limits.reserve), (1 << 20, false, 64 << 10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -144,6 +250,21 @@ pub struct EngineStats {
 }
 
 /// A range of keys and the direction to read it in.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::ops::Bound;
+/// use storehouse_engine::Span;
+///
+/// let map = BTreeMap::from([(b"a".to_vec(), 1), (b"b".to_vec(), 2), (b"c".to_vec(), 3)]);
+/// let span = Span::new(Bound::Excluded(b"a".to_vec()), Bound::Unbounded);
+/// let found: Vec<_> = map.range::<[u8], _>(span.bounds()).map(|(_, value)| *value).collect();
+/// assert_eq!(found, [2, 3]);
+///
+/// // `BTreeMap::range` panics for some spans without a key.
+/// let none = Span::new(Bound::Excluded(b"a".to_vec()), Bound::Excluded(b"a".to_vec()));
+/// assert!(none.is_empty() && !span.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The least key.

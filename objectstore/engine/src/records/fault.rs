@@ -6,6 +6,23 @@ use std::io;
 use storehouse_objectstore::{Error, ErrorClass, Key, Operation};
 
 /// Why an engine could not do something.
+///
+/// ```
+/// use std::io;
+/// use storehouse_engine::Fault;
+/// use storehouse_objectstore::{ErrorClass, Operation};
+///
+/// let full = io::Error::from(io::ErrorKind::StorageFull);
+/// let error = Fault::io("the log cannot be written", full).into_error(Operation::Put, None);
+/// assert!(error.is_full());
+/// assert_eq!(error.to_string(), "put: the log cannot be written");
+///
+/// let damaged = Fault::damaged("page 7 has another checksum");
+/// assert_eq!(damaged.into_error(Operation::Get, None).class(), ErrorClass::Fatal);
+/// let stopped = Fault::stopped("no writes after a failed sync");
+/// assert_eq!(stopped.to_string(), "no writes after a failed sync");
+/// assert!(Fault::Closed.into_error(Operation::Get, None).is_closed());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Fault {

@@ -39,6 +39,17 @@ impl fmt::Display for KeyRange {
 }
 
 /// What [`RecordStore::check`](crate::RecordStore::check) found.
+///
+/// ```
+/// use storehouse_engine::CheckReport;
+/// use storehouse_objectstore::Key;
+///
+/// let mut report = CheckReport::default();
+/// assert!(report.is_sound());
+/// report.damaged.push(Key::new("a")?);
+/// assert!(!report.is_sound());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {

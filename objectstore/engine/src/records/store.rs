@@ -48,6 +48,24 @@ const LINGER: Duration = Duration::from_micros(100);
 ///
 /// Many writers share one sync. A record is held in memory while it is put and when it is read.
 /// Each record carries a checksum over its key, value, version and time, which every read checks.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// use storehouse_objectstore::{Batch, GetOptions, Key, PutOptions};
+/// use storehouse_redb::{Redb, RedbOptions}; // a record store over redb
+///
+/// let (store, a) = (Redb::open(dir.path(), RedbOptions::default()).await?, Key::new("a")?);
+/// store.put_opts(&a, "0123".into(), PutOptions::default()).await?;
+/// assert_eq!(store.get_opts(&a, GetOptions::default()).await?.size(), 4);
+/// let parts = store.get_ranges_opts(&a, &[(2..4).into()], GetOptions::default()).await?.parts;
+/// assert_eq!(parts, ["23"]);
+/// store.batch(Batch::new().put(Key::new("b")?, "1")).await?;
+/// store.delete(&a).await?;
+/// assert!(store.head(&a).await.unwrap_err().is_not_found());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct RecordStore<E: Engine> {
     handle: Arc<Handle<E>>,
     capabilities: Arc<Capabilities>,
@@ -98,17 +116,15 @@ impl<E: Engine> RecordStore<E> {
     /// something else, or acknowledged writes are missing from it.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_objectstore::{Key, ObjectStoreExt};
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.put(&Key::new("a")?, "record").await?;
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn open(path: impl Into<PathBuf>, options: E::Options) -> Result<Self> {
         let path = path.into();
@@ -139,19 +155,16 @@ impl<E: Engine> RecordStore<E> {
     /// [`Error::Backend`] if a file could not be closed. Nothing acknowledged is lost.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.close().await?;
     /// // The directory is free.
     /// Redb::open(dir.path(), RedbOptions::default()).await?;
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn close(&self) -> Result<()> {
         self.handle.queue.close().await;
@@ -312,19 +325,17 @@ impl<E: Engine> RecordStore<E> {
     /// [`Error::Backend`] if the files cannot be read at all.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_objectstore::{Key, ObjectStoreExt};
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.put(&Key::new("a")?, "record").await?;
     /// let report = store.check().await?;
     /// assert!(report.is_sound() && report.records == 1);
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn check(&self) -> Result<CheckReport> {
         let core = Arc::clone(&self.handle.core);
@@ -339,17 +350,14 @@ impl<E: Engine> RecordStore<E> {
     /// [`Error::Backend`] if files are damaged or the disk is full. Nothing is lost.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.compact().await?;
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn compact(&self) -> Result<()> {
         let core = Arc::clone(&self.handle.core);
@@ -358,27 +366,24 @@ impl<E: Engine> RecordStore<E> {
     }
 
     /// Copies all records that can be read into `to`, with their attributes if it keeps them, and
-    /// says which cannot be. Records that are
-    /// put or deleted meanwhile may or may not be copied.
+    /// says which cannot be. Records that are put or deleted meanwhile may or may not be copied.
     ///
     /// # Errors
     /// What `to` answers to a put; [`Error::Backend`] if nothing can be read at all.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.put(&Key::new("a")?, "record").await?;
     /// let copy = Memory::new();
     /// let report = store.salvage(&copy).await?;
     /// assert_eq!((report.copied, report.unreadable.len()), (1, 0));
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn salvage(&self, to: &dyn ObjectStore) -> Result<SalvageReport> {
         let (sender, receiver) = tokio::sync::mpsc::channel(AT_ONCE);
@@ -427,17 +432,14 @@ impl<E: Engine> RecordStore<E> {
     /// [`Error::Backend`] if they cannot be read.
     ///
     /// ```
-    /// use storehouse_redb::{Redb, RedbOptions};
-    /// # use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let dir = tempfile::tempdir()?;
-    /// # runtime.block_on(async {
+    /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// assert!(store.stats().await?.disk > 0);
-    /// # Ok::<(), storehouse_objectstore::Error>(())
-    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
     /// ```
     pub async fn stats(&self) -> Result<RecordStats> {
         let core = Arc::clone(&self.handle.core);

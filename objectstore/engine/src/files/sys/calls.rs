@@ -6,7 +6,34 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// The system calls of a file store. Paths are relative to the open directory `dir`, and no part of
-/// them may be a symbolic link.
+/// them may be a symbolic link. Offsets and lengths are in bytes. Errors are the system's.
+///
+/// ```
+/// use std::fs::File;
+/// use storehouse_engine::files::{SystemCalls, pick};
+///
+/// # let temp = tempfile::tempdir()?;
+/// let (sys, dir) = (pick(SystemCalls::Portable), File::open(temp.path())?);
+/// sys.create_whole(&dir, "a", b"hello", 0o644)?;
+/// sys.rename_new(&dir, "a", &dir, "b")?;
+/// assert!(sys.open(&dir, "a").is_err());
+///
+/// let (file, mut buffer) = (sys.open(&dir, "b")?, [0; 8]);
+/// assert_eq!(sys.read(&file, &mut buffer, 1)?, 4);
+/// assert_eq!(&buffer[..4], b"ello");
+/// sys.start_write_back(&file, 0, 5);
+/// sys.sync_data(&file)?;
+/// sys.sync(&dir)?;
+///
+/// // Not every system has these, and POSIX has none of them.
+/// assert!(sys.open_cached(&dir, "b").is_none());
+/// assert!(sys.read_cached(&file, &mut buffer, 0).is_none());
+/// assert!(sys.create_unnamed(&dir).is_none() && sys.name(&file, &dir, "c").is_err());
+/// assert!(!sys.can_sync_file_system(&dir) && sys.sync_file_system(&dir, 100).is_none());
+/// assert!(sys.sync_whole_file_system(&dir).is_err());
+/// assert!(!sys.shows_changes(&dir) && sys.instance(&dir).is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Sys: Debug + Send + Sync + 'static {
     /// Opens a file for reading without waiting for a disk; `None` if that would wait.
     fn open_cached(&self, dir: &File, path: &str) -> Option<io::Result<File>>;

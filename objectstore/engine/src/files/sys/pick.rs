@@ -9,6 +9,13 @@ use super::linux::Linux;
 use super::portable::Portable;
 
 /// The system calls that these options ask for.
+///
+/// ```
+/// use storehouse_engine::files::{SystemCalls, pick};
+///
+/// let sys = pick(SystemCalls::Portable);
+/// assert_eq!(format!("{sys:?}"), "Portable");
+/// ```
 pub fn pick(calls: SystemCalls) -> Arc<dyn Sys> {
     match calls {
         #[cfg(target_os = "linux")]
