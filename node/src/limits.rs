@@ -7,10 +7,20 @@ use crate::request_body::Pace;
 /// What a request may take, and how long.
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_node::Limits;
 ///
-/// let limits = Limits::default().blob_size(1 << 30).uploads(16);
-/// assert_eq!(limits.blob_size, 1 << 30);
+/// let behind_a_proxy = Limits::default()
+///     .blob_size(1 << 30)
+///     .record_size(1 << 20)
+///     .uploads(16)
+///     .uploads_per_client(16)
+///     .record_requests(128)
+///     .record_requests_per_client(128)
+///     .min_upload_rate(64 << 10)
+///     .body_timeout(Duration::from_secs(10))
+///     .queue_timeout(Duration::from_secs(5));
+/// assert_eq!(behind_a_proxy.uploads_per_client, Some(behind_a_proxy.uploads));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

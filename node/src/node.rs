@@ -82,6 +82,37 @@ impl Node {
 }
 
 /// How a [`Node`] is made.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use storehouse::blobstore::{Digest, HashFunction};
+/// use storehouse::{Config, Stores};
+/// use storehouse_node::{Limits, Metrics, Node, routes};
+/// use tower_service::Service;
+///
+/// let metrics = Metrics::install()?; // before stores are opened
+/// let stores = Stores::open(&Config::default()).await?;
+/// let node = Node::builder(stores)
+///     .limits(Limits::default().blob_size(1 << 30))
+///     .require_allocation(true)
+///     .receipts(true)
+///     .metrics(metrics)
+///     .accept_unsigned(false)
+///     .build()
+///     .await?;
+///
+/// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+/// let put = Request::put(format!("/blobs/{digest}")).header("content-length", 5);
+/// let response = routes::all(&node).call(put.body(Body::from("hello"))?).await?;
+/// assert_eq!(response.status(), StatusCode::FORBIDDEN, "no allocation");
+///
+/// let metrics = Request::get("/metrics").body(Body::empty())?;
+/// assert_eq!(routes::all(&node).call(metrics).await?.status(), StatusCode::OK);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct NodeBuilder {

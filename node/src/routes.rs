@@ -37,6 +37,25 @@ use crate::records::{archives, placed};
 use crate::request_body::busy;
 
 /// `/blobs`: blobs in and out, and their list.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use storehouse::{Config, Stores};
+/// use storehouse_node::{Node, routes};
+/// use tower_service::Service;
+///
+/// let stores = Stores::open(&Config::default()).await?;
+/// let digest = stores.blobs().add("hello").await?.digest;
+/// let node = Node::builder(stores).build().await?;
+/// let get = Request::get(format!("/blobs/{digest}")).body(Body::empty())?;
+/// let response = routes::blobs(&node).call(get).await?;
+/// assert_eq!(response.status(), StatusCode::OK);
+/// assert_eq!(axum::body::to_bytes(response.into_body(), 1024).await?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub fn blobs(node: &Node) -> Router {
     Router::new()
         .route("/blobs", get(listing::list))
@@ -50,6 +69,22 @@ pub fn blobs(node: &Node) -> Router {
 }
 
 /// `/allocations`, `/acceptances`, `/claims` and `/receipts`: records in and out.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use storehouse::{Config, Stores};
+/// use storehouse_node::{Node, routes};
+/// use tower_service::Service;
+///
+/// let node = Node::builder(Stores::open(&Config::default()).await?).build().await?;
+/// let cid = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua";
+/// let get = Request::get(format!("/claims/{cid}")).body(Body::empty())?;
+/// assert_eq!(routes::records(&node).call(get).await?.status(), StatusCode::NOT_FOUND);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub fn records(node: &Node) -> Router {
     Router::new()
         .route("/allocations", post(placed::post_allocation))
@@ -70,6 +105,21 @@ pub fn records(node: &Node) -> Router {
 }
 
 /// `/health` and `/metrics`.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use storehouse::{Config, Stores};
+/// use storehouse_node::{Node, routes};
+/// use tower_service::Service;
+///
+/// let node = Node::builder(Stores::open(&Config::default()).await?).build().await?;
+/// let get = Request::get("/health").body(Body::empty())?;
+/// assert_eq!(routes::admin(&node).call(get).await?.status(), StatusCode::OK);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub fn admin(node: &Node) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -78,6 +128,24 @@ pub fn admin(node: &Node) -> Router {
 }
 
 /// All of them, with errors as JSON for unknown paths and methods.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use storehouse::{Config, Stores};
+/// use storehouse_node::{Node, routes};
+/// use tower_service::Service;
+///
+/// let node = Node::builder(Stores::open(&Config::default()).await?).build().await?;
+/// let get = Request::get("/nothing").body(Body::empty())?;
+/// let response = routes::all(&node).call(get).await?;
+/// assert_eq!(response.status(), StatusCode::NOT_FOUND);
+/// let body = axum::body::to_bytes(response.into_body(), 1024).await?;
+/// assert!(body.starts_with(b"{"), "errors are JSON");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub fn all(node: &Node) -> Router {
     blobs(node)
         .merge(records(node))

@@ -26,8 +26,11 @@ impl Metrics {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// let metrics = storehouse_node::Metrics::install()?;
-    /// println!("{}", metrics.render());
+    /// use storehouse_node::{Error, Metrics};
+    ///
+    /// let metrics = Metrics::install()?;
+    /// assert!(!metrics.render().contains("storehouse_operations_total")); // no store is open
+    /// assert!(matches!(Metrics::install(), Err(Error::Metrics(_))));
     /// # Ok::<(), storehouse_node::Error>(())
     /// # }).unwrap();
     /// ```
@@ -70,10 +73,13 @@ impl Metrics {
 
     /// Everything counted so far, in Prometheus' text format.
     ///
-    /// ```no_run
-    /// # fn example(metrics: &storehouse_node::Metrics) {
-    /// assert!(metrics.render().contains("node_http_requests_total"));
-    /// # }
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let metrics = storehouse_node::Metrics::install()?;
+    /// metrics::counter!("my_program_starts_total").increment(1);
+    /// assert!(metrics.render().contains("my_program_starts_total 1"));
+    /// # Ok::<(), storehouse_node::Error>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn render(&self) -> String {

@@ -8,8 +8,15 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use storehouse_node::ServerOptions;
 ///
-/// let options = ServerOptions::default().connections(512).header_timeout(Duration::from_secs(5));
-/// assert_eq!(options.connections, 512);
+/// let behind_a_proxy = ServerOptions::default()
+///     .connections(512)
+///     .connections_per_client(512)
+///     .reserved_files(128)
+///     .backlog(256)
+///     .header_timeout(Duration::from_secs(5))
+///     .write_timeout(Duration::from_secs(20))
+///     .shutdown_timeout(Duration::from_secs(10));
+/// assert_eq!(behind_a_proxy.connections_per_client, Some(behind_a_proxy.connections));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

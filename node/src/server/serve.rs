@@ -25,6 +25,31 @@ use crate::metrics::Requests;
 const REST: Duration = Duration::from_millis(50);
 
 /// Accepts connections and serves a router on them.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::{Router, routing::get};
+/// use storehouse_node::{Server, ServerOptions};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let server = Server::bind("127.0.0.1:0", ServerOptions::default()).await?;
+/// let address = server.local_addr();
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let serving = tokio::spawn(async move {
+///     let router = Router::new().route("/", get(async || "hello"));
+///     server.serve(router, async { drop(stopped.await) }).await;
+/// });
+///
+/// let mut client = tokio::net::TcpStream::connect(address).await?;
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"));
+/// stop.send(()).unwrap();
+/// serving.await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
