@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use storehouse::objectstore::{Key, ListOptions, ObjectStore, ObjectStoreExt};
 use storehouse::{Config, StoreTypes, Stores, describe};
 
@@ -41,6 +41,18 @@ fn what_is_wrong_is_named_by_its_path() {
         (
             "[stores.a]\ntype = 'limit'\noperations = 0\nstore = 'a'",
             "stores.a.operations: is 0; nothing could go on",
+        ),
+        (
+            "[stores.a]\ntype = 'dedup'\nindex = 'a'",
+            "stores.a.chunks: is not set; set \"index\" and \"chunks\", or \"store\" for both",
+        ),
+        (
+            "[stores.a]\ntype = 'dedup'",
+            "stores.a.index: is not set; set \"index\" and \"chunks\", or \"store\" for both",
+        ),
+        (
+            "[stores.a]\ntype = 'dedup'\nstore = 'a'\nchunks = 'a'",
+            "stores.a.store: is one store for all; set either it, or \"index\" and \"chunks\"",
         ),
         (
             "[stores.a]\ntype = 's3'\nendpoint = 'https://s3.example.com'",
@@ -303,6 +315,36 @@ async fn tiers_over_a_compressed_store() {
 }
 
 #[tokio::test]
+async fn the_same_bytes_once() {
+    for over in [
+        "store = 'base'",
+        "index = { type = 'memory' }, chunks = { type = 'prefix', prefix = 'chunk-', store = 'base' }",
+    ] {
+        let config = Config::from_toml(&format!(
+            "repo.backend = 'memory'
+             [stores]
+             base = {{ type = 'memory' }}
+             blobs = {{ type = 'dedup', chunk_size = '64 KiB', inline = '1 KiB', grace = '1 min', collect_every = '6 h', {over} }}"
+        ))
+        .unwrap();
+        let shown = describe(&config).unwrap().to_string();
+        assert!(shown.contains("chunks of 64.0 KiB on average"), "{shown}");
+        let stores = Stores::open(&config).await.unwrap();
+        let blobs = stores.named("blobs").unwrap();
+        for name in ["a", "b"] {
+            let content = vec![b'x'; 50_000];
+            let key = Key::new(name).unwrap();
+            blobs.put(&key, content.clone()).await.unwrap();
+            assert_eq!(blobs.get_bytes(&key, 50_000).await.unwrap(), content);
+        }
+        let base = stores.named("base").unwrap();
+        let chunks = base.list_prefix("chunk-").try_collect::<Vec<_>>().await;
+        assert_eq!(chunks.unwrap().len(), 1);
+        stores.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_cache_with_a_disk() {
     let read = |settings: &str| {
         Config::from_toml(&format!(
@@ -355,7 +397,7 @@ async fn a_stack_of_every_layer() {
          [stores]
          base = { type = 'memory' }
          checked = { type = 'verify', outboards = true, store = { type = 'compressed', store = 'base' } }
-         far = { type = 'retry', store = { type = 'timeout', store = { type = 'throttle', read_operations = 1000000, store = 'checked' } } }
+         far = { type = 'retry', store = { type = 'timeout', store = { type = 'throttle', read_operations = 1000000, store = { type = 'dedup', store = 'checked' } } } }
          near = { type = 'tiered', fast = { type = 'memory' }, slow = 'far' }
          all = { type = 'cache', max_bytes = '8 MiB', block_size = '64 KiB', store = { type = 'existence', store = { type = 'event', store = { type = 'limit', operations = 8, store = { type = 'prefix', prefix = 'p/', store = 'near' } } } } }
          seen = { type = 'read_only', store = 'all' }",

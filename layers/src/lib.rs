@@ -5,6 +5,7 @@
 //! | How does a store keep attributes that has no place for them? | [`AttributeStore`] |
 //! | How is what was read kept nearby, in memory and on disk? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
+//! | How are the same bytes stored once? | `DedupStore` (feature `dedup`) |
 //! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
 //! | Who changed what, in a store that does not tell? | [`EventStore`] |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
@@ -29,6 +30,8 @@ mod attribute;
 mod cache;
 #[cfg(feature = "compressed")]
 mod compressed;
+#[cfg(feature = "dedup")]
+mod dedup;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod event;
@@ -56,6 +59,8 @@ pub use attribute::AttributeStore;
 pub use cache::{CacheDiskOptions, CacheDiskStats, CacheOptions, CacheStore, Lease};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
+#[cfg(feature = "dedup")]
+pub use dedup::{Collected, DedupOptions, DedupStore};
 #[cfg(feature = "encrypted")]
 pub use encrypted::{EncryptedStore, EncryptionKeys, Rotated};
 pub use event::{EventOptions, EventStore};

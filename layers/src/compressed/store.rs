@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, future};
+use futures_util::future;
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
     ErrorClass, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
@@ -17,13 +17,10 @@ use super::decode::{bytes_of, decoded, not_ours};
 use super::encode::{encode, encode_bytes};
 use super::format::{FRAME_LOGS, HEADER, Header};
 use super::options::CompressedOptions;
-use crate::parts::ExactReader;
+use crate::parts::{ExactReader, looked_up};
 
 /// How often a range is read anew because its object was replaced between two reads.
 const ATTEMPTS: usize = 16;
-
-/// How many headers a listing reads at once.
-const HEADS: usize = 16;
 
 /// Values of at most this size are worth reading with a listing for the size in their header.
 const INLINE: u64 = 16 * 1024;
@@ -343,15 +340,9 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
             .limit(None)
             .inline_values(inline_values.unwrap_or(0).max(INLINE));
         let store = self.clone();
-        let entries = self.inner.list(inner).map(move |entry| {
-            let store = store.clone();
-            async move { entry_of(store, entry?, inline_values).await }
-        });
-        entries
-            .buffered(HEADS.min(limit))
-            .filter_map(|entry| future::ready(entry.transpose()))
-            .take(limit)
-            .boxed()
+        looked_up(self.inner.list(inner), limit, move |entry| {
+            entry_of(store.clone(), entry, inline_values)
+        })
     }
 
     fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
@@ -364,10 +355,10 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
             .limit(None)
             .inline_values(inline_values.unwrap_or(0).max(INLINE));
         let store = self.clone();
-        let items = self.inner.list_delimited(inner).map(move |item| {
+        looked_up(self.inner.list_delimited(inner), limit, move |item| {
             let store = store.clone();
             async move {
-                match item? {
+                match item {
                     Listed::Object(entry) => {
                         let entry = entry_of(store, entry, inline_values).await?;
                         Ok(entry.map(Listed::Object))
@@ -375,12 +366,7 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
                     prefix => Ok(Some(prefix)),
                 }
             }
-        });
-        items
-            .buffered(HEADS.min(limit))
-            .filter_map(|item| future::ready(item.transpose()))
-            .take(limit)
-            .boxed()
+        })
     }
 
     fn copy_opts<'a>(

@@ -4,6 +4,8 @@ mod commit;
 mod detached;
 mod exact;
 mod key_locks;
+#[cfg(any(feature = "compressed", feature = "dedup"))]
+mod looked_up;
 mod merge;
 mod moves;
 #[cfg(feature = "compressed")]
@@ -15,6 +17,8 @@ pub(crate) use commit::gated;
 pub(crate) use detached::{CommitPoint, detached, detached_put};
 pub(crate) use exact::ExactReader;
 pub(crate) use key_locks::{KeyGuard, KeyLocks};
+#[cfg(any(feature = "compressed", feature = "dedup"))]
+pub(crate) use looked_up::looked_up;
 pub(crate) use merge::{LookUp, Merge, merged};
 pub(crate) use moves::Moves;
 #[cfg(feature = "compressed")]

@@ -3,6 +3,9 @@
 
 mod backends;
 mod compressed;
+mod dedup;
+mod dedup_collect;
+mod dedup_kills;
 mod encrypted;
 mod shard;
 mod size;

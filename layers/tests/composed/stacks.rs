@@ -9,9 +9,10 @@ use proptest::test_runner::TestRunner;
 use storehouse_conformance::run;
 use storehouse_layers::{
     AttributeStore, CacheDiskOptions, CacheOptions, CacheStore, CompressedOptions, CompressedStore,
-    EncryptedStore, EncryptionKeys, ExpiringOptions, ExpiringStore, Fault, FaultStore, Faults,
-    LimitStore, PrefixStore, RetryOptions, RetryStore, Shard, ShardOptions, ShardStore,
-    SizeOptions, SizeStore, ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
+    DedupOptions, DedupStore, EncryptedStore, EncryptionKeys, ExpiringOptions, ExpiringStore,
+    Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore, Shard,
+    ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
+    TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Operation};
 
@@ -32,6 +33,8 @@ enum Stack {
     /// Every few operations fail briefly; `RetryStore` must hide it.
     RetryOverFaults(Box<Stack>),
     Compressed(Box<Stack>),
+    /// The index, and the store of the chunks.
+    Dedup(Box<Stack>, Box<Stack>),
     Encrypted(Box<Stack>),
     /// Nothing expires; sweeps run.
     Expiring(Box<Stack>),
@@ -50,6 +53,7 @@ fn stack() -> impl Strategy<Value = Stack> {
             one().prop_map(Stack::Timeout),
             one().prop_map(Stack::RetryOverFaults),
             one().prop_map(Stack::Compressed),
+            (one(), one()).prop_map(|(index, chunks)| Stack::Dedup(index, chunks)),
             one().prop_map(Stack::Encrypted),
             one().prop_map(Stack::Expiring),
             (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
@@ -70,7 +74,9 @@ impl Stack {
             | Self::Compressed(inner)
             | Self::Encrypted(inner)
             | Self::Expiring(inner) => inner.leaves(),
-            Self::Cache(a, b) | Self::Size(a, b) | Self::Shard(a, b) => a.leaves() + b.leaves(),
+            Self::Cache(a, b) | Self::Dedup(a, b) | Self::Size(a, b) | Self::Shard(a, b) => {
+                a.leaves() + b.leaves()
+            }
         }
     }
 
@@ -111,6 +117,11 @@ impl Stack {
                 let options = CompressedOptions::default().frame_size(16 << 10);
                 let inner = inner.over(leaves);
                 Arc::new(CompressedStore::new(inner, options).expect("options in their bounds"))
+            }
+            Self::Dedup(index, chunks) => {
+                let (chunks, index) = (chunks.over(leaves), index.over(leaves));
+                let options = DedupOptions::default().chunk_size(4096).inline(20);
+                Arc::new(DedupStore::new(index, chunks, options).expect("options in their bounds"))
             }
             Self::Encrypted(inner) => {
                 let keys = EncryptionKeys::new("2026", [7; 32]).expect("an id");

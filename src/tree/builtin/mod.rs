@@ -2,6 +2,7 @@
 
 mod backends;
 mod compressed;
+mod dedup;
 mod encrypted;
 mod expiring;
 mod layers;

@@ -1,6 +1,6 @@
 //! The types by their names.
 
-use super::{backends, compressed, encrypted, expiring, layers, remembered, spread, verify};
+use super::{backends, compressed, dedup, encrypted, expiring, layers, remembered, spread, verify};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -33,6 +33,7 @@ pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "cache", remembered::cache, remembered::CacheSettings;
     "compressed", compressed::compressed, compressed::CompressedSettings;
     "datastore", backends::datastore, backends::DirectorySettings;
+    "dedup", dedup::dedup, dedup::DedupSettings;
     "encrypted", encrypted::encrypted, encrypted::EncryptedSettings;
     "event", remembered::event, remembered::EventSettings;
     "existence", remembered::existence, remembered::ExistenceSettings;
