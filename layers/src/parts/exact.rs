@@ -64,7 +64,12 @@ impl ExactReader {
     ///
     /// # Errors
     /// Those of the body.
-    #[cfg(any(feature = "compressed", feature = "encrypted", feature = "verify"))]
+    #[cfg(any(
+        feature = "compressed",
+        feature = "dedup",
+        feature = "encrypted",
+        feature = "verify"
+    ))]
     pub(crate) async fn end(&mut self) -> Result<bool> {
         if !self.rest.is_empty() {
             return Ok(false);
