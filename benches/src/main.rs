@@ -7,6 +7,7 @@
 mod churn;
 mod codec;
 mod cold_gets;
+mod dedup_put;
 mod delay;
 mod filled;
 mod get;
@@ -58,6 +59,11 @@ const BENCHES: &[(&str, &str, Bench)] = &[
         "verified-put",
         "a blob of 256 MiB: hashed, written and durable",
         verified_put::run,
+    ),
+    (
+        "dedup-put",
+        "an object of 256 MiB: cut into chunks, hashed, each stored once",
+        dedup_put::run,
     ),
     (
         "journal",
