@@ -6,6 +6,7 @@
 //! | How is what was read kept nearby, in memory and on disk? | [`CacheStore`] |
 //! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
 //! | How are the same bytes stored once? | `DedupStore` (feature `dedup`) |
+//! | Does what a record names exist? | [`CompleteStore`] |
 //! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
 //! | Who changed what, in a store that does not tell? | [`EventStore`] |
 //! | Is it there, without asking each time? | [`ExistenceStore`] |
@@ -28,6 +29,7 @@
 
 mod attribute;
 mod cache;
+mod complete;
 #[cfg(feature = "compressed")]
 mod compressed;
 #[cfg(feature = "dedup")]
@@ -57,6 +59,7 @@ mod verify;
 
 pub use attribute::AttributeStore;
 pub use cache::{CacheDiskOptions, CacheDiskStats, CacheOptions, CacheStore, Lease};
+pub use complete::{CompleteOptions, CompleteStore};
 #[cfg(feature = "compressed")]
 pub use compressed::{CompressedOptions, CompressedStore};
 #[cfg(feature = "dedup")]

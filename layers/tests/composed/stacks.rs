@@ -8,13 +8,13 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use storehouse_conformance::run;
 use storehouse_layers::{
-    AttributeStore, CacheDiskOptions, CacheOptions, CacheStore, CompressedOptions, CompressedStore,
-    DedupOptions, DedupStore, EncryptedStore, EncryptionKeys, ExpiringOptions, ExpiringStore,
-    Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore, Shard,
-    ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
+    AttributeStore, CacheDiskOptions, CacheOptions, CacheStore, CompleteStore, CompressedOptions,
+    CompressedStore, DedupOptions, DedupStore, EncryptedStore, EncryptionKeys, ExpiringOptions,
+    ExpiringStore, Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore,
+    Shard, ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
     TimeoutOptions, TimeoutStore,
 };
-use storehouse_objectstore::{ErrorClass, Operation};
+use storehouse_objectstore::{ErrorClass, Memory, Operation};
 
 use super::backends::{Inner, over_memories};
 
@@ -32,6 +32,8 @@ enum Stack {
     Timeout(Box<Stack>),
     /// Every few operations fail briefly; `RetryStore` must hide it.
     RetryOverFaults(Box<Stack>),
+    /// Records that name no objects.
+    Complete(Box<Stack>),
     Compressed(Box<Stack>),
     /// The index, and the store of the chunks.
     Dedup(Box<Stack>, Box<Stack>),
@@ -52,6 +54,7 @@ fn stack() -> impl Strategy<Value = Stack> {
             one().prop_map(Stack::Throttle),
             one().prop_map(Stack::Timeout),
             one().prop_map(Stack::RetryOverFaults),
+            one().prop_map(Stack::Complete),
             one().prop_map(Stack::Compressed),
             (one(), one()).prop_map(|(index, chunks)| Stack::Dedup(index, chunks)),
             one().prop_map(Stack::Encrypted),
@@ -71,6 +74,7 @@ impl Stack {
             | Self::Throttle(inner)
             | Self::Timeout(inner)
             | Self::RetryOverFaults(inner)
+            | Self::Complete(inner)
             | Self::Compressed(inner)
             | Self::Encrypted(inner)
             | Self::Expiring(inner) => inner.leaves(),
@@ -112,6 +116,10 @@ impl Stack {
                     .min_pause(Duration::from_micros(10))
                     .max_pause(Duration::from_micros(50));
                 Arc::new(RetryStore::with_options(faulty, options))
+            }
+            Self::Complete(inner) => {
+                let (objects, none) = (Memory::new(), |_: &[u8]| Ok(Vec::new()));
+                Arc::new(CompleteStore::new(inner.over(leaves), objects, none))
             }
             Self::Compressed(inner) => {
                 let options = CompressedOptions::default().frame_size(16 << 10);

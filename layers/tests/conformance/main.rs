@@ -2,6 +2,7 @@
 
 mod attribute;
 mod cache;
+mod complete;
 mod existence;
 mod expiring;
 mod fixtures;
