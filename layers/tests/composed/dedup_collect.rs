@@ -372,7 +372,7 @@ async fn collections_in_the_background() {
 }
 
 /// Content of a version: parts of a pool that all versions share, behind the version's number.
-fn version(number: u64) -> Bytes {
+pub(super) fn version(number: u64) -> Bytes {
     let mut content = number.to_le_bytes().to_vec();
     let mut state = number;
     for _ in 0..3 + number % 5 {

@@ -6,6 +6,8 @@ mod compressed;
 mod dedup;
 mod dedup_collect;
 mod dedup_kills;
+#[cfg(unix)]
+mod dedup_process;
 mod encrypted;
 mod shard;
 mod size;
