@@ -395,7 +395,7 @@ async fn a_stack_of_every_layer() {
     let config = Config::from_toml(
         "repo.backend = 'memory'
          [stores]
-         base = { type = 'memory' }
+         base = { type = 'expiring', store = { type = 'attribute', store = { type = 'memory' } } }
          checked = { type = 'verify', outboards = true, store = { type = 'compressed', store = 'base' } }
          far = { type = 'retry', store = { type = 'timeout', store = { type = 'throttle', read_operations = 1000000, store = { type = 'dedup', store = 'checked' } } } }
          near = { type = 'tiered', fast = { type = 'memory' }, slow = 'far' }

@@ -335,6 +335,48 @@ async fn what_is_renewed_while_it_is_swept_stays() {
     assert_eq!(store.get_bytes(&renewed, 9).await.unwrap(), "renewed");
 }
 
+/// Objects that come and expire all the time, under sweeps that never end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_write_is_lost_to_a_sweep() {
+    let (store, faults, clock) = without_batches();
+    // Between the look and the delete there is time.
+    faults.add(
+        Fault::delay(Duration::from_millis(1))
+            .on(Operation::Delete)
+            .always(),
+    );
+    let sweeps = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let mut swept = 0;
+            loop {
+                swept += store.sweep().await.unwrap().objects;
+                tokio::task::yield_now().await;
+                if swept > 200 {
+                    return;
+                }
+            }
+        }
+    });
+    let writers = (0..4).map(|n| {
+        let (store, clock, done) = (store.clone(), clock.clone(), sweeps.abort_handle());
+        tokio::spawn(async move {
+            let name = format!("{n}");
+            while !done.is_finished() {
+                put(&store, &name, until(clock.wall())).await;
+                tokio::task::yield_now().await;
+                put(&store, &name, until(clock.after(1000))).await;
+                tokio::task::yield_now().await;
+                assert!(store.exists(&key(&name)).await.unwrap());
+            }
+        })
+    });
+    for writer in future::join_all(writers).await {
+        writer.unwrap();
+    }
+    sweeps.await.unwrap();
+}
+
 /// A sweep whose caller is gone ends its deletes before others write.
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_is_cancelled_leaves_no_late_delete() {
