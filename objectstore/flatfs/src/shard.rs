@@ -137,10 +137,10 @@ impl FromStr for ShardFunction {
 
     fn from_str(text: &str) -> Result<Self> {
         let flaw = |reason: &str| {
-            Error::config(
-                "shard",
-                format!("{:.80?} is no flatfs shard function: {reason}", text.trim()),
-            )
+            // The file may hold anything.
+            let shown: String = text.trim().chars().take(80).collect();
+            let reason = format!("{shown:?} is no flatfs shard function: {reason}");
+            Error::config("shard", reason)
         };
         let id = text
             .trim()
@@ -193,6 +193,12 @@ mod tests {
             assert_eq!(function.shard(key), shard, "{function} of {key}");
             assert_eq!(function.path(key), format!("{shard}/{key}.data"));
         }
+    }
+
+    #[test]
+    fn an_error_shows_the_start_of_what_was_there() {
+        let error = "\u{fffd}x".repeat(2000).parse::<ShardFunction>();
+        assert!(error.unwrap_err().to_string().len() < 500);
     }
 
     #[test]

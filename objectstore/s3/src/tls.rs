@@ -1,5 +1,7 @@
 //! Which certificates are trusted.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +15,9 @@ use crate::options::S3Options;
 
 /// The variable that AWS's tools take a file of certificate authorities from.
 const BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The longest file of certificate authorities, in bytes: some 30 times what systems have.
+const MAX_BUNDLE: u64 = 8 << 20;
 
 /// TLS as the options say. `system`: whether the system's authorities are needed.
 pub(crate) fn config(options: &S3Options, system: bool) -> Result<ClientConfig> {
@@ -54,8 +59,14 @@ fn add(roots: &mut RootCertStore, path: &Path, setting: &'static str) -> Result<
         reason: format!("{} holds no certificates that can be read", path.display()),
         source: Some(source),
     };
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BUNDLE + 1).read_to_end(&mut text));
+    if read.map_err(|e| wrong(e.into()))? as u64 > MAX_BUNDLE {
+        let reason = format!("{} has more than {MAX_BUNDLE} bytes", path.display());
+        return Err(Error::config(setting, reason));
+    }
     let mut found = false;
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.into()))? {
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         roots
             .add(certificate.map_err(|e| wrong(e.into()))?)
             .map_err(|e| wrong(e.into()))?;

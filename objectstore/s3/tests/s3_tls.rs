@@ -121,6 +121,10 @@ async fn a_file_of_no_certificates_names_the_setting() {
             "{text:?}: {error}"
         );
     }
+    // It has no end.
+    let options = S3Options::new("127.0.0.1:9", "bucket").ca_file("/dev/zero");
+    let error = S3::open(options).await.unwrap_err().to_string();
+    assert!(error.contains("/dev/zero has more than"), "{error}");
 }
 
 /// Opens a store on a server with a certificate for `name` that holds from `from` to `to`, trusted
