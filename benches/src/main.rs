@@ -14,6 +14,7 @@ mod get;
 mod harness;
 mod http;
 mod journal;
+mod layers;
 mod listing;
 mod memory;
 mod node_memory;
@@ -102,6 +103,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
         "what gets that wait for the disk do to other tasks",
         cold_gets::run,
     ),
+    ("layers", "what a layer costs over its store", layers::run),
     (
         "churn",
         "3,000,000 records written, replaced twice and deleted: files and memory",
