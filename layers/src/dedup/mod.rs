@@ -18,7 +18,7 @@
 //! | list | one listing of the index; for each entry one get of 56 bytes, some at once, unless the index inlines it | 16 entries |
 //! | events | those of the index | |
 //! | batch | the puts of its chunks, then one batch in the index | |
-//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 16 bytes for each chunk that an object has |
+//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 16 bytes for each chunk that an object has, 32 for each that is used meanwhile |
 //!
 //! A crash loses nothing acknowledged: chunks are durable before the manifest that names them, and
 //! the manifest appears in one step. A put that fails, is dropped or dies leaves at most chunks

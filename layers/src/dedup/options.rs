@@ -19,9 +19,12 @@ pub struct DedupOptions {
     /// trusts that no other process writes. `None`, the default, is zero if both inner stores are
     /// local, and one hour if not.
     pub grace: Option<Duration>,
-    /// Collect in the background, this long after the first write and after the last collection; a
-    /// Tokio runtime is needed. One day by default. `None` leaves it to
-    /// [`DedupStore::collect`](super::DedupStore::collect).
+    /// Collect in the background, this long after the first write and after the last collection,
+    /// and after a sixteenth of it if that failed; a Tokio runtime is needed. One day by default.
+    /// `None` leaves it to [`DedupStore::collect`](super::DedupStore::collect).
+    ///
+    /// After a collection that failed, and not for a transient cause, the store's health is an
+    /// error that says why, until one ends well.
     pub collect_every: Option<Duration>,
 }
 

@@ -37,6 +37,9 @@ const CHUNKS: &str = "chunk-";
 /// How many chunks of a copy are renewed at a time.
 const REFRESHES: usize = 8;
 
+/// What part of the time between two collections passes after one that failed.
+const SOONER: u32 = 16;
+
 /// How often a copy is tried anew because its source was replaced meanwhile.
 const ATTEMPTS: usize = 16;
 
@@ -292,15 +295,23 @@ impl<I: ObjectStore, C: ObjectStore> DedupStore<I, C> {
         self.collector.task.get_or_init(|| {
             let shared = Arc::downgrade(&self.shared);
             let task = async move {
+                let mut pause = every;
                 loop {
-                    tokio::time::sleep(every).await;
+                    tokio::time::sleep(pause).await;
                     let Some(shared) = shared.upgrade() else {
                         return;
                     };
-                    let failed = match shared.collect().await {
-                        Ok(_) => None,
+                    let collected = shared.collect().await;
+                    pause = if collected.is_ok() {
+                        every
+                    } else {
+                        every / SOONER
+                    };
+                    let failed = match collected {
                         Err(error) if error.is_closed() => return,
-                        Err(error) => Some(error.to_string()),
+                        // What passes is no reason to be told.
+                        Err(error) if !error.is_transient() => Some(error.to_string()),
+                        _ => None,
                     };
                     *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
                 }

@@ -54,6 +54,24 @@ storehouse_conformance::tests!(over_flatfs, || crate::backends::over_directories
     |inner| of_two(inner, DedupOptions::default())
 ));
 
+/// Manifests and chunks in one directory, listed by path.
+#[cfg(unix)]
+#[test]
+fn in_one_flatfs() {
+    for case in [
+        "model::is_like_a_sorted_map",
+        "list::order",
+        "list::resume_at_every_key",
+        "reopen::keeps_everything",
+    ] {
+        storehouse_conformance::run(case, || {
+            crate::backends::over_directories(1, |mut inner| {
+                DedupStore::in_one(inner.remove(0), small_chunks()).unwrap()
+            })
+        });
+    }
+}
+
 pub(super) fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }

@@ -347,7 +347,14 @@ async fn collections_in_the_background() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(keys_of(rig.store.chunks()).await.is_empty());
     rig.store.health().await.unwrap();
-    // One that fails is told, until one does not.
+    // A failure that passes is not told, and is tried again soon.
+    let transient = Fault::error(ErrorClass::Transient).on(Operation::List);
+    rig.index.add(transient);
+    let before = rig.index.calls(Operation::List);
+    tokio::time::sleep(hour + hour / 15).await;
+    rig.store.health().await.unwrap();
+    assert_eq!(rig.index.calls(Operation::List), before + 2);
+    // Another is told, until one does not fail.
     rig.store
         .index()
         .inner()

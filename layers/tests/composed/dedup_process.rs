@@ -113,7 +113,7 @@ impl Model {
     }
 }
 
-/// Runs a child, and kills it this time after it has begun [`BEGUN`] operations and one more.
+/// Runs a child, and kills it this time after it has begun [`BEGUN`] operations.
 fn run_and_kill(dir: &Path, first: u64, time: Duration, model: &mut Model) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
