@@ -70,8 +70,12 @@ impl StoresBuilder {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// let config = storehouse::Config::from_toml("[repo]\nbackend = \"memory\"")?;
-    /// let stores = storehouse::Stores::builder().config(&config).open().await?;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse::{Backend, Config, Stores};
+    ///
+    /// let config = Config::from_toml(&format!("[repo]\ndata_dir = {:?}", dir.path()))?;
+    /// let stores = Stores::builder().config(&config).open().await?;
+    /// assert!(matches!(stores.backend(), Backend::Flatfs { .. }));
     /// # stores.close().await?;
     /// # Ok::<(), storehouse::Error>(())
     /// # }).unwrap();

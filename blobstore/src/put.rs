@@ -76,6 +76,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
     /// let pieces = stream::iter(["hel", "lo"].map(|piece| std::io::Result::Ok(piece.into())));
     /// blobs.put_opts(&digest, Body::from_stream(pieces), PutBlob::default().size(5)).await?;
+    /// assert_eq!(blobs.get(&digest).await?.size, 5);
     /// # Ok(()) }
     /// ```
     pub async fn put_opts(

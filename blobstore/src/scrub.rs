@@ -45,12 +45,15 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     ///
     /// ```
     /// # use storehouse_blobstore::{BlobStore, Digest, HashFunction, PlainKeys};
-    /// # use storehouse_objectstore::Memory;
+    /// # use storehouse_objectstore::{Memory, ObjectStoreExt};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let blobs = BlobStore::new(Memory::new(), PlainKeys);
     /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
     /// blobs.put(&digest, "hello").await?;
     /// blobs.verify(&digest).await?;
+    ///
+    /// blobs.store().put(&blobs.key(&digest)?, "hallo").await?; // a disk that forgets
+    /// assert!(blobs.verify(&digest).await.is_err());
     /// # Ok(()) }
     /// ```
     pub async fn verify(&self, digest: &Digest) -> Result<()> {

@@ -368,6 +368,7 @@ impl<S: ObjectStore, E: KeyEncoder> BlobStore<S, E> {
     /// blobs.put(&digest, "hello").await?;
     /// blobs.delete(&digest).await?;
     /// blobs.delete(&digest).await?; // once more is ok
+    /// assert!(!blobs.exists(&digest).await?);
     /// # Ok(()) }
     /// ```
     pub async fn delete(&self, digest: &Digest) -> Result<()> {

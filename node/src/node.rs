@@ -27,16 +27,16 @@ impl Node {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+    /// use axum::body::Body;
+    /// use axum::http::{Request, StatusCode};
     /// use storehouse::{Config, Stores};
-    /// use storehouse_node::{Limits, Node};
+    /// use storehouse_node::{Node, routes};
+    /// use tower_service::Service;
     ///
-    /// let stores = Stores::open(&Config::default()).await?;
-    /// let node = Node::builder(stores)
-    ///     .limits(Limits::default().blob_size(1 << 30))
-    ///     .require_allocation(true)
-    ///     .build()
-    ///     .await?;
-    /// # drop(node);
+    /// let node = Node::builder(Stores::open(&Config::default()).await?).build().await?;
+    /// let get = Request::get("/metrics").body(Body::empty())?;
+    /// let response = routes::admin(&node).call(get).await?;
+    /// assert_eq!(response.status(), StatusCode::NOT_FOUND, "no metrics");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -60,8 +60,10 @@ impl Node {
     /// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
     /// # use storehouse::{Config, Stores};
     /// # let stores = Stores::open(&Config::default()).await?;
-    /// let node = storehouse_node::Node::builder(stores).receipts(true).build().await?;
+    /// let node = storehouse_node::Node::builder(stores.clone()).receipts(true).build().await?;
     /// node.shutdown(std::time::Duration::from_secs(30)).await;
+    /// let keys = stores.local().keys().list().await?;
+    /// assert_eq!(keys[0].as_str(), "node", "the key that signs receipts was made");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -165,7 +167,7 @@ impl NodeBuilder {
     ///     )
     ///     .build()
     ///     .await?;
-    /// # drop(node);
+    /// node.shutdown(std::time::Duration::from_secs(1)).await;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```

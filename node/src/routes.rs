@@ -2,17 +2,21 @@
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+//! use axum::body::Body;
+//! use axum::http::{Request, StatusCode};
 //! use axum::{Router, routing::get};
 //! use storehouse::{Config, Stores};
 //! use storehouse_node::{Node, routes};
+//! use tower_service::Service;
 //!
 //! let stores = Stores::open(&Config::default()).await?;
 //! let node = Node::builder(stores).build().await?;
-//! let app: Router = Router::new()
+//! let mut app: Router = Router::new()
 //!     .route("/", get(async || "mine"))
 //!     .merge(routes::blobs(&node))
 //!     .nest("/admin", routes::admin(&node));
-//! # drop(app);
+//! let get = Request::get("/admin/health").body(Body::empty())?;
+//! assert_eq!(app.call(get).await?.status(), StatusCode::OK);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```

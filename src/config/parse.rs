@@ -95,7 +95,8 @@ impl Config {
     ///
     /// ```
     /// let path = std::env::args_os().nth(1).map(std::path::PathBuf::from);
-    /// let config = storehouse::Config::load(path.as_deref())?;
+    /// let config = storehouse::Config::load(path.as_deref())?; // none: the environment alone
+    /// assert!(config.stores.is_empty());
     /// # Ok::<(), storehouse::Error>(())
     /// ```
     ///

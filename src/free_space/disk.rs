@@ -25,14 +25,19 @@ pub struct FreeSpace {
 impl FreeSpace {
     /// Whether puts are refused until there is more space.
     ///
-    /// ```no_run
-    /// # fn example(stores: &storehouse::Stores) {
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let config = format!("[repo]\ndata_dir = {:?}", dir.path());
+    /// let stores = storehouse::Stores::open(&storehouse::Config::from_toml(&config)?).await?;
     /// for (store, space) in stores.free_space() {
-    ///     if space.is_low() {
-    ///         eprintln!("{store}: {} bytes are free", space.free);
-    ///     }
+    ///     let refused = if space.is_low() { ", puts are refused" } else { "" };
+    ///     println!("{store}: {} bytes are free{refused}", space.free);
+    ///     assert_eq!(space.is_low(), space.free < space.min_free);
     /// }
-    /// # }
+    /// # stores.close().await?;
+    /// # Ok::<(), storehouse::Error>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn is_low(&self) -> bool {

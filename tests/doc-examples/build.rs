@@ -141,10 +141,8 @@ fn examples_in(file: &Path, text: &str, markdown: bool, found: &mut Vec<Example>
 
 /// The example as a function, wrapped as rustdoc does, in the facade's names.
 fn function(number: usize, example: &Example) -> String {
-    let folder = example.file.parent().unwrap().display();
     let code = example
         .code
-        .replace("include_bytes!(\"", &format!("include_bytes!(\"{folder}/"))
         .replace("storehouse_stores", "storehouse::records")
         .replace("storehouse_", "storehouse::");
     if code.contains("fn main()") {

@@ -11,7 +11,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
-//! # let archive = include_bytes!("../../tests/vectors/receipt-archive/000.car").as_slice();
+//! # let archive = std::fs::read("tests/vectors/receipt-archive/000.car")?;
 //! use storehouse_local::journal::{BatchReader, FsJournal, Journal, JournalOptions};
 //!
 //! let journal = FsJournal::open(dir.path(), JournalOptions::default()).await?;

@@ -45,6 +45,7 @@ impl<J: Journal> ObservedJournal<J> {
     ///
     /// let journal = ObservedJournal::new(MemoryJournal::new(100 << 20), "memory");
     /// journal.append(b"an archive".as_slice().into()).await?;
+    /// assert!(journal.force_rotate().await?.is_some());
     /// # Ok::<(), storehouse_local::Error>(())
     /// # }).unwrap();
     /// ```

@@ -57,10 +57,10 @@ impl<R: Read> BatchReader<R> {
     /// ```
     /// use storehouse_local::journal::BatchReader;
     ///
-    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
-    /// assert!(BatchReader::new(&batch[..])?.all(|frame| frame.is_ok()));
+    /// let batch = std::fs::File::open("tests/vectors/journal/egress.car.wip")?;
+    /// assert!(BatchReader::new(batch)?.all(|frame| frame.is_ok()));
     /// assert!(BatchReader::new(&b"something else"[..]).is_err());
-    /// # Ok::<(), storehouse_local::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(batch: R) -> Result<Self> {
         let limits = CarLimits::default().blocks(usize::MAX);
@@ -89,12 +89,12 @@ impl<R: Read> BatchReader<R> {
     /// ```
     /// use storehouse_local::journal::BatchReader;
     ///
-    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
-    /// let mut frames = BatchReader::new(&batch[..])?;
+    /// let batch = std::fs::File::open("tests/vectors/journal/egress.car.wip")?;
+    /// let mut frames = BatchReader::new(batch)?;
     /// assert!(frames.cid().is_none());
     /// frames.by_ref().for_each(drop);
     /// assert!(frames.cid().is_some());
-    /// # Ok::<(), storehouse_local::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn cid(&self) -> Option<Cid> {
@@ -147,11 +147,12 @@ impl Frame {
     /// ```
     /// use storehouse_local::journal::BatchReader;
     ///
-    /// let batch = include_bytes!("../../tests/vectors/journal/egress.car.wip");
-    /// for frame in BatchReader::new(&batch[..])? {
-    ///     println!("{}", frame?.receipt()?);
+    /// let batch = std::fs::File::open("tests/vectors/journal/egress.car.wip")?;
+    /// for frame in BatchReader::new(batch)? {
+    ///     let receipt = frame?.receipt()?;
+    ///     assert!(receipt.blocks().any(|block| block.cid == receipt.cid()));
     /// }
-    /// # Ok::<(), storehouse_local::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn receipt(&self) -> Result<Receipt> {
         Receipt::decode(self.archive.clone()).map_err(|source| Error::Receipt {

@@ -124,15 +124,22 @@ impl Rotator {
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-    /// use storehouse_local::journal::{Handled, MemoryJournal, Rotator, RotatorOptions};
+    /// use storehouse_local::journal::{Handled, Journal, MemoryJournal, Rotator, RotatorOptions};
     ///
     /// let journal = MemoryJournal::new(100 << 20);
+    /// journal.append(b"an archive".as_slice().into()).await?;
+    /// journal.force_rotate().await?;
+    /// let (sender, mut sizes) = tokio::sync::mpsc::unbounded_channel();
     /// let rotator = Rotator::spawn(
     ///     journal,
     ///     RotatorOptions::default(),
-    ///     |batch| Box::pin(async move { println!("{}", batch.cid); Handled::Acknowledge }),
+    ///     move |batch| {
+    ///         sender.send(batch.size).ok();
+    ///         Box::pin(async { Handled::Acknowledge })
+    ///     },
     ///     |error| eprintln!("journal: {error}"),
     /// );
+    /// assert!(sizes.recv().await.is_some_and(|size| size > 0));
     /// # rotator.stop().await;
     /// # Ok::<(), storehouse_local::Error>(())
     /// # }).unwrap();
@@ -165,13 +172,18 @@ impl Rotator {
     /// use storehouse_local::journal::{Handled, MemoryJournal, Rotator, RotatorOptions};
     ///
     /// let journal = MemoryJournal::new(100 << 20);
+    /// let (sender, mut batches) = tokio::sync::mpsc::unbounded_channel();
     /// let rotator = Rotator::spawn(
     ///     journal,
     ///     RotatorOptions::default(),
-    ///     |_| Box::pin(async { Handled::Later }),
+    ///     move |batch| {
+    ///         sender.send(batch).ok();
+    ///         Box::pin(async { Handled::Later })
+    ///     },
     ///     |error| eprintln!("journal: {error}"),
     /// );
     /// rotator.stop().await;
+    /// assert!(batches.recv().await.is_none(), "the callback is gone");
     /// # Ok::<(), storehouse_local::Error>(())
     /// # }).unwrap();
     /// ```

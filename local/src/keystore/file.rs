@@ -67,10 +67,15 @@ impl FileKeyStore {
     /// The directory.
     ///
     /// ```
-    /// # use storehouse_local::keystore::FileKeyStore;
-    /// fn shown(keys: &FileKeyStore) -> String {
-    ///     keys.path().display().to_string()
-    /// }
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use storehouse_local::keystore::{FileKeyStore, FileKeyStoreOptions};
+    ///
+    /// let path = dir.path().join("keystore");
+    /// let keys = FileKeyStore::open(&path, FileKeyStoreOptions::default()).await?;
+    /// assert_eq!(keys.path(), path);
+    /// # Ok::<(), storehouse_local::Error>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -24,6 +24,7 @@ impl MemoryKeyStore {
     /// let keys = MemoryKeyStore::new();
     /// let name = "node".parse()?;
     /// keys.put(&name, &"secret".into(), PutKey::Create).await?;
+    /// assert_eq!(keys.get(&name).await?.expose(), b"secret");
     /// # Ok::<(), storehouse_local::Error>(())
     /// # }).unwrap();
     /// ```

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 ///
 /// let mut request = axum::http::Request::new(());
 /// request.extensions_mut().insert(LocalAddress("192.0.2.1:7450".parse().unwrap()));
+/// assert_eq!(request.extensions().get::<LocalAddress>().unwrap().0.port(), 7450);
 /// ```
 ///
 /// [`ConnectInfo`]: axum::extract::ConnectInfo

@@ -26,16 +26,24 @@ use crate::error::{Error, Result};
 ///   Pages of these origins may also read answers (CORS).
 ///
 /// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
 /// use axum::{Router, routing::get};
 /// use storehouse_node::AccessRules;
+/// use tower_service::Service;
 ///
 /// let app: Router = Router::new().route("/", get(async || "hello"));
-/// let app = AccessRules::default()
+/// let mut app = AccessRules::default()
 ///     .host("node.example.com")
 ///     .origin("https://app.example.com")?
 ///     .protect(app);
-/// # drop(app);
-/// # Ok::<(), storehouse_node::Error>(())
+/// let to = |host: &str| Request::get("/").header("host", host).body(Body::empty());
+/// assert_eq!(app.call(to("node.example.com")?).await?.status(), StatusCode::OK);
+/// let other = app.call(to("evil.example.org")?).await?;
+/// assert_eq!(other.status(), StatusCode::MISDIRECTED_REQUEST);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct AccessRules {

@@ -10,9 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::time::Duration;
+///
 /// let stop = storehouse_node::stop_signal()?;
-/// // server.serve(router, stop).await
-/// # drop(stop);
+/// // In a program: server.serve(router, stop).await
+/// let ended = tokio::time::timeout(Duration::from_millis(10), stop).await;
+/// assert!(ended.is_err(), "no signal came");
 /// # Ok::<(), std::io::Error>(())
 /// # }).unwrap();
 /// ```

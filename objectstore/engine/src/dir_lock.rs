@@ -95,7 +95,7 @@ impl DirLock {
     /// let lock = DirLock::acquire(dir.path(), "LOCK", "data_dir")?;
     /// lock.closing();
     /// std::thread::spawn(move || drop(lock));
-    /// DirLock::acquire(dir.path(), "LOCK", "data_dir")?;
+    /// assert!(DirLock::acquire(dir.path(), "LOCK", "data_dir").is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn closing(&self) {

@@ -157,7 +157,7 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
 /// let keys = SharedCredentials::new(Vault);
 /// let blobs = S3Options::new("s3.example.com", "blobs").provider(keys.clone());
 /// let receipts = S3Options::new("s3.example.com", "receipts").provider(keys);
-/// # let _ = (blobs, receipts);
+/// assert_eq!((blobs.bucket.as_str(), receipts.bucket.as_str()), ("blobs", "receipts"));
 /// ```
 #[derive(Clone)]
 pub struct SharedCredentials(Arc<KeySource>);

@@ -56,7 +56,7 @@ impl SharedCredentials {
     ///     .credentials(Credentials::new("key-id", "secret"));
     /// let shared = SharedCredentials::from_options(&options)?;
     /// let other = S3Options::new("s3.example.com", "receipts").provider(shared);
-    /// # let _ = other;
+    /// assert!(!format!("{other:?}").contains("\"secret\""), "keys are not shown");
     /// # Ok::<(), storehouse_objectstore::Error>(())
     /// ```
     ///

@@ -139,7 +139,7 @@ pub enum Encryption {
 ///
 /// let options = S3Options::new("s3.example.com", "shared")
 ///     .sweep_only(KeyFilter::new(|key| key.as_str().starts_with("node1/")));
-/// # let _ = options;
+/// assert!(options.sweep_only.is_some());
 /// ```
 #[derive(Clone)]
 pub struct KeyFilter(Arc<dyn Fn(&Key) -> bool + Send + Sync>);

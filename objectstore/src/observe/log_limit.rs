@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 /// use std::time::Instant;
 /// use storehouse_objectstore::observe::FULL;
 ///
-/// if let Some(more) = FULL.pass(Instant::now()) {
-///     println!("the disk is full, and {more} messages before this one were not shown");
+/// let mut shown = Vec::new();
+/// for _ in 0..3 {
+///     if let Some(more) = FULL.pass(Instant::now()) {
+///         shown.push(format!("the disk is full ({more} more messages were not shown)"));
+///     }
 /// }
+/// assert_eq!(shown, ["the disk is full (0 more messages were not shown)"]);
 /// ```
 pub static FULL: LogLimit = LogLimit::new(Duration::from_secs(1));
 

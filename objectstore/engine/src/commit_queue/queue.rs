@@ -42,8 +42,9 @@ use super::state::{Shared, Waiting};
 /// let queue = CommitQueue::new(Sum::default(), QueueOptions::default());
 /// let (a, b) = tokio::join!(queue.submit(2, 8), queue.submit(3, 8));
 /// assert_eq!(a.unwrap().max(b.unwrap()), 5);
+/// assert!(!queue.is_closed());
 /// queue.close().await;
-/// assert!(queue.submit(1, 8).await.is_err());
+/// assert!(queue.is_closed() && queue.submit(1, 8).await.is_err());
 /// # });
 /// ```
 pub struct CommitQueue<C: Commit> {

@@ -42,6 +42,23 @@ pub fn open_dir(parent: &File, name: impl AsRef<Path>) -> io::Result<File> {
 /// Checks that the open directory `dir` still stands at `path`: it may have been removed, or
 /// replaced by another one of its name.
 ///
+/// ```
+/// use std::fs::{self, File};
+/// use storehouse_engine::files::check_in_place;
+///
+/// let temp = tempfile::tempdir()?;
+/// let path = temp.path().join("store");
+/// fs::create_dir(&path)?;
+/// let open = File::open(&path)?;
+/// assert!(check_in_place(&open, &path).is_ok());
+///
+/// fs::rename(&path, temp.path().join("moved"))?;
+/// assert!(check_in_place(&open, &path).is_err());
+/// fs::create_dir(&path)?;
+/// assert!(check_in_place(&open, &path).is_err(), "it was replaced");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// An error of [`Operation::Health`].
 pub fn check_in_place(dir: &File, path: &Path) -> Result<()> {

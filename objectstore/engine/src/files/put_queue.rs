@@ -18,6 +18,30 @@ const GROUPS: usize = 2;
 const LINGER: Duration = Duration::from_micros(200);
 
 /// What writes a group of puts.
+///
+/// ```
+/// use storehouse_engine::files::PutGroup;
+/// use storehouse_objectstore::{ETag, Error, Key, PutResult, Result};
+///
+/// /// Texts, of which none may be empty.
+/// struct Texts;
+///
+/// impl PutGroup for Texts {
+///     type Put = (Key, String);
+///
+///     fn commit_group(&self, puts: Vec<(Key, String)>) -> Vec<Result<PutResult>> {
+///         let commit = |(key, text): (Key, String)| match text.as_str() {
+///             "" => Err(Error::TooSmall { key, declared: 1, received: 0 }),
+///             text => Ok(PutResult { etag: ETag::new(text) }),
+///         };
+///         puts.into_iter().map(commit).collect()
+///     }
+/// }
+///
+/// let key = Key::new("a").unwrap();
+/// let results = Texts.commit_group(vec![(key.clone(), "one".into()), (key, String::new())]);
+/// assert!(results[0].is_ok() && results[1].is_err());
+/// ```
 pub trait PutGroup: Send + Sync + 'static {
     /// A put.
     type Put: Send + 'static;

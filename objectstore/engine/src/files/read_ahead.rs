@@ -9,6 +9,33 @@ use tokio::task::JoinHandle;
 use super::error::failed;
 
 /// A walk through directories, batch after batch.
+///
+/// ```
+/// use storehouse_engine::files::BatchWalk;
+/// use storehouse_objectstore::Result;
+///
+/// /// Lines, two at a time.
+/// struct Lines(Vec<String>);
+///
+/// impl BatchWalk for Lines {
+///     type Item = String;
+///
+///     fn has_ended(&self) -> bool {
+///         self.0.is_empty()
+///     }
+///
+///     fn next_batch(&mut self) -> Result<Vec<String>> {
+///         let rest = self.0.split_off(self.0.len().min(2));
+///         Ok(std::mem::replace(&mut self.0, rest))
+///     }
+/// }
+///
+/// let mut lines = Lines(["a", "b", "c"].map(str::to_owned).to_vec());
+/// assert_eq!(lines.next_batch()?, ["a", "b"]);
+/// assert_eq!(lines.next_batch()?, ["c"]);
+/// assert!(lines.has_ended());
+/// # Ok::<(), storehouse_objectstore::Error>(())
+/// ```
 pub trait BatchWalk: Send + 'static {
     /// What it finds.
     type Item: Send + 'static;

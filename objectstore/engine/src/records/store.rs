@@ -122,7 +122,7 @@ impl<E: Engine> RecordStore<E> {
     /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
-    /// store.put(&Key::new("a")?, "record").await?;
+    /// assert!(store.put(&Key::new("a")?, "record").await.is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -162,7 +162,7 @@ impl<E: Engine> RecordStore<E> {
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
     /// store.close().await?;
     /// // The directory is free.
-    /// Redb::open(dir.path(), RedbOptions::default()).await?;
+    /// assert!(Redb::open(dir.path(), RedbOptions::default()).await.is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -355,7 +355,7 @@ impl<E: Engine> RecordStore<E> {
     /// use storehouse_redb::{Redb, RedbOptions};
     ///
     /// let store = Redb::open(dir.path(), RedbOptions::default()).await?;
-    /// store.compact().await?;
+    /// assert!(store.compact().await.is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
