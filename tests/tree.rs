@@ -398,7 +398,8 @@ async fn a_stack_of_every_layer() {
          base = { type = 'expiring', store = { type = 'attribute', store = { type = 'memory' } } }
          checked = { type = 'verify', outboards = true, store = { type = 'compressed', store = 'base' } }
          far = { type = 'retry', store = { type = 'timeout', store = { type = 'throttle', read_operations = 1000000, store = { type = 'dedup', store = 'checked' } } } }
-         near = { type = 'tiered', fast = { type = 'memory' }, slow = 'far' }
+         copies = { type = 'mirror', stores = ['far', { type = 'memory' }, { type = 'memory' }] }
+         near = { type = 'tiered', fast = { type = 'memory' }, slow = 'copies' }
          all = { type = 'cache', max_bytes = '8 MiB', block_size = '64 KiB', store = { type = 'existence', store = { type = 'event', store = { type = 'limit', operations = 8, store = { type = 'prefix', prefix = 'p/', store = 'near' } } } } }
          seen = { type = 'read_only', store = 'all' }",
     )
@@ -419,4 +420,75 @@ async fn a_stack_of_every_layer() {
     all.delete(&key).await.unwrap();
     assert!(all.head(&key).await.unwrap_err().is_not_found());
     stores.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mirror_from_configuration() {
+    let config = Config::from_toml(
+        "[stores]
+         a = { type = 'memory' }
+         b = { type = 'memory' }
+         all = { type = 'mirror', writes = 1, hedge_after = '20 ms', keep_tombstones = '1 day', stores = ['a', 'b', { type = 'memory' }] }",
+    )
+    .unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    assert!(
+        shown.contains("stores.all  mirror, 1 of 3 writes, 3 of 3 reads (create, replace,"),
+        "{shown}"
+    );
+    assert!(shown.contains("├─ stores[1]  the store \"b\""), "{shown}");
+    let stores = Stores::open(&config).await.unwrap();
+    let (key, all) = (Key::new("k").unwrap(), stores.named("all").unwrap());
+    all.put(&key, "content").await.unwrap();
+    for replica in ["a", "b"] {
+        stores.named(replica).unwrap().head(&key).await.unwrap();
+    }
+    stores.named("a").unwrap().delete(&key).await.unwrap();
+    assert_eq!(all.get_bytes(&key, 7).await.unwrap(), "content");
+    stores.close().await.unwrap();
+
+    // Others can reach a bucket, so conditions hold only if they do not write to it.
+    let buckets = |more: &str| {
+        let bucket =
+            |name| format!("{{ type = 's3', endpoint = 'http://127.0.0.1', bucket = '{name}' }}");
+        let stores = format!("[{}, {}]", bucket("a"), bucket("b"));
+        let config = format!("[stores]\nall = {{ type = 'mirror', {more} stores = {stores} }}");
+        describe(&Config::from_toml(&config).unwrap())
+            .unwrap()
+            .to_string()
+    };
+    assert!(buckets("").contains("1 of 2 reads (no conditional puts,"));
+    assert!(buckets("sole_writer = true,").contains("1 of 2 reads (create, replace,"));
+
+    for (settings, said) in [
+        ("stores = []", "stores.all.stores: has 0 stores"),
+        (
+            "stores = ['a', 'b', 'a']",
+            "stores.all.stores[2]: is named twice",
+        ),
+        (
+            "stores = ['a', 'b'], writes = 3",
+            "stores.all.writes: is not from 1 to 2",
+        ),
+        (
+            "stores = ['a', 'b'], reads = 0",
+            "stores.all.reads: is not from 1 to 2",
+        ),
+        ("stores = ['a', 'c']", "stores.all.stores[1]: "),
+        (
+            "stores = ['a', { type = 'fs', pth = '/x' }]",
+            "stores.all.stores[1].pth: ",
+        ),
+        (
+            "stores = ['a', 'b'], timeout = '0 s'",
+            "stores.all.timeout: is no time at all",
+        ),
+    ] {
+        let config = format!(
+            "[stores]\na = {{ type = 'memory' }}\nb = {{ type = 'memory' }}\nall = {{ type = 'mirror', {settings} }}"
+        );
+        let read = Config::from_toml(&config).and_then(|config| config.check());
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains(said), "{settings}: {error}");
+    }
 }

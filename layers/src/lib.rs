@@ -13,6 +13,7 @@
 //! | Until when is an object there? | [`ExpiringStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
 //! | How are many operations kept from running at once? | [`LimitStore`] |
+//! | What if a store is lost? A replica | [`MirrorStore`] |
 //! | Where do writes go that are not wanted? | [`NoopStore`] |
 //! | How many operations, how fast, how many bytes? | `ObservedStore` (feature `observe`) |
 //! | How is a part of a store a store of its own? | [`PrefixStore`] |
@@ -42,6 +43,7 @@ mod expiring;
 mod fault;
 mod gate;
 mod limit;
+mod mirror;
 mod noop;
 #[cfg(feature = "observe")]
 mod observed;
@@ -73,6 +75,7 @@ pub use expiring::{
 };
 pub use fault::{Fault, FaultStore, Faults};
 pub use limit::LimitStore;
+pub use mirror::{MirrorOptions, MirrorStore, ScrubOptions, Scrubbed, ScrubbedKey};
 pub use noop::NoopStore;
 #[cfg(feature = "observe")]
 pub use observed::ObservedStore;

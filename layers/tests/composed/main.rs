@@ -9,6 +9,7 @@ mod dedup_kills;
 #[cfg(unix)]
 mod dedup_process;
 mod encrypted;
+mod mirror;
 mod shard;
 mod size;
 mod stacks;

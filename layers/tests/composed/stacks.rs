@@ -10,9 +10,9 @@ use storehouse_conformance::run;
 use storehouse_layers::{
     AttributeStore, CacheDiskOptions, CacheOptions, CacheStore, CompleteStore, CompressedOptions,
     CompressedStore, DedupOptions, DedupStore, EncryptedStore, EncryptionKeys, ExpiringOptions,
-    ExpiringStore, Fault, FaultStore, Faults, LimitStore, PrefixStore, RetryOptions, RetryStore,
-    Shard, ShardOptions, ShardStore, SizeOptions, SizeStore, ThrottleOptions, ThrottleStore,
-    TimeoutOptions, TimeoutStore,
+    ExpiringStore, Fault, FaultStore, Faults, LimitStore, MirrorOptions, MirrorStore, PrefixStore,
+    RetryOptions, RetryStore, Shard, ShardOptions, ShardStore, SizeOptions, SizeStore,
+    ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Memory, Operation};
 
@@ -40,6 +40,7 @@ enum Stack {
     Encrypted(Box<Stack>),
     /// Nothing expires; sweeps run.
     Expiring(Box<Stack>),
+    Mirror(Box<Stack>, Box<Stack>),
     Size(Box<Stack>, Box<Stack>),
     Shard(Box<Stack>, Box<Stack>),
 }
@@ -59,6 +60,7 @@ fn stack() -> impl Strategy<Value = Stack> {
             (one(), one()).prop_map(|(index, chunks)| Stack::Dedup(index, chunks)),
             one().prop_map(Stack::Encrypted),
             one().prop_map(Stack::Expiring),
+            (one(), one()).prop_map(|(a, b)| Stack::Mirror(a, b)),
             (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
             (one(), one()).prop_map(|(a, b)| Stack::Shard(a, b)),
         ]
@@ -78,9 +80,11 @@ impl Stack {
             | Self::Compressed(inner)
             | Self::Encrypted(inner)
             | Self::Expiring(inner) => inner.leaves(),
-            Self::Cache(a, b) | Self::Dedup(a, b) | Self::Size(a, b) | Self::Shard(a, b) => {
-                a.leaves() + b.leaves()
-            }
+            Self::Cache(a, b)
+            | Self::Dedup(a, b)
+            | Self::Mirror(a, b)
+            | Self::Size(a, b)
+            | Self::Shard(a, b) => a.leaves() + b.leaves(),
         }
     }
 
@@ -139,6 +143,11 @@ impl Stack {
                 let options = ExpiringOptions::default().sweep_every(Duration::from_millis(5));
                 let inner = AttributeStore::new(inner.over(leaves));
                 Arc::new(ExpiringStore::new(inner, options).expect("it keeps attributes"))
+            }
+            Self::Mirror(a, b) => {
+                let replicas = [a.over(leaves), b.over(leaves)];
+                let options = MirrorOptions::default();
+                Arc::new(MirrorStore::new(replicas, options).expect("two stores of one order"))
             }
             Self::Size(small, large) => {
                 let (large, small) = (large.over(leaves), small.over(leaves));

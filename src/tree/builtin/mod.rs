@@ -6,6 +6,7 @@ mod dedup;
 mod encrypted;
 mod expiring;
 mod layers;
+mod mirror;
 mod remembered;
 mod spread;
 mod table;

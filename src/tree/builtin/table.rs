@@ -1,6 +1,8 @@
 //! The types by their names.
 
-use super::{backends, compressed, dedup, encrypted, expiring, layers, remembered, spread, verify};
+use super::{
+    backends, compressed, dedup, encrypted, expiring, layers, mirror, remembered, spread, verify,
+};
 use crate::Result;
 use crate::tree::plan::StorePlan;
 use crate::tree::settings::StoreSettings;
@@ -42,6 +44,7 @@ pub(in crate::tree) const TYPES: &[BuiltinType] = types![
     "fs", backends::fs, backends::DirectorySettings;
     "limit", layers::limit, layers::LimitSettings;
     "memory", backends::memory, backends::Nothing;
+    "mirror", mirror::mirror, mirror::MirrorSettings;
     "prefix", layers::prefix, layers::PrefixSettings;
     "read_only", layers::read_only, layers::ReadOnlySettings;
     "redb", backends::redb, backends::DirectorySettings;

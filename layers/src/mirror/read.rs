@@ -1,0 +1,182 @@
+//! Reads: the newest of what enough replicas hold.
+
+use std::sync::Arc;
+
+use storehouse_objectstore::{
+    Body, ByteRange, Error, GetOptions, Key, Metadata, Object, ObjectStore, Operation, Result,
+};
+
+use super::body::MirrorBody;
+use super::failures::too_few;
+use super::open::{Candidate, Opened, replaced};
+use super::record::Version;
+use super::shared::{Answers, Found, Record, Shared};
+
+/// How much of a record's end is read for a whole object, in bytes: all of a small one.
+const END: u64 = 64 * 1024;
+
+/// How much is read for a range.
+const RANGE_END: u64 = 4 * 1024;
+
+/// How often a read begins anew because its object was replaced.
+const ATTEMPTS: usize = 16;
+
+impl<S: ObjectStore> Shared<S> {
+    /// Asks for the newest record; `None` if the answers may be of a write that is under way.
+    async fn newest_unless_written(
+        self: &Arc<Self>,
+        operation: Operation,
+        key: &Key,
+        tail: u64,
+    ) -> Result<Option<Answers>> {
+        let reading = self.commits.read(key);
+        let answers = self.ask_enough(operation, key, tail, self.reads).await?;
+        // Any two reads have a replica in common, so the later one sees what the earlier saw.
+        let certain = 2 * self.reads > self.replicas.len() && answers.agree();
+        if !certain && !reading.met_no_commit() {
+            return Ok(None);
+        }
+        self.look_after(key, &answers);
+        Ok(Some(answers))
+    }
+
+    /// The newest record, while no write of this store is under way.
+    async fn newest_locked(
+        self: &Arc<Self>,
+        operation: Operation,
+        key: &Key,
+        tail: u64,
+    ) -> Result<Answers> {
+        let _guard = self.locks.lock(key).await;
+        let answers = self.ask_enough(operation, key, tail, self.reads).await?;
+        self.look_after(key, &answers);
+        Ok(answers)
+    }
+
+    /// Has the object repaired if the replicas differ.
+    fn look_after(self: &Arc<Self>, key: &Key, answers: &Answers) {
+        let damaged = |(_, found): &(usize, Found)| matches!(found, Found::Damaged(_));
+        if self.options.repair_reads && (!answers.agree() || answers.found.iter().any(damaged)) {
+            Arc::clone(self).repair_soon(key, false);
+        }
+    }
+
+    pub(super) async fn head(self: Arc<Self>, key: &Key) -> Result<Metadata> {
+        self.lifecycle.check(Operation::Head, Some(key))?;
+        if !self.capabilities.accepts_key(key) {
+            return Err(Error::not_found(Operation::Head, key));
+        }
+        let answers = self.newest_unless_written(Operation::Head, key, 0).await?;
+        let answers = match answers {
+            Some(answers) => answers,
+            None => {
+                let (shared, key) = (Arc::clone(&self), key.clone());
+                crate::parts::detached(async move {
+                    shared.newest_locked(Operation::Head, &key, 0).await
+                })
+                .await?
+            }
+        };
+        match answers.object() {
+            Some(record) => Ok(record.trailer.metadata(record.attributes.clone())),
+            None => Err(Error::not_found(Operation::Head, key)),
+        }
+    }
+
+    pub(super) async fn get(self: Arc<Self>, key: &Key, options: GetOptions) -> Result<Object> {
+        self.lifecycle.check(Operation::Get, Some(key))?;
+        if !self.capabilities.accepts_key(key) {
+            return Err(Error::not_found(Operation::Get, key));
+        }
+        let whole = options.range.is_none_or(ByteRange::is_whole);
+        let tail = if whole { END } else { RANGE_END };
+        let answers = self
+            .newest_unless_written(Operation::Get, key, tail)
+            .await?;
+        if let Some(answers) = answers
+            && let Some(object) = self.open_answer(key, &options, &answers).await?
+        {
+            return Ok(object);
+        }
+        let (shared, key) = (Arc::clone(&self), key.clone());
+        crate::parts::detached(async move {
+            for _ in 0..ATTEMPTS {
+                let answers = shared.newest_locked(Operation::Get, &key, tail).await?;
+                if let Some(object) = shared.open_answer(&key, &options, &answers).await? {
+                    return Ok(object);
+                }
+            }
+            Err(replaced(&key, ATTEMPTS))
+        })
+        .await
+    }
+
+    /// Opens what the answers say is the object; `None` if it was replaced since.
+    async fn open_answer(
+        self: &Arc<Self>,
+        key: &Key,
+        options: &GetOptions,
+        answers: &Answers,
+    ) -> Result<Option<Object>> {
+        let Some(record) = answers.object() else {
+            return Err(Error::not_found(Operation::Get, key));
+        };
+        let trailer = record.trailer;
+        options.check_conditions(key, &trailer.version.etag())?;
+        let range = options.resolve_range(key, trailer.size)?;
+        let metadata = trailer.metadata(record.attributes.clone());
+        let object = |body| Object {
+            metadata,
+            range: range.clone(),
+            body,
+        };
+        if let Some(body) = of_tail(record, &range) {
+            return Ok(Some(object(body)));
+        }
+        let mut others = self.candidates(key, trailer.version, answers);
+        match self.open(key, trailer.version, &range, &mut others).await {
+            Opened::Body(replica, body) => {
+                let body = MirrorBody {
+                    shared: Arc::clone(self),
+                    key: key.clone(),
+                    version: trailer.version,
+                    left: range.clone(),
+                    replica,
+                    body,
+                    others,
+                    crc: (range == (0..trailer.size)).then_some((0, trailer.crc)),
+                };
+                Ok(Some(object(body.into_body())))
+            }
+            Opened::None(failures) if failures.is_empty() => Ok(None),
+            Opened::None(failures) => {
+                let counts = (1, self.replicas.len());
+                Err(too_few(Operation::Get, Some(key), counts, failures))
+            }
+        }
+    }
+
+    /// The replicas to read this version from: those that said that they hold it, then the others
+    /// that did not say otherwise.
+    fn candidates(&self, key: &Key, version: Version, answers: &Answers) -> Vec<Candidate> {
+        let holders = answers.holders(version);
+        let order = self.order(key).into_iter();
+        let unknown = order
+            .filter(|replica| answers.found.iter().all(|(of, _)| of != replica))
+            .map(|replica| (replica, None));
+        let holders = holders
+            .into_iter()
+            .map(|(replica, etag)| (replica, Some(etag)));
+        holders.chain(unknown).collect()
+    }
+}
+
+/// The range out of the end of the content that came with the trailer, if all of it is there.
+fn of_tail(record: &Record, range: &std::ops::Range<u64>) -> Option<Body> {
+    let tail_start = record.trailer.size - record.tail.len() as u64;
+    if range.start < tail_start {
+        return None;
+    }
+    let (from, to) = (range.start - tail_start, range.end - tail_start);
+    Some(record.tail.slice(from as usize..to as usize).into())
+}

@@ -1,0 +1,8 @@
+//! `MirrorStore`.
+
+mod model;
+mod reads;
+mod scrubs;
+mod suite;
+mod support;
+mod writes;
