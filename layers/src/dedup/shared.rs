@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use storehouse_objectstore::{
-    Capabilities, CopyOptions, Error, ErrorClass, GetOptions, Key, Lifecycle, ObjectStore,
-    Operation, PutOptions, Result,
+    Attributes, Capabilities, CopyOptions, Error, ErrorClass, GetOptions, Key, Lifecycle,
+    ObjectStore, Operation, PutOptions, Result,
 };
 
 use super::chunker::Sizes;
@@ -79,6 +79,11 @@ pub(super) fn of_object(error: Error, operation: Operation, key: &Key) -> Error 
         .map_operation(operation)
 }
 
+/// A copy of a chunk to itself. S3 refuses one that says nothing new; chunks have no attributes.
+fn renewal() -> CopyOptions {
+    CopyOptions::default().attributes(Attributes::default())
+}
+
 impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
     /// Writes a chunk, durably, unless it is there. It has to be pinned.
     pub(super) async fn keep(self: Arc<Self>, chunk: Chunk, bytes: Bytes) -> Result<()> {
@@ -123,8 +128,7 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
             if self.is_young(self.chunks.head(&key).await?.last_modified) {
                 return Ok(());
             }
-            let renew = CopyOptions::default();
-            self.chunks.copy_opts(&key, &key, renew).await.map(drop)
+            self.chunks.copy_opts(&key, &key, renewal()).await.map(drop)
         });
         refreshed.await.map_err(|error| match error.is_not_found() {
             true => damaged(Operation::Copy, &object, missing),
@@ -137,11 +141,7 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
         if !self.chunks.capabilities().native_copy {
             return Ok(false);
         }
-        match self
-            .chunks
-            .copy_opts(key, key, CopyOptions::default())
-            .await
-        {
+        match self.chunks.copy_opts(key, key, renewal()).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
