@@ -65,6 +65,27 @@ where
     /// A record that cannot be decoded, or is too large, is an error for its key ([`Error::key`],
     /// [`Error::is_record`]) in its place, and the rest goes on; after another error the scan may
     /// end. A record deleted while the scan runs may be left out.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::StreamExt;
+    /// use storehouse_genericstore::{GenericStore, Json, Namespace, ScanOptions};
+    /// use storehouse_objectstore::{Memory, ObjectStoreExt};
+    ///
+    /// let ages = GenericStore::<u32, _, _>::new(Memory::new(), Json, Namespace::root());
+    /// ages.put("ann", &30).await?;
+    /// ages.object_store().put(&ages.object_key("bob")?, "no JSON").await?;
+    /// ages.put("eve", &50).await?;
+    ///
+    /// // A record that is damaged is an error in its place.
+    /// let scanned: Vec<_> = ages.scan(ScanOptions::default()).collect().await;
+    /// assert_eq!(scanned[0].as_ref().unwrap().value, 30);
+    /// let damaged = scanned[1].as_ref().unwrap_err();
+    /// assert!(damaged.is_record() && damaged.key().unwrap().as_str() == "bob");
+    /// assert_eq!(scanned[2].as_ref().unwrap().key, "eve");
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn scan(&self, options: ScanOptions) -> BoxStream<'_, Result<Record<T>>> {
         self.fetch(options, None, record_of)
     }
@@ -130,6 +151,21 @@ where
     ///
     /// If the very first one does, that took one list request of one key and at most one get. A
     /// record that cannot be decoded is passed over if a later one matches.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{GenericStore, Json, Namespace};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let ages = GenericStore::<u32, _, _>::new(Memory::new(), Json, Namespace::root());
+    /// for (name, age) in [("user/ann", 30), ("user/bob", 40), ("user/eve", 50)] {
+    ///     ages.put(name, &age).await?;
+    /// }
+    /// assert_eq!(ages.first("user/", |age| *age > 30).await?.unwrap().key, "user/bob");
+    /// assert!(ages.first("user/", |age| *age > 50).await?.is_none());
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Decode`] or [`Error::TooLarge`] of the first such record, if no

@@ -216,6 +216,21 @@ where
 {
     /// Stores a record, whether or not one is there.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{Error, GenericStore, Namespace, Raw};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let notes = GenericStore::new(Memory::new(), Raw, Namespace::root()).with_limit(3);
+    /// notes.put("a", &b"one".to_vec()).await?;
+    /// notes.put("a", &b"two".to_vec()).await?;
+    /// assert_eq!(notes.get("a").await?, b"two");
+    /// let error = notes.put("a", &b"three".to_vec()).await.unwrap_err();
+    /// assert!(matches!(error, Error::TooLarge { size: 5, limit: 3, .. }));
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Encode`], [`Error::TooLarge`], [`Error::NotUnique`], [`Error::Store`]. After any of
     /// them no reader finds the record changed; after a backend's error alone it may be.
@@ -233,6 +248,28 @@ where
     }
 
     /// Stores a record if the one that is there is still that of `etag`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{GenericStore, Json, Namespace};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let counters = GenericStore::<u64, _, _>::new(Memory::new(), Json, Namespace::root());
+    /// counters.put("visits", &0).await?;
+    ///
+    /// // Read, change, write, as often as another writer is first.
+    /// loop {
+    ///     let there = counters.get_record("visits").await?;
+    ///     match counters.replace_if_unchanged("visits", &(there.value + 1), there.etag).await {
+    ///         Ok(_) => break,
+    ///         Err(error) if error.is_precondition() => continue,
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// assert_eq!(counters.get("visits").await?, 1);
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`put`](Self::put); [`Error::Store`] with a failed precondition, or unsupported where the
@@ -255,6 +292,23 @@ where
     }
 
     /// The record.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{Error, GenericStore, Json, Namespace};
+    /// use storehouse_objectstore::{Memory, ObjectStoreExt};
+    ///
+    /// let users = GenericStore::<Vec<String>, _, _>::new(Memory::new(), Json, Namespace::root());
+    /// assert!(users.get("ann").await.unwrap_err().is_not_found());
+    ///
+    /// let bytes = r#"["ann", "admin"]"#; // what another program wrote
+    /// users.object_store().put(&users.object_key("ann")?, bytes).await?;
+    /// assert_eq!(users.get("ann").await?, ["ann", "admin"]);
+    /// users.object_store().put(&users.object_key("bob")?, "no JSON").await?;
+    /// assert!(matches!(users.get("bob").await, Err(Error::Decode { .. })));
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`] with not found, [`Error::TooLarge`], [`Error::Decode`].
@@ -291,6 +345,21 @@ where
     ///
     /// Exact where the object store has [batches](storehouse_objectstore::Batches); elsewhere a put
     /// between the look and the removal is lost.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_genericstore::{GenericStore, Namespace, Raw};
+    /// use storehouse_objectstore::Memory;
+    ///
+    /// let notes = GenericStore::new(Memory::new(), Raw, Namespace::root());
+    /// let first = notes.put("a", &b"one".to_vec()).await?;
+    /// let second = notes.put("a", &b"two".to_vec()).await?;
+    /// assert!(!notes.delete_if_unchanged("a", first).await?);
+    /// assert!(notes.delete_if_unchanged("a", second).await?);
+    /// assert!(!notes.exists("a").await?);
+    /// # Ok::<(), storehouse_genericstore::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Error::Store`].

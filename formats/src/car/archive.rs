@@ -167,6 +167,20 @@ impl Archive {
 
     /// A block that was verified. Of duplicates the first, though they are the same.
     ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use storehouse_formats::Cid;
+    /// use storehouse_formats::car::{Archive, CarLimits, CarProblem, dag_cbor_cid_of};
+    ///
+    /// let unknown = Cid::v1(0x55, 0x16, &[0; 32]); // by sha3-256
+    /// let bytes = Archive::build(&[], &[(unknown.clone(), Bytes::from_static(b"any"))]);
+    /// let archive = Archive::parse(bytes, CarLimits::default())?;
+    /// let error = archive.block(&unknown).unwrap_err();
+    /// assert!(matches!(error.problem, CarProblem::Unverified { code: 0x16, .. }));
+    /// assert!(archive.block(&dag_cbor_cid_of(b"\xa0"))?.is_none());
+    /// # Ok::<(), storehouse_formats::car::CarError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CarProblem::Unverified`] if it is here, but its hash function is not known.
     pub fn block(&self, cid: &Cid) -> Result<Option<Block>, CarError> {

@@ -91,6 +91,27 @@ impl<R: Read> CarReader<R> {
 
     /// The next block, or `None` at the end.
     ///
+    /// ```
+    /// use storehouse_formats::car::{
+    ///     CarLimits, CarProblem, CarReader, dag_cbor_cid_of, write_block, write_header,
+    /// };
+    ///
+    /// let (good, bad) = (dag_cbor_cid_of(b"\xa0"), dag_cbor_cid_of(b"\x80"));
+    /// let mut file = Vec::new();
+    /// write_header(&mut file, &[]);
+    /// write_block(&mut file, &bad, b"\xa0"); // not what its CID names
+    /// write_block(&mut file, &good, b"\xa0");
+    /// file.extend_from_slice(&[40, 1, 0x71]); // an append that a crash cut short
+    ///
+    /// let mut reader = CarReader::new(file.as_slice(), CarLimits::default())?;
+    /// let error = reader.next_block().unwrap_err();
+    /// assert!(matches!(error.problem, CarProblem::Hash { .. }));
+    /// assert_eq!(reader.next_block()?.unwrap().cid, good);
+    /// let error = reader.next_block().unwrap_err();
+    /// assert!(matches!(error.problem, CarProblem::Truncated));
+    /// # Ok::<(), storehouse_formats::car::CarError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CarError`]. After [`CarProblem::Hash`] reading can go on with the next block; after any
     /// other error there is no telling where a next block would begin.

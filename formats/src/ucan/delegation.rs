@@ -221,6 +221,19 @@ impl Delegation {
 
     /// The text form: `m` and the base64 of a CIDv1 with the codec of CAR and an identity
     /// multihash, which holds the archive.
+    ///
+    /// ```
+    /// use storehouse_formats::ucan::{Capability, Delegation, DelegationBuilder, Signer};
+    ///
+    /// let signer = Signer::from_seed(&[1; 32]);
+    /// let capability = Capability::new("blob/accept", signer.did().to_string());
+    /// let delegation = DelegationBuilder::new(signer.did().clone(), vec![capability]).sign(&signer)?;
+    /// let text = delegation.to_text();
+    /// assert!(text.starts_with('m'));
+    /// assert_eq!(text.parse::<Delegation>()?.cid(), delegation.cid());
+    /// assert!("zNotOfBase64".parse::<Delegation>().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn to_text(&self) -> String {
         let archive = self.as_bytes();

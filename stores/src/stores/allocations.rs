@@ -88,6 +88,24 @@ impl<S: ObjectStore> AllocationStore<S> {
     /// Some allocation of a blob, in whichever space, that is [valid](Allocation::is_valid_at) at
     /// `now`, in seconds since the start of 1970, UTC.
     ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use storehouse_blobstore::{Digest, HashFunction};
+    /// use storehouse_objectstore::Memory;
+    /// use storehouse_stores::{Allocation, AllocationStore, BlobRef, Layout};
+    ///
+    /// let digest = Digest::of(HashFunction::Sha2_256, b"hello");
+    /// let cause = "bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua".parse()?;
+    /// let blob = BlobRef { digest: digest.clone(), size: 5 };
+    /// let space = "did:web:example.com".parse()?;
+    /// let allocations = AllocationStore::new(Memory::new(), &Layout::database());
+    /// allocations.put(&Allocation { space, blob, expires: 100, cause }).await?;
+    /// assert!(allocations.get_any_non_expired(&digest, 99).await?.is_some());
+    /// assert!(allocations.get_any_non_expired(&digest, 100).await?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
     pub async fn get_any_non_expired(
