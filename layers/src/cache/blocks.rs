@@ -1,12 +1,11 @@
 //! The blocks in memory.
 
 use std::fmt;
-use std::hash::RandomState;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use storehouse_objectstore::{ETag, Key};
 use tokio::time::Instant;
 
@@ -55,7 +54,7 @@ impl Lifecycle<BlockId, Block> for Pinned {
 }
 
 pub(super) struct Blocks {
-    cache: Cache<BlockId, Block, Weigh, RandomState, Pinned>,
+    cache: Cache<BlockId, Block, Weigh, DefaultHashBuilder, Pinned>,
     pub(super) size: u64,
     max_age: Duration,
 }
@@ -85,9 +84,17 @@ impl Blocks {
             .build();
         let (weigh, pinned) = (Weigh { least }, Pinned(leases.clone()));
         let cache = match built {
-            Ok(options) => Cache::with_options(options, weigh, RandomState::new(), pinned),
+            Ok(options) => {
+                Cache::with_options(options, weigh, DefaultHashBuilder::default(), pinned)
+            }
             // Unreachable: all that is needed was said.
-            Err(_) => Cache::with(items, max_bytes, weigh, RandomState::new(), pinned),
+            Err(_) => Cache::with(
+                items,
+                max_bytes,
+                weigh,
+                DefaultHashBuilder::default(),
+                pinned,
+            ),
         };
         Self {
             cache,

@@ -47,6 +47,18 @@ impl Levels {
         self.memory.size
     }
 
+    /// This range, if it lies within one block and that is in memory.
+    pub(super) fn in_one_block(&self, key: &Key, etag: &ETag, range: &Range<u64>) -> Option<Bytes> {
+        let index = range.start / self.block_size();
+        let start = index * self.block_size();
+        if range.is_empty() || range.end - start > self.block_size() {
+            return None;
+        }
+        let block = self.memory.get(&block_id(key, etag, index))?;
+        let part = (range.start - start) as usize..(range.end - start) as usize;
+        (part.end <= block.len()).then(|| block.slice(part))
+    }
+
     /// What is cached of this range of a version. The first block on disk is read.
     pub(super) async fn look_up(
         &self,
