@@ -345,6 +345,42 @@ async fn the_same_bytes_once() {
 }
 
 #[tokio::test]
+async fn tiers_that_are_written_back() {
+    let read = |settings: &str| {
+        Config::from_toml(&format!(
+            "repo.backend = 'memory'
+             [stores]
+             near = {{ type = 'memory' }}
+             far = {{ type = 'memory' }}
+             blobs = {{ type = 'tiered', write_back = true, {settings} fast = 'near', slow = 'far' }}"
+        ))
+    };
+    let config = read("max_due_bytes = '1 GiB', max_due = 100,").unwrap();
+    let shown = describe(&config).unwrap().to_string();
+    assert!(shown.contains("durable in the fast tier"), "{shown}");
+    let stores = Stores::open(&config).await.unwrap();
+    let (key, blobs) = (Key::new("k").unwrap(), stores.named("blobs").unwrap());
+    blobs.put(&key, "content").await.unwrap();
+    assert_eq!(blobs.get_bytes(&key, 7).await.unwrap(), "content");
+    let far = stores.named("far").unwrap();
+    for _ in 0..1000 {
+        if far.exists(&key).await.unwrap() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(far.get_bytes(&key, 7).await.unwrap(), "content");
+    stores.close().await.unwrap();
+    for settings in ["slow_read_only = true,", "write_fast = 'never',"] {
+        let error = read(settings)
+            .and_then(|config| describe(&config).map(drop))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("stores.blobs.write_back"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_cache_with_a_disk() {
     let read = |settings: &str| {
         Config::from_toml(&format!(

@@ -32,6 +32,45 @@
 //! slow tier has it, and a copy is deleted durably before its object changes. A delete that was not
 //! acknowledged may leave the copy of an object that is gone, until it is deleted again.
 //!
+//! # Written back
+//!
+//! With [`TieredOptions::write_back`] a put returns once it is durable in the fast tier, as a
+//! record that has its bytes and is an entry in the list of what is due, in one; a delete is a
+//! record too. In the background each key's newest record goes to the slow tier, by the operations
+//! above, and is removed then, and not before the older ones of its key.
+//!
+//! | operation | requests of the fast tier | requests of the slow tier |
+//! |---|---|---|
+//! | put, delete | 1 put; 1 delete if the key was due | 1 head or get to judge a condition |
+//! | put of more than [`TieredOptions::max_due_bytes`] | as above, once nothing of the key is due | as above |
+//! | get, head of what is due | 1; none for a head | none |
+//! | get, head, list of the rest | as above | as above |
+//! | list, list_delimited | none, with what is due in its place | 1 |
+//! | copy, get_ranges | as a get and a put; as a head and gets | |
+//! | presign | as above, once nothing of the key is due | as without |
+//! | batch, events, rename | unsupported | |
+//! | in the background, for each key | 1 get, 1 delete; 1 put for the tag | 1 head, 1 put, as a put above; or 1 delete |
+//! | open | 1 list of the records, 1 get for each; the first operations wait for it | none |
+//!
+//! The fast tier alone has what is due: if its disk is lost, up to
+//! [`TieredOptions::max_due_bytes`] of acknowledged writes are lost with it. A kill or crash at any
+//! step loses nothing: the list is read at open, and goes on. Failures of the slow tier are tried
+//! again, after pauses; once as much is due as may be, writes wait
+//! ([`TimeoutStore`](crate::TimeoutStore) bounds for how long). A close leaves what is due in the
+//! fast tier; call [`TieredStore::flush`] before to have it in the slow one.
+//!
+//! A put into the slow tier replaces the version that was seen there right before, where that tier
+//! can judge it, so that a request which was given up and still arrives overwrites nothing newer.
+//! (After a newer delete it may bring its object back.) The fast tier belongs to one store at a
+//! time: one that was dropped and not closed may be writing to the slow tier until it lets go of
+//! the fast one.
+//!
+//! An object keeps the ETag and time that it was put with, while it is one of the newest
+//! [`TieredOptions::max_tags`]; then it goes by the slow tier's. Keys that begin with
+//! `storehouse-due-` are refused, and not found.
+//!
+//! Memory: some 500 bytes for each key that is due or has a tag.
+//!
 //! Where the slow tier is a cluster of disks of its own, its engine's cache does this better:
 //! Ceph's cache tiering and Garage's block cache see every writer.
 
@@ -44,6 +83,8 @@ mod options;
 mod read;
 mod store;
 mod trailer;
+mod write_back;
+mod write_through;
 
 pub use options::{TierDirection, TieredOptions};
 pub use store::TieredStore;

@@ -1,5 +1,7 @@
 //! What goes where.
 
+use std::time::Duration;
+
 /// When the fast tier is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TierDirection {
@@ -52,6 +54,25 @@ pub struct TieredOptions {
     /// How many objects are copied at once; further misses are read from the slow tier alone. 64 by
     /// default.
     pub max_fills: usize,
+    /// A put returns once it is durable in the fast tier, with a record of what the slow tier has
+    /// yet to get; it follows in the background. False by default.
+    pub write_back: bool,
+    /// The most bytes of records of what is due (inclusive); further writes wait. An object that is
+    /// larger goes to the slow tier at once. 1 GiB by default.
+    pub max_due_bytes: u64,
+    /// The most records of what is due (inclusive, 0 is taken as 1); further writes wait. 10,000 by
+    /// default.
+    pub max_due: usize,
+    /// Of how many objects the fast tier remembers by which ETag they were put, once the slow tier
+    /// has them under its own; an older one goes by that then. 10,000 by default.
+    pub max_tags: usize,
+    /// How many keys are brought to the slow tier at once. 8 by default.
+    pub drains: usize,
+    /// The pause after the first failure of bringing a key to the slow tier; each one after it is
+    /// twice as long. 100 milliseconds by default.
+    pub drain_min_pause: Duration,
+    /// The longest of these pauses. 30 seconds by default.
+    pub drain_max_pause: Duration,
 }
 
 impl Default for TieredOptions {
@@ -63,6 +84,13 @@ impl Default for TieredOptions {
             max_copy: u64::MAX,
             window: 4 * 1024 * 1024,
             max_fills: 64,
+            write_back: false,
+            max_due_bytes: 1 << 30,
+            max_due: 10_000,
+            max_tags: 10_000,
+            drains: 8,
+            drain_min_pause: Duration::from_millis(100),
+            drain_max_pause: Duration::from_secs(30),
         }
     }
 }
@@ -107,6 +135,54 @@ impl TieredOptions {
     #[must_use]
     pub fn max_fills(mut self, fills: usize) -> Self {
         self.max_fills = fills;
+        self
+    }
+    /// With puts that are durable in the fast tier alone when they return, or not.
+    #[must_use]
+    pub fn write_back(mut self, write_back: bool) -> Self {
+        self.write_back = write_back;
+        self
+    }
+
+    /// With this most number of bytes due (inclusive).
+    #[must_use]
+    pub fn max_due_bytes(mut self, bytes: u64) -> Self {
+        self.max_due_bytes = bytes;
+        self
+    }
+
+    /// With this most number of records due (inclusive).
+    #[must_use]
+    pub fn max_due(mut self, records: usize) -> Self {
+        self.max_due = records;
+        self
+    }
+
+    /// With this number of objects that keep the ETag they were put with.
+    #[must_use]
+    pub fn max_tags(mut self, objects: usize) -> Self {
+        self.max_tags = objects;
+        self
+    }
+
+    /// With this number of keys brought to the slow tier at once.
+    #[must_use]
+    pub fn drains(mut self, keys: usize) -> Self {
+        self.drains = keys;
+        self
+    }
+
+    /// With this pause after the first failure of the slow tier.
+    #[must_use]
+    pub fn drain_min_pause(mut self, time: Duration) -> Self {
+        self.drain_min_pause = time;
+        self
+    }
+
+    /// With this longest pause.
+    #[must_use]
+    pub fn drain_max_pause(mut self, time: Duration) -> Self {
+        self.drain_max_pause = time;
         self
     }
 }

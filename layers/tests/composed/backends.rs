@@ -1,9 +1,9 @@
 //! Stores for the layers to stand on, as fixtures of the suite.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use storehouse_conformance::{Fixture, Pace, Profile};
-use storehouse_objectstore::{Memory, ObjectStore};
+use storehouse_objectstore::{Error, Memory, ObjectStore};
 
 pub(crate) type Inner = Arc<dyn ObjectStore>;
 
@@ -31,6 +31,46 @@ pub(crate) fn over_memories<S: ObjectStore>(
         .profile(Profile {
             pace: Pace::MEMORY,
             holds_bodies: true,
+            ..Profile::default()
+        })
+}
+
+/// The same, which is opened again only once all handles of the stores are gone or they are closed,
+/// as a directory is: what a layer does in the background ends with its process, or is waited for.
+pub(crate) fn over_exclusive_memories<S: ObjectStore>(
+    count: usize,
+    make: impl Fn(Vec<Inner>) -> S + Send + Sync + 'static,
+) -> Fixture {
+    let stores: Vec<_> = (0..count).map(|_| Memory::new()).collect();
+    let handles: Arc<Mutex<Vec<Weak<dyn ObjectStore>>>> = Arc::default();
+    let make = Arc::new(make);
+    let open = {
+        let handles = Arc::clone(&handles);
+        move || {
+            let each = stores.iter().map(|store| Arc::new(store.reopen()) as Inner);
+            let each: Vec<_> = each.collect();
+            *handles.lock().unwrap() = each.iter().map(Arc::downgrade).collect();
+            make(each)
+        }
+    };
+    Fixture::new(open())
+        .opens(move || {
+            let handles: Vec<_> = handles.lock().unwrap().clone();
+            let open = open.clone();
+            async move {
+                for handle in handles.iter().filter_map(Weak::upgrade) {
+                    if handle.health().await.is_ok() {
+                        let path = "memory".into();
+                        return Err(Error::InUse { path });
+                    }
+                }
+                Ok(open())
+            }
+        })
+        .profile(Profile {
+            pace: Pace::MEMORY,
+            holds_bodies: true,
+            exclusive: true,
             ..Profile::default()
         })
 }

@@ -12,11 +12,11 @@ use storehouse_layers::{
     CompressedStore, DedupOptions, DedupStore, EncryptedStore, EncryptionKeys, ExpiringOptions,
     ExpiringStore, Fault, FaultStore, Faults, LimitStore, MirrorOptions, MirrorStore, PrefixStore,
     RetryOptions, RetryStore, Shard, ShardOptions, ShardStore, SizeOptions, SizeStore,
-    ThrottleOptions, ThrottleStore, TimeoutOptions, TimeoutStore,
+    ThrottleOptions, ThrottleStore, TieredOptions, TieredStore, TimeoutOptions, TimeoutStore,
 };
 use storehouse_objectstore::{ErrorClass, Memory, Operation};
 
-use super::backends::{Inner, over_memories};
+use super::backends::{Inner, over_exclusive_memories};
 
 /// How many stacks a run tries, unless `STOREHOUSE_STACKS` says otherwise.
 const STACKS: usize = 6;
@@ -43,6 +43,8 @@ enum Stack {
     Mirror(Box<Stack>, Box<Stack>),
     Size(Box<Stack>, Box<Stack>),
     Shard(Box<Stack>, Box<Stack>),
+    /// Fast before slow; written back, or not.
+    Tiered(Box<Stack>, Box<Stack>, bool),
 }
 
 fn stack() -> impl Strategy<Value = Stack> {
@@ -63,6 +65,8 @@ fn stack() -> impl Strategy<Value = Stack> {
             (one(), one()).prop_map(|(a, b)| Stack::Mirror(a, b)),
             (one(), one()).prop_map(|(small, large)| Stack::Size(small, large)),
             (one(), one()).prop_map(|(a, b)| Stack::Shard(a, b)),
+            (one(), one(), any::<bool>())
+                .prop_map(|(fast, slow, back)| Stack::Tiered(fast, slow, back)),
         ]
     })
 }
@@ -84,7 +88,8 @@ impl Stack {
             | Self::Dedup(a, b)
             | Self::Mirror(a, b)
             | Self::Size(a, b)
-            | Self::Shard(a, b) => a.leaves() + b.leaves(),
+            | Self::Shard(a, b)
+            | Self::Tiered(a, b, _) => a.leaves() + b.leaves(),
         }
     }
 
@@ -159,6 +164,13 @@ impl Stack {
                 let shards = shards.map(|(name, store)| Shard::new(name, store));
                 Arc::new(ShardStore::new(shards, ShardOptions::default()).expect("two shards"))
             }
+            Self::Tiered(fast, slow, back) => {
+                let (slow, fast) = (slow.over(leaves), fast.over(leaves));
+                // One that is such a store too has keys of its own.
+                let fast = PrefixStore::new(fast, "fast-").expect("a prefix");
+                let options = TieredOptions::default().write_back(*back);
+                Arc::new(TieredStore::with_options(fast, slow, options))
+            }
         }
     }
 }
@@ -197,7 +209,7 @@ fn random_stacks_are_like_a_sorted_map() {
         // Shown if what follows fails.
         println!("{stack:?}");
         run("model::is_like_a_sorted_map", || async move {
-            over_memories(stack.leaves(), move |mut leaves| stack.over(&mut leaves))
+            over_exclusive_memories(stack.leaves(), move |mut leaves| stack.over(&mut leaves))
         });
     }
 }

@@ -45,6 +45,9 @@ storehouse_conformance::tests!(of_small_objects, small_copies);
 #[cfg(unix)]
 mod streaming {
     use super::*;
+    use storehouse_conformance::Pace;
+    use storehouse_flatfs::{FlatFs, FlatFsOptions};
+
     use crate::fixtures::{flatfs, two_directories};
 
     async fn memory_over_flatfs() -> Fixture {
@@ -62,6 +65,46 @@ mod streaming {
         .await
     }
 
+    /// A slow tier in memory, which gets later what a directory has.
+    async fn written_back_to_memory() -> Fixture {
+        let (dir, slow) = (tempfile::tempdir().unwrap(), Memory::new());
+        let (path, temp) = (dir.path().join("fast"), dir.path().join("fast/.temp"));
+        let open = move || {
+            let (path, slow) = (path.clone(), slow.reopen());
+            let options = TieredOptions::default().write_back(true);
+            async move {
+                let fast = FlatFs::open(path, FlatFsOptions::default()).await?;
+                Ok(TieredStore::with_options(fast, slow, options))
+            }
+        };
+        Fixture::new(open().await.unwrap())
+            .opens(open)
+            .leftovers(move || {
+                let left = std::fs::read_dir(&temp)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path().display().to_string())
+                    .collect();
+                async { left }
+            })
+            .profile(Profile {
+                pace: Pace::DISK,
+                exclusive: true,
+                ..Profile::default()
+            })
+            .keeps(dir)
+    }
+
+    /// Hardly anything may be due, and much is too large for it.
+    async fn written_back_to_flatfs() -> Fixture {
+        two_directories(|fast, slow| {
+            let options = TieredOptions::default().max_due(2).max_due_bytes(2000);
+            TieredStore::with_options(fast, slow, options.write_back(true))
+        })
+        .await
+    }
+
+    storehouse_conformance::tests!(written_back, written_back_to_memory);
+    storehouse_conformance::tests!(written_back_with_little_due, written_back_to_flatfs);
     storehouse_conformance::tests!(memory_before_disk, memory_over_flatfs);
     storehouse_conformance::tests!(disk_before_disk, flatfs_over_flatfs);
 }

@@ -54,6 +54,11 @@ pub(super) struct TieredSettings {
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
     window: Option<u64>,
     max_fills: Option<usize>,
+    write_back: Option<bool>,
+    #[serde(default, deserialize_with = "units::size")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::SizeText>"))]
+    max_due_bytes: Option<u64>,
+    max_due: Option<usize>,
     fast: StoreRef,
     slow: StoreRef,
 }
@@ -84,15 +89,30 @@ pub(super) fn tiered(settings: StoreSettings) -> Result<StorePlan> {
     set(&mut options.max_copy, given.max_copy);
     set(&mut options.window, given.window);
     set(&mut options.max_fills, given.max_fills);
+    set(&mut options.write_back, given.write_back);
+    set(&mut options.max_due_bytes, given.max_due_bytes);
+    set(&mut options.max_due, given.max_due);
+    if options.write_back && options.slow_read_only {
+        return Err(settings.error("write_back", "says nothing if the slow tier is not written"));
+    }
+    if options.write_back && options.fast == TierDirection::ReadOnly {
+        return Err(settings.error("write_back", "writes the fast tier, which is never written"));
+    }
+    let about = if options.write_back {
+        "puts are durable in the fast tier"
+    } else {
+        ""
+    };
     let below = [
         ("fast".to_owned(), given.fast),
         ("slow".to_owned(), given.slow),
     ];
-    Ok(StorePlan::over(below, move |mut stores| {
+    let plan = StorePlan::over(below, move |mut stores| {
         // Two were asked for, so two are there.
         let slow = stores.remove(1);
         Ok::<_, BoxError>(TieredStore::with_options(stores.remove(0), slow, options))
-    }))
+    });
+    Ok(plan.about(about))
 }
 
 pub(super) fn size(settings: StoreSettings) -> Result<StorePlan> {
