@@ -81,6 +81,12 @@
 //! repaired; until then a read may give the older one. They need clocks that agree to within the
 //! time between two writes of a key that must not be swapped.
 //!
+//! A scrub removes the records of old deletes without a condition, as stores have no conditional
+//! delete. If another process puts the key anew at that moment, the new object can go with it. So
+//! run scrubs in the process that writes, or while no other one does. Repairs put under a condition
+//! where the replica has them, and elsewhere can put an older record over one that another process
+//! has just written; the other replicas hold it still.
+//!
 //! A request that was given up after [`MirrorOptions::timeout`] and that its server carries out
 //! later still can put an older record over a newer one in that replica. The others hold the
 //! newer, and a repair puts it back.

@@ -15,6 +15,15 @@ use super::record::{LEN, Trailer, Version};
 use super::shared::{Answers, Found, Record, Shared};
 use crate::parts::{CommitPoint, KeyGuard, detached_put, gated, precondition};
 
+/// What a repair may do besides giving the newest version to all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RepairScope {
+    /// Read the contents and check them.
+    pub(super) contents: bool,
+    /// Remove records of deletes that are old enough.
+    pub(super) sweep: bool,
+}
+
 /// What a repair did.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
@@ -53,8 +62,12 @@ impl<S: ObjectStore> Shared<S> {
         let key = key.clone();
         tokio::spawn(async move {
             // What it does not mend, a scrub does.
+            let scope = RepairScope {
+                contents,
+                sweep: false,
+            };
             Arc::clone(&self)
-                .repair(key.clone(), contents, CommitPoint::default())
+                .repair(key.clone(), scope, CommitPoint::default())
                 .await;
             let mut repairing = self
                 .repairing
@@ -66,17 +79,16 @@ impl<S: ObjectStore> Shared<S> {
         });
     }
 
-    /// Gives the newest version that a replica holds to all that answer. With `contents`, the
-    /// contents are read and checked too.
+    /// Gives the newest version that a replica holds to all that answer.
     pub(super) async fn repair(
         self: Arc<Self>,
         key: Key,
-        contents: bool,
+        scope: RepairScope,
         point: CommitPoint,
     ) -> Repair {
         let mut answers = self.ask_all(Operation::Put, &key).await;
         let mut repair = Repair::default();
-        if contents {
+        if scope.contents {
             self.check_contents(&key, &mut answers).await;
         }
         repair.failures.append(&mut answers.failures);
@@ -90,7 +102,8 @@ impl<S: ObjectStore> Shared<S> {
             return repair;
         };
         let version = newest.trailer.version;
-        if newest.trailer.deleted && Self::age(version) >= self.options.keep_tombstones {
+        let old = Self::age(version) >= self.options.keep_tombstones;
+        if scope.sweep && newest.trailer.deleted && old {
             if repair.failures.is_empty() {
                 match self.sweep(&key, version, &point).await {
                     Ok(swept) => repair.swept = swept,
@@ -315,11 +328,11 @@ impl<S: ObjectStore> Shared<S> {
     pub(super) async fn repair_detached(
         self: Arc<Self>,
         key: Key,
-        contents: bool,
+        scope: RepairScope,
     ) -> Result<Repair> {
         let running = self.lifecycle.enter(Operation::Put, Some(&key))?;
         Ok(detached_put(move |point| async move {
-            let repair = self.repair(key, contents, point).await;
+            let repair = self.repair(key, scope, point).await;
             drop(running);
             repair
         })

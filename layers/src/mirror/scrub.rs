@@ -7,6 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, future, stream};
 use storehouse_objectstore::{Key, ListOptions, ObjectStore, Operation, Result};
 
 use super::failures::{story, too_few};
+use super::repair::RepairScope;
 use super::shared::Shared;
 use super::sources::Sources;
 use crate::parts::{Merge, Moves, merged};
@@ -128,9 +129,11 @@ impl<S: ObjectStore> Shared<S> {
                 let shared = Arc::clone(&self);
                 async move {
                     let key = entry?.key;
-                    let repair = shared
-                        .repair_detached(key.clone(), options.contents)
-                        .await?;
+                    let scope = RepairScope {
+                        contents: options.contents,
+                        sweep: true,
+                    };
+                    let repair = shared.repair_detached(key.clone(), scope).await?;
                     let failed = repair.failures.iter();
                     Ok(ScrubbedKey {
                         key,
