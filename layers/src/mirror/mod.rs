@@ -18,6 +18,7 @@
 //! | put | a small read of *R* replicas, then a put to each; a body goes to all as it comes | at most 1 MiB in memory; 3 pieces for each replica of a body that streams |
 //! | put of a stream under a condition | besides, a small read of *R* replicas before | |
 //! | get | a read of the last 64 KiB of *R* replicas; of a larger object, one get of one of them | 64 KiB for each answer |
+//! | get from a remote replica | a read of the last 44 bytes of *R* replicas and a get of one of them, at once | a piece of the body |
 //! | get of a range | the same, with the last 4 KiB | |
 //! | head | a read of the last 44 bytes of *R* replicas | |
 //! | delete | a small read of each replica, then a put of 44 bytes to each; no put if none has the object | |

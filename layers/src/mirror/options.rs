@@ -23,6 +23,11 @@ pub struct MirrorOptions {
     /// How long a read waits for the replicas that it asked before it asks another one. 100 ms by
     /// default.
     pub hedge_after: Duration,
+    /// A get of a whole object asks the first replica for its content along with its version, so
+    /// that it takes one round trip and not two, at the price of one more request. `None`, the
+    /// default, does so for replicas that are
+    /// [remote](storehouse_objectstore::Capabilities::remote).
+    pub eager_gets: Option<bool>,
     /// How long a replica may be silent before it counts as failed for an operation: until it
     /// answers, or until a body moves. 30 s by default.
     pub timeout: Duration,
@@ -48,6 +53,7 @@ impl Default for MirrorOptions {
             writes: None,
             reads: None,
             hedge_after: Duration::from_millis(100),
+            eager_gets: None,
             timeout: Duration::from_secs(30),
             wait_for_all: Duration::from_secs(1),
             keep_tombstones: Duration::from_secs(7 * 24 * 60 * 60),
@@ -100,6 +106,8 @@ setters! {
     reads(impl Into<Option<usize>>) => |replicas| replicas.into();
     /// With this time before a read asks another replica.
     hedge_after(Duration) => |time| time;
+    /// With contents asked for along with their versions, or after them.
+    eager_gets(impl Into<Option<bool>>) => |eager| eager.into();
     /// With this longest silence of a replica.
     timeout(Duration) => |time| time;
     /// With this time that a write waits for the replicas it does not need.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use storehouse_objectstore::{
     Body, ByteRange, Error, GetOptions, Key, Metadata, Object, ObjectStore, Operation, Result,
 };
+use tokio::time::timeout;
 
 use super::body::MirrorBody;
 use super::failures::too_few;
@@ -17,6 +18,10 @@ const END: u64 = 64 * 1024;
 
 /// How much is read for a range.
 const RANGE_END: u64 = 4 * 1024;
+
+/// A whole record that was asked for before its version was known: the replica, and what came of
+/// it.
+type Early = (usize, Result<Object>);
 
 /// How often a read begins anew because its object was replaced.
 const ATTEMPTS: usize = 16;
@@ -90,11 +95,15 @@ impl<S: ObjectStore> Shared<S> {
         }
         let whole = options.range.is_none_or(ByteRange::is_whole);
         let tail = if whole { END } else { RANGE_END };
-        let answers = self
-            .newest_unless_written(Operation::Get, key, tail)
-            .await?;
+        let first = self.order(key)[0];
+        let (answers, early) = if whole && self.is_eager(first) {
+            self.newest_and_early(key, first).await?
+        } else {
+            let newest = self.newest_unless_written(Operation::Get, key, tail);
+            (newest.await?, None)
+        };
         if let Some(answers) = answers
-            && let Some(object) = self.open_answer(key, &options, &answers).await?
+            && let Some(object) = self.open_answer(key, &options, &answers, early).await?
         {
             return Ok(object);
         }
@@ -102,7 +111,7 @@ impl<S: ObjectStore> Shared<S> {
         crate::parts::detached(async move {
             for _ in 0..ATTEMPTS {
                 let answers = shared.newest_locked(Operation::Get, &key, tail).await?;
-                if let Some(object) = shared.open_answer(&key, &options, &answers).await? {
+                if let Some(object) = shared.open_answer(&key, &options, &answers, None).await? {
                     return Ok(object);
                 }
             }
@@ -111,12 +120,51 @@ impl<S: ObjectStore> Shared<S> {
         .await
     }
 
+    /// Whether a content is asked for along with its version.
+    fn is_eager(&self, replica: usize) -> bool {
+        let remote = || self.replicas[replica].store.capabilities().remote;
+        self.options.eager_gets.unwrap_or_else(remote)
+    }
+
+    /// The newest record, and the whole record of the replica that is asked first, both at once.
+    async fn newest_and_early(
+        self: &Arc<Self>,
+        key: &Key,
+        first: usize,
+    ) -> Result<(Option<Answers>, Option<Early>)> {
+        let store = &self.replicas[first].store;
+        let get = store.get_opts(key, GetOptions::default());
+        let mut early = std::pin::pin!(self.timed((Operation::Get, Some(key), first), get));
+        let mut newest = std::pin::pin!(self.newest_unless_written(Operation::Get, key, 0));
+        let mut object = None;
+        let newest = loop {
+            tokio::select! {
+                newest = &mut newest => break newest?,
+                got = &mut early, if object.is_none() => object = Some((first, got)),
+            }
+        };
+        let holds = |answers: &Answers| {
+            let record = answers.object();
+            record.is_some_and(|record| {
+                let holders = answers.holders(record.trailer.version);
+                holders.iter().any(|(replica, _)| *replica == first)
+            })
+        };
+        if object.is_none() && newest.as_ref().is_some_and(holds) {
+            // It has the right one, so it is likely to give it now.
+            let early = timeout(self.options.hedge_after, early).await;
+            object = early.ok().map(|got| (first, got));
+        }
+        Ok((newest, object))
+    }
+
     /// Opens what the answers say is the object; `None` if it was replaced since.
     async fn open_answer(
         self: &Arc<Self>,
         key: &Key,
         options: &GetOptions,
         answers: &Answers,
+        early: Option<Early>,
     ) -> Result<Option<Object>> {
         let Some(record) = answers.object() else {
             return Err(Error::not_found(Operation::Get, key));
@@ -126,7 +174,7 @@ impl<S: ObjectStore> Shared<S> {
         let range = options.resolve_range(key, trailer.size)?;
         let metadata = trailer.metadata(record.attributes.clone());
         let object = |body| Object {
-            metadata,
+            metadata: metadata.clone(),
             range: range.clone(),
             body,
         };
@@ -134,20 +182,28 @@ impl<S: ObjectStore> Shared<S> {
             return Ok(Some(object(body)));
         }
         let mut others = self.candidates(key, trailer.version, answers);
-        match self.open(key, trailer.version, &range, &mut others).await {
-            Opened::Body(replica, body) => {
-                let body = MirrorBody {
-                    shared: Arc::clone(self),
-                    key: key.clone(),
-                    version: trailer.version,
-                    left: range.clone(),
-                    replica,
-                    body,
-                    others,
-                    crc: (range == (0..trailer.size)).then_some((0, trailer.crc)),
-                };
-                Ok(Some(object(body.into_body())))
+        let mirrored = |replica, body, others| {
+            let body = MirrorBody {
+                shared: Arc::clone(self),
+                key: key.clone(),
+                version: trailer.version,
+                left: range.clone(),
+                replica,
+                body,
+                others,
+                crc: (range == (0..trailer.size)).then_some((0, trailer.crc)),
+            };
+            object(body.into_body())
+        };
+        if let Some((replica, Ok(early))) = early {
+            let same = (replica, Some(early.metadata.etag));
+            if let Some(at) = others.iter().position(|candidate| *candidate == same) {
+                others.remove(at);
+                return Ok(Some(mirrored(replica, early.body, others)));
             }
+        }
+        match self.open(key, trailer.version, &range, &mut others).await {
+            Opened::Body(replica, body) => Ok(Some(mirrored(replica, body, others))),
             Opened::None(failures) if failures.is_empty() => Ok(None),
             Opened::None(failures) => {
                 let counts = (1, self.replicas.len());

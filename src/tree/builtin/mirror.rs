@@ -41,6 +41,7 @@ pub(super) struct MirrorSettings {
         schemars(with = "Option<crate::schema::DurationText>")
     )]
     keep_tombstones: Option<Duration>,
+    eager_gets: Option<bool>,
     repair_reads: Option<bool>,
     repairs: Option<usize>,
     sole_writer: Option<bool>,
@@ -74,7 +75,8 @@ pub(super) fn mirror(settings: StoreSettings) -> Result<StorePlan> {
     }
     let mut options = MirrorOptions::default()
         .writes(given.writes)
-        .reads(given.reads);
+        .reads(given.reads)
+        .eager_gets(given.eager_gets);
     set(&mut options.hedge_after, given.hedge_after);
     set(&mut options.timeout, given.timeout);
     set(&mut options.wait_for_all, given.wait_for_all);

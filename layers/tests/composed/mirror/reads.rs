@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use storehouse_layers::{Fault, FaultStore, MirrorOptions, MirrorStore, ScrubOptions};
-use storehouse_objectstore::{GetOptions, ListOptions, ObjectStore, ObjectStoreExt, Operation};
+use storehouse_objectstore::{
+    ErrorClass, GetOptions, ListOptions, ObjectStore, ObjectStoreExt, Operation,
+};
 use tokio::time::Instant;
 
 use super::support::{assert_same, content, down, key, mirror, raw, repaired, replica, up};
@@ -173,4 +175,95 @@ async fn a_version_has_one_tag_in_all_replicas() {
     let newer = other.put(&key("a"), "other").await.unwrap().etag;
     assert!(newer.as_str() > etag.as_str());
     assert_eq!(store.get_bytes(&key("a"), 10).await.unwrap(), "other");
+}
+
+/// Each request takes 5 ms, as to a server far away.
+#[tokio::test(start_paused = true)]
+async fn an_eager_get_takes_one_round_trip() {
+    for (eager, round_trips) in [(true, 1), (false, 2)] {
+        let options = MirrorOptions::default().eager_gets(eager);
+        let store = mirror(2, options);
+        let large = content(2, 300_000);
+        store.put(&key("a"), large.clone()).await.unwrap();
+        store.put(&key("none"), "").await.unwrap();
+        for of in store.replicas() {
+            let far = Fault::delay(Duration::from_millis(5)).on(Operation::Get);
+            of.faults().add(far.always());
+        }
+        let begin = Instant::now();
+        assert!(store.get_bytes(&key("a"), 1 << 20).await.unwrap() == large);
+        let took = begin.elapsed().as_millis();
+        assert!(
+            (5 * round_trips..5 * round_trips + 4).contains(&took),
+            "{took} ms"
+        );
+        assert_eq!(store.get_bytes(&key("none"), 0).await.unwrap(), "");
+        assert!(store.get(&key("b")).await.unwrap_err().is_not_found());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eager_get_gives_the_newest_whatever_the_first_replica_has() {
+    let options = MirrorOptions::default()
+        .eager_gets(true)
+        .repair_reads(false);
+    let store = mirror(3, options);
+    let (old, new) = (content(1, 300_000), content(2, 300_000));
+    store.put(&key("a"), old).await.unwrap();
+    let first = replica(&store, 0).faults();
+    down(&store, 0);
+    store.put(&key("a"), new.clone()).await.unwrap();
+    up(&store, 0);
+    // As another process that does not know which replica is behind.
+    let store = MirrorStore::new(
+        store.replicas().cloned(),
+        MirrorOptions::default()
+            .eager_gets(true)
+            .repair_reads(false),
+    )
+    .unwrap();
+    let a = key("a");
+    let get = || store.get_bytes(&a, 1 << 20);
+    assert!(get().await.unwrap() == new);
+    store.scrub().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    for fault in [
+        Fault::error(ErrorClass::Transient).on(Operation::Get),
+        Fault::delay(hour).on(Operation::Get),
+        Fault::cut(100_000).on(Operation::Get),
+        Fault::cut(300_000).on(Operation::Get),
+        Fault::stall(100_000, hour).on(Operation::Get),
+    ] {
+        for skip in [0, 1] {
+            first.clear();
+            first.add(fault.clone().skip(skip));
+            let begin = Instant::now();
+            assert!(get().await.unwrap() == new, "{fault:?}");
+            assert!(begin.elapsed() < Duration::from_secs(1), "{fault:?}");
+        }
+    }
+}
+
+/// What one reader saw the next one sees, although it asks another replica.
+#[tokio::test(start_paused = true)]
+async fn reads_of_one_replica_do_not_go_back_while_a_put_commits() {
+    let store = mirror(2, MirrorOptions::default());
+    store.put(&key("a"), "old").await.unwrap();
+    let slow = Fault::delay(Duration::from_secs(1)).on(Operation::Put);
+    replica(&store, 1).faults().add(slow);
+    let put = tokio::spawn({
+        let store = store.clone();
+        async move { store.put(&key("a"), "new").await }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let first = store.get_bytes(&key("a"), 10).await.unwrap();
+    down(&store, 0);
+    let second = store.get_bytes(&key("a"), 10).await.unwrap();
+    assert!(
+        first == "old" || second == "new",
+        "{first:?}, then {second:?}"
+    );
+    up(&store, 0);
+    put.await.unwrap().unwrap();
+    assert_eq!(store.get_bytes(&key("a"), 10).await.unwrap(), "new");
 }

@@ -11,9 +11,11 @@ fn mirrored(inner: Vec<Inner>) -> MirrorStore<Inner> {
     MirrorStore::new(inner, MirrorOptions::default()).unwrap()
 }
 
-/// Reads of one replica alone, in no order that could be relied on.
+/// Reads of one replica alone, in no order that could be relied on, as of remote ones.
 fn hedged_at_once(inner: Vec<Inner>) -> MirrorStore<Inner> {
-    let options = MirrorOptions::default().hedge_after(Duration::ZERO);
+    let options = MirrorOptions::default()
+        .hedge_after(Duration::ZERO)
+        .eager_gets(true);
     MirrorStore::new(inner, options).unwrap()
 }
 

@@ -270,3 +270,26 @@ fn options_are_checked() {
     assert!(refused(3, options().writes(4)).contains("writes: 4 is not from 1 to 3"));
     assert!(refused(3, options().reads(0)).contains("reads: 0 is not from 1 to 3"));
 }
+
+/// As left by a writer whose clock is an hour ahead.
+#[tokio::test]
+async fn a_write_is_newer_than_what_it_finds() {
+    let store = mirror(3, MirrorOptions::default());
+    store.put(&key("a"), "old").await.unwrap();
+    let inner = replica(&store, 0).inner();
+    let mut record = inner.get_bytes(&key("a"), 100).await.unwrap().to_vec();
+    let time = u64::from_le_bytes(record[11..19].try_into().unwrap()) + 3_600_000_000_000;
+    record[11..19].copy_from_slice(&time.to_le_bytes());
+    let crc = crc32c::crc32c(&record[3..35]);
+    record[35..39].copy_from_slice(&crc.to_le_bytes());
+    for of in store.replicas() {
+        of.inner().put(&key("a"), record.clone()).await.unwrap();
+    }
+    let ahead = store.head(&key("a")).await.unwrap();
+    assert!(ahead.last_modified.unwrap() > std::time::SystemTime::now());
+    let new = store.put(&key("a"), "new").await.unwrap().etag;
+    assert!(new.as_str() > ahead.etag.as_str());
+    assert_eq!(store.get_bytes(&key("a"), 10).await.unwrap(), "new");
+    store.delete(&key("a")).await.unwrap();
+    assert!(store.get(&key("a")).await.unwrap_err().is_not_found());
+}
