@@ -17,6 +17,7 @@ mod journal;
 mod layers;
 mod listing;
 mod memory;
+mod mirror_reads;
 mod node_memory;
 mod peers;
 mod ranges;
@@ -104,6 +105,11 @@ const BENCHES: &[(&str, &str, Bench)] = &[
         cold_gets::run,
     ),
     ("layers", "what a layer costs over its store", layers::run),
+    (
+        "mirror-reads",
+        "reads of two servers as one",
+        mirror_reads::run,
+    ),
     (
         "churn",
         "3,000,000 records written, replaced twice and deleted: files and memory",
