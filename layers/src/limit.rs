@@ -30,6 +30,23 @@ pub struct LimitStore<S> {
 
 impl<S: ObjectStore> LimitStore<S> {
     /// `inner`, doing at most `operations` at once; 0 is taken as 1.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use futures_util::future::try_join3;
+    /// use storehouse_layers::{Fault, FaultStore, LimitStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let slow = FaultStore::new(Memory::new());
+    /// slow.faults().add(Fault::delay(Duration::from_millis(10)).always());
+    /// let (store, key, begun) = (LimitStore::new(slow, 2), Key::new("a")?, Instant::now());
+    /// // The third waits for one of the first two.
+    /// try_join3(store.exists(&key), store.exists(&key), store.exists(&key)).await?;
+    /// assert!(begun.elapsed() >= Duration::from_millis(20));
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(inner: S, operations: usize) -> Self {
         Self {
             inner,
@@ -38,6 +55,18 @@ impl<S: ObjectStore> LimitStore<S> {
     }
 
     /// The store that is limited.
+    ///
+    /// ```
+    /// use storehouse_layers::LimitStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (LimitStore::new(Memory::new(), 8), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert_eq!(store.inner().get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

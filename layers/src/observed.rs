@@ -80,6 +80,18 @@ impl<S: ObjectStore> ObservedStore<S> {
     }
 
     /// The store that is observed.
+    ///
+    /// ```
+    /// use storehouse_layers::ObservedStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (ObservedStore::new(Memory::new(), "blobs", "memory"), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert!(store.inner().exists(&key).await?, "and this is not counted");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

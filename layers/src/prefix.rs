@@ -73,12 +73,32 @@ impl<S: ObjectStore> PrefixStore<S> {
     }
 
     /// The prefix.
+    ///
+    /// ```
+    /// # use storehouse_layers::PrefixStore;
+    /// # use storehouse_objectstore::Memory;
+    /// assert_eq!(PrefixStore::new(Memory::new(), "tenant-7/")?.prefix(), "tenant-7/");
+    /// assert!(PrefixStore::new(Memory::new(), "/").is_err(), "no key starts so");
+    /// # Ok::<(), storehouse_objectstore::Error>(())
+    /// ```
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// The store that this is a part of.
+    ///
+    /// ```
+    /// use storehouse_layers::PrefixStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let store = PrefixStore::new(Memory::new(), "tenant-7/")?;
+    /// store.put(&Key::new("a")?, "content").await?;
+    /// assert!(store.inner().exists(&Key::new("tenant-7/a")?).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

@@ -63,6 +63,18 @@ impl<S: ObjectStore> ReadOnlyStore<S> {
     }
 
     /// The store that is read.
+    ///
+    /// ```
+    /// use storehouse_layers::ReadOnlyStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (ReadOnlyStore::new(Memory::new()), Key::new("a")?);
+    /// store.inner().put(&key, "content").await?; // its owner writes it
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

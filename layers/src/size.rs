@@ -61,6 +61,12 @@ impl Default for SizeOptions {
 
 impl SizeOptions {
     /// With this largest object of the small store, in bytes (inclusive).
+    ///
+    /// ```
+    /// # use storehouse_layers::SizeOptions;
+    /// assert_eq!(SizeOptions::default().largest_small, 64 * 1024);
+    /// assert_eq!(SizeOptions::default().largest_small(4096).largest_small, 4096);
+    /// ```
     #[must_use]
     pub fn largest_small(mut self, bytes: u64) -> Self {
         self.largest_small = bytes;

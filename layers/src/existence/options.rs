@@ -8,8 +8,10 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use storehouse_layers::ExistenceOptions;
 ///
-/// let options = ExistenceOptions::default().max_keys(1000);
-/// assert_eq!(options.max_age, Duration::from_secs(60));
+/// let options = ExistenceOptions::default();
+/// assert_eq!((options.max_keys, options.max_age), (100_000, Duration::from_secs(60)));
+/// let options = options.max_keys(1000).max_age(Duration::from_secs(5));
+/// assert_eq!((options.max_keys, options.max_age), (1000, Duration::from_secs(5)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -82,6 +82,19 @@ impl<S: ObjectStore> ExistenceStore<S> {
     }
 
     /// The store that is asked.
+    ///
+    /// ```
+    /// use storehouse_layers::ExistenceStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (ExistenceStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.inner().delete(&key).await?; // past the layer
+    /// assert!(!store.inner().exists(&key).await?);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

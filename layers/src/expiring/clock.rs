@@ -11,6 +11,41 @@ use storehouse_objectstore::Attributes;
 const DRIFT: i128 = 1000;
 
 /// The clocks that an [`ExpiringStore`](super::ExpiringStore) goes by.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::{Duration, SystemTime};
+/// use storehouse_layers::{ExpiringOptions, ExpiringStore, ExpiryClock};
+/// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+///
+/// /// A test's clock: the seconds since 1970, set by hand.
+/// #[derive(Clone, Debug, Default)]
+/// struct Manual(Arc<AtomicU64>);
+///
+/// impl ExpiryClock for Manual {
+///     fn wall(&self) -> SystemTime {
+///         SystemTime::UNIX_EPOCH + self.monotonic()
+///     }
+///
+///     fn monotonic(&self) -> Duration {
+///         Duration::from_secs(self.0.load(Ordering::Relaxed))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (clock, key) = (Manual::default(), Key::new("a")?);
+/// let options = ExpiringOptions::default().default_ttl(Duration::from_secs(60));
+/// let store = ExpiringStore::with_clock(Memory::new(), options, clock.clone())?;
+/// store.put(&key, "content").await?;
+/// clock.0.store(59, Ordering::Relaxed);
+/// assert!(store.exists(&key).await?);
+/// clock.0.store(60, Ordering::Relaxed);
+/// assert!(!store.exists(&key).await?);
+/// assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + clock.monotonic());
+/// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait ExpiryClock: Debug + Send + Sync + 'static {
     /// The time of day. It may jump.
     fn wall(&self) -> SystemTime;

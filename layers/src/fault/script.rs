@@ -122,12 +122,39 @@ impl Fault {
 
     /// The inner store does the operation, and the caller gets an error of this class in place of
     /// its answer.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.faults().add(Fault::lost_answer(ErrorClass::Transient));
+    /// assert!(store.put(&key, "content").await.unwrap_err().is_transient());
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lost_answer(class: ErrorClass) -> Self {
         Self::new(Effect::LostAnswer(error_of(class)))
     }
 
     /// The operation starts after this time. [`Duration::MAX`] is never.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, begun) = (FaultStore::new(Memory::new()), Instant::now());
+    /// store.faults().add(Fault::delay(Duration::from_millis(10)));
+    /// store.put(&Key::new("a")?, "content").await?;
+    /// assert!(begun.elapsed() >= Duration::from_millis(10));
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn delay(time: Duration) -> Self {
         Self::new(Effect::Delay(time))
@@ -135,12 +162,42 @@ impl Fault {
 
     /// The body of a put or get fails with a transient error once it gave `bytes` bytes, which may
     /// be 0 or its whole length; a listing, after that number of entries.
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.faults().add(Fault::cut(3));
+    /// let mut body = store.get(&key).await?.body;
+    /// assert_eq!(body.next().await.unwrap()?, "con");
+    /// assert!(body.next().await.unwrap().unwrap_err().is_transient());
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cut(bytes: u64) -> Self {
         Self::cut_with(bytes, ErrorClass::Transient)
     }
 
     /// As [`Fault::cut`], with an error of this class.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.faults().add(Fault::cut_with(3, ErrorClass::Fatal));
+    /// let error = store.get_bytes(&key, 7).await.unwrap_err();
+    /// assert_eq!(error.class(), ErrorClass::Fatal);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cut_with(bytes: u64, class: ErrorClass) -> Self {
         Self::new(Effect::Cut {
@@ -151,6 +208,22 @@ impl Fault {
 
     /// The body of a put or get ends without an error after `bytes` bytes, as from a store that
     /// breaks the contract; a listing, after that number of entries.
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.faults().add(Fault::short(3));
+    /// let mut body = store.get(&key).await?.body;
+    /// assert_eq!(body.next().await.unwrap()?, "con");
+    /// assert!(body.next().await.is_none());
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn short(bytes: u64) -> Self {
         Self::new(Effect::Short { after: bytes })
@@ -158,6 +231,22 @@ impl Fault {
 
     /// The body of a put or get gives nothing for this time once it gave `bytes` bytes; a listing,
     /// after that number of entries. [`Duration::MAX`] is for ever.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.faults().add(Fault::stall(3, Duration::from_millis(10)));
+    /// let begun = Instant::now();
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// assert!(begun.elapsed() >= Duration::from_millis(10));
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stall(bytes: u64, time: Duration) -> Self {
         Self::new(Effect::Stall { after: bytes, time })
@@ -165,6 +254,20 @@ impl Fault {
 
     /// The byte at `offset` of the object (also where a range of it is read) is XORed with `mask`.
     /// A body without this byte is left alone.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// store.faults().add(Fault::flip(0, b'c' ^ b'C'));
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "Content");
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn flip(offset: u64, mask: u8) -> Self {
         Self::new(Effect::Flip { offset, mask })
@@ -200,6 +303,20 @@ impl Fault {
     }
 
     /// Without an end.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.faults().add(Fault::error(ErrorClass::Transient).always());
+    /// for _ in 0..3 {
+    ///     assert!(store.exists(&key).await.is_err());
+    /// }
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn always(self) -> Self {
         self.times(u64::MAX)
@@ -207,6 +324,23 @@ impl Fault {
 
     /// For one in `n` of the operations that it matches, chosen by the script's seed; 0 is taken
     /// as 1.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.faults().add(Fault::error(ErrorClass::Transient).one_in(10).always());
+    /// let mut failed = 0;
+    /// for _ in 0..1000 {
+    ///     failed += u64::from(store.exists(&key).await.is_err());
+    /// }
+    /// assert!((50..200).contains(&failed));
+    /// assert_eq!(store.faults().happened(), failed);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn one_in(mut self, n: u64) -> Self {
         self.one_in = n.max(1);
@@ -219,6 +353,24 @@ impl Fault {
 ///
 /// The script is deterministic: for the same seed and the same operations in the same order, the
 /// same faults happen.
+///
+/// ```
+/// use storehouse_layers::{Fault, FaultStore, Faults};
+/// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt, Operation};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (faults, key) = (Faults::new(), Key::new("a")?);
+/// let store = FaultStore::with_faults(Memory::new(), faults.clone());
+/// faults.add(Fault::error(ErrorClass::Transient).on(Operation::Put).always());
+/// assert!(store.put(&key, "content").await.is_err());
+/// assert_eq!(faults.happened(), 1);
+///
+/// faults.clear();
+/// store.put(&key, "content").await?;
+/// assert_eq!((faults.calls(Operation::Put), faults.happened()), (2, 1));
+/// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 

@@ -67,6 +67,19 @@ impl<S: ObjectStore> FaultStore<S> {
     }
 
     /// The store that is made to fail.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (store, key) = (FaultStore::new(Memory::new()), Key::new("a")?);
+    /// store.faults().add(Fault::lost_answer(ErrorClass::Transient));
+    /// store.put(&key, "content").await.unwrap_err();
+    /// assert!(store.inner().exists(&key).await?, "it was stored nevertheless");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

@@ -12,8 +12,14 @@ use tokio::time::Instant;
 /// use std::time::Duration;
 /// use storehouse_layers::RetryOptions;
 ///
-/// let options = RetryOptions::default().attempts(3).budget(Duration::from_secs(5));
-/// assert_eq!(options.attempts, 3);
+/// let options = RetryOptions::default()
+///     .attempts(3)
+///     .budget(Duration::from_secs(5))
+///     .min_pause(Duration::from_millis(10))
+///     .max_pause(Duration::from_secs(1));
+/// assert_eq!((options.attempts, options.budget), (3, Duration::from_secs(5)));
+/// assert_eq!(options.min_pause, Duration::from_millis(10));
+/// assert_eq!(options.max_pause, Duration::from_secs(1));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

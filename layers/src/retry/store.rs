@@ -74,6 +74,19 @@ impl<S: ObjectStore> RetryStore<S> {
     }
 
     /// The store whose operations are repeated.
+    ///
+    /// ```
+    /// use storehouse_layers::{Fault, FaultStore, RetryStore};
+    /// use storehouse_objectstore::{ErrorClass, Key, Memory, ObjectStoreExt, Operation};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let store = RetryStore::new(FaultStore::new(Memory::new()));
+    /// store.inner().faults().add(Fault::error(ErrorClass::Transient));
+    /// store.put(&Key::new("a")?, "content").await?;
+    /// assert_eq!(store.inner().faults().calls(Operation::Put), 2);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

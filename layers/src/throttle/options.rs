@@ -6,10 +6,19 @@ use std::time::Duration;
 /// as 1.
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_layers::ThrottleOptions;
 ///
-/// let options = ThrottleOptions::default().write_bytes(10 << 20).read_operations(500);
-/// assert_eq!(options.read_bytes, None);
+/// let options = ThrottleOptions::default()
+///     .read_bytes(50 << 20)
+///     .write_bytes(10 << 20)
+///     .read_operations(500)
+///     .write_operations(100)
+///     .burst(Duration::from_secs(5));
+/// assert_eq!((options.read_bytes, options.write_bytes), (Some(50 << 20), Some(10 << 20)));
+/// assert_eq!((options.read_operations, options.write_operations), (Some(500), Some(100)));
+/// assert_eq!(options.burst, Duration::from_secs(5));
+/// assert_eq!(options.read_bytes(None).read_bytes, None, "no limit again");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -112,6 +112,19 @@ impl<S: ObjectStore> ThrottleStore<S> {
     }
 
     /// The store that is throttled.
+    ///
+    /// ```
+    /// use storehouse_layers::{ThrottleOptions, ThrottleStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let options = ThrottleOptions::default().write_bytes(1);
+    /// let (store, key) = (ThrottleStore::new(Memory::new(), options), Key::new("a")?);
+    /// store.inner().put(&key, "content").await?; // at once, not in 7 seconds
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner

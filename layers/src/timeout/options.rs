@@ -8,8 +8,13 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use storehouse_layers::TimeoutOptions;
 ///
-/// let options = TimeoutOptions::default().operation(Duration::from_secs(5));
-/// assert_eq!(options.stall, Duration::from_secs(30));
+/// let options = TimeoutOptions::default()
+///     .operation(Duration::from_secs(10))
+///     .stall(Duration::from_secs(20))
+///     .health(Duration::from_secs(1));
+/// assert_eq!(options.operation, Duration::from_secs(10));
+/// assert_eq!(options.stall, Duration::from_secs(20));
+/// assert_eq!(options.health, Duration::from_secs(1));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -67,6 +67,21 @@ impl<S: ObjectStore> TimeoutStore<S> {
     }
 
     /// The store that is timed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use storehouse_layers::{Fault, FaultStore, TimeoutOptions, TimeoutStore};
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let options = TimeoutOptions::default().operation(Duration::from_millis(10));
+    /// let store = TimeoutStore::with_options(FaultStore::new(Memory::new()), options);
+    /// store.inner().faults().add(Fault::delay(Duration::MAX));
+    /// assert!(store.exists(&Key::new("a")?).await.unwrap_err().is_transient());
+    /// assert_eq!(store.inner().faults().happened(), 1);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         &self.inner
