@@ -8,5 +8,6 @@ mod expiring;
 mod fixtures;
 mod paced;
 mod pass_through;
+mod redb;
 mod retry;
 mod tiered;
