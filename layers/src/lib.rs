@@ -1,4 +1,5 @@
-//! Stores made of stores, one file or folder each.
+//! Stores made of stores, one module each, whose page has a table of what every operation does and
+//! costs.
 //!
 //! | question | layer |
 //! |---|---|
@@ -28,36 +29,36 @@
 //!
 //! Architecture invariant: no layer names a backend.
 
-mod attribute;
-mod cache;
-mod complete;
+pub mod attribute;
+pub mod cache;
+pub mod complete;
 #[cfg(feature = "compressed")]
-mod compressed;
+pub mod compressed;
 #[cfg(feature = "dedup")]
-mod dedup;
+pub mod dedup;
 #[cfg(feature = "encrypted")]
-mod encrypted;
-mod event;
-mod existence;
-mod expiring;
-mod fault;
+pub mod encrypted;
+pub mod event;
+pub mod existence;
+pub mod expiring;
+pub mod fault;
 mod gate;
-mod limit;
-mod mirror;
-mod noop;
+pub mod limit;
+pub mod mirror;
+pub mod noop;
 #[cfg(feature = "observe")]
-mod observed;
+pub mod observed;
 mod parts;
-mod prefix;
-mod read_only;
-mod retry;
-mod shard;
-mod size;
-mod throttle;
-mod tiered;
-mod timeout;
+pub mod prefix;
+pub mod read_only;
+pub mod retry;
+pub mod shard;
+pub mod size;
+pub mod throttle;
+pub mod tiered;
+pub mod timeout;
 #[cfg(feature = "verify")]
-mod verify;
+pub mod verify;
 
 pub use attribute::AttributeStore;
 pub use cache::{CacheDiskOptions, CacheDiskStats, CacheOptions, CacheStore, Lease};

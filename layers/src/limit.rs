@@ -1,4 +1,15 @@
 //! A store that does so much at once and no more.
+//!
+//! | operation | when it counts | requests of the inner store |
+//! |---|---|---|
+//! | head, delete, copy, get_ranges, batch, health | from its start to its answer | 1 |
+//! | put | from the body's first byte, but not while a further one is waited for | 1 |
+//! | get, list, list_delimited | to its answer, then while a further piece is read | 1 |
+//! | delete_many | while the inner store works, not while a further key is waited for | as without |
+//! | events, presign, close | never | 1 |
+//!
+//! What waits is let in by order of arrival. The layer holds no bytes and acknowledges nothing that
+//! the inner store did not, so a crash loses nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,14 @@
 //! A store whose operations are counted and traced.
+//!
+//! | operation | what is recorded | requests of the inner store |
+//! |---|---|---|
+//! | put, get, get_ranges | outcome, time, bytes of bodies | 1 |
+//! | head, delete, copy, batch, health | outcome, time | 1 |
+//! | list, list_delimited, delete_many | outcome, time, number of items | 1 |
+//! | events, presign, close | nothing | 1 |
+//!
+//! It costs some counters and a span for each operation, and holds no bytes. A crash loses the
+//! counters.
 
 use std::pin::Pin;
 use std::sync::Arc;

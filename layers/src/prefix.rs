@@ -1,4 +1,13 @@
 //! A part of a store as a store: everything under a prefix.
+//!
+//! | operation | what it does | requests of the inner store |
+//! |---|---|---|
+//! | put, get, get_ranges, head, delete, delete_many, copy, batch, presign | the same under the prefix and the key; errors name the key without it | 1 |
+//! | list, list_delimited | lists what starts with the prefix, and takes it off | 1 |
+//! | events | passes on those of its keys, without the prefix | 1 |
+//! | health, close | as the inner store | 1 |
+//!
+//! A key costs one copy of its text. The layer holds nothing, so a crash loses nothing.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 //!
 //! | operation | when it is repeated | requests of the inner store |
 //! |---|---|---|
-//! | put that overwrites | its body [can be had again](Body::again) (bytes, a file), or no byte of it was read | 1 an attempt |
+//! | put that overwrites | its body [can be had again][Body::again] (bytes, a file), or no byte of it was read | 1 an attempt |
 //! | put that creates or replaces | no byte of its body was read, since an answer that was lost may have been a success; but one that is [content addressed] as above | 1 an attempt |
 //! | get | always; a body that breaks goes on where it stopped, at the same version by its ETag | 1, and 1 for each break and attempt |
 //! | head, delete, close | always | 1 an attempt |
