@@ -5,10 +5,18 @@ use std::time::Duration;
 /// Options of a [`CacheStore`](crate::CacheStore).
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_layers::CacheOptions;
 ///
-/// let options = CacheOptions::default().max_bytes(1 << 30).block_size(1 << 20);
-/// assert_eq!(options.max_blocks, usize::MAX);
+/// let options = CacheOptions::default()
+///     .max_bytes(1 << 30)
+///     .max_blocks(10_000)
+///     .max_age(Duration::from_secs(5))
+///     .block_size(1 << 20)
+///     .max_keys(1000);
+/// assert_eq!((options.max_bytes, options.max_blocks), (1 << 30, 10_000));
+/// assert_eq!((options.block_size, options.max_keys), (1 << 20, 1000));
+/// assert_eq!(options.max_age, Duration::from_secs(5));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -129,12 +129,39 @@ impl<S: ObjectStore> CacheStore<S> {
     }
 
     /// The store that is cached.
+    ///
+    /// ```
+    /// use storehouse_layers::CacheStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, key) = (CacheStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert_eq!(store.inner().get_bytes(&key, 7).await?, "content");
+    /// assert_eq!(store.cached_blocks(), 0, "the cache saw no get");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &S {
         self.inner.inner()
     }
 
     /// The memory that blocks take, in bytes.
+    ///
+    /// ```
+    /// use storehouse_layers::CacheStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, key) = (CacheStore::new(Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert_eq!(store.cached_bytes(), 0);
+    /// store.get_bytes(&key, 7).await?;
+    /// assert!(store.cached_bytes() >= 7);
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {
         self.levels.memory.weight()

@@ -5,10 +5,27 @@ use std::time::Duration;
 /// Options of a [`MirrorStore`](super::MirrorStore).
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_layers::MirrorOptions;
 ///
-/// let options = MirrorOptions::default().writes(1).reads(2);
+/// let options = MirrorOptions::default()
+///     .writes(1)
+///     .reads(2)
+///     .hedge_after(Duration::from_millis(20))
+///     .eager_gets(false)
+///     .timeout(Duration::from_secs(10))
+///     .wait_for_all(Duration::from_secs(2))
+///     .keep_tombstones(Duration::from_secs(24 * 60 * 60))
+///     .repair_reads(false)
+///     .repairs(8)
+///     .sole_writer(true);
 /// assert_eq!((options.writes, options.reads), (Some(1), Some(2)));
+/// assert_eq!(options.hedge_after, Duration::from_millis(20));
+/// assert_eq!(options.eager_gets, Some(false));
+/// assert_eq!(options.timeout, Duration::from_secs(10));
+/// assert_eq!(options.wait_for_all, Duration::from_secs(2));
+/// assert_eq!(options.keep_tombstones, Duration::from_secs(24 * 60 * 60));
+/// assert!(!options.repair_reads && options.repairs == 8 && options.sole_writer);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

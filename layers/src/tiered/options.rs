@@ -31,10 +31,35 @@ impl TierDirection {
 /// Options of a [`TieredStore`](crate::TieredStore).
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_layers::{TierDirection, TieredOptions};
 ///
-/// let options = TieredOptions::default().fast(TierDirection::Get).max_copy(1 << 30);
-/// assert!(!options.fill_ranges);
+/// // A cache of what others write.
+/// let options = TieredOptions::default()
+///     .fast(TierDirection::Get)
+///     .slow_read_only(true)
+///     .fill_ranges(true)
+///     .max_copy(1 << 30)
+///     .window(1 << 20)
+///     .max_fills(16);
+/// assert_eq!(options.fast, TierDirection::Get);
+/// assert!(options.slow_read_only && options.fill_ranges);
+/// assert_eq!((options.max_copy, options.window, options.max_fills), (1 << 30, 1 << 20, 16));
+///
+/// // Puts as fast as the fast tier.
+/// let options = TieredOptions::default()
+///     .write_back(true)
+///     .max_due_bytes(1 << 20)
+///     .max_due(100)
+///     .max_tags(1000)
+///     .drains(4)
+///     .drain_min_pause(Duration::from_millis(10))
+///     .drain_max_pause(Duration::from_secs(5));
+/// assert!(options.write_back);
+/// assert_eq!((options.max_due_bytes, options.max_due), (1 << 20, 100));
+/// assert_eq!((options.max_tags, options.drains), (1000, 4));
+/// assert_eq!(options.drain_min_pause, Duration::from_millis(10));
+/// assert_eq!(options.drain_max_pause, Duration::from_secs(5));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

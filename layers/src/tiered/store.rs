@@ -90,12 +90,38 @@ impl<F: ObjectStore, S: ObjectStore> TieredStore<F, S> {
     }
 
     /// The fast tier.
+    ///
+    /// ```
+    /// use storehouse_layers::TieredStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, key) = (TieredStore::new(Memory::new(), Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert!(store.fast().exists(&key).await?);
+    /// store.fast().delete(&key).await?; // a copy that is lost is no loss
+    /// assert_eq!(store.get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn fast(&self) -> &F {
         &self.fast
     }
 
     /// The slow tier.
+    ///
+    /// ```
+    /// use storehouse_layers::TieredStore;
+    /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let (store, key) = (TieredStore::new(Memory::new(), Memory::new()), Key::new("a")?);
+    /// store.put(&key, "content").await?;
+    /// assert_eq!(store.slow().get_bytes(&key, 7).await?, "content");
+    /// # Ok::<(), storehouse_objectstore::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn slow(&self) -> &S {
         &self.slow

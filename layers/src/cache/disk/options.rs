@@ -5,10 +5,24 @@ use std::time::Duration;
 /// Options of the second level of a [`CacheStore`](crate::CacheStore).
 ///
 /// ```
+/// use std::time::Duration;
 /// use storehouse_layers::CacheDiskOptions;
 ///
-/// let options = CacheDiskOptions::default().max_bytes(50 << 30).low_watermark(80);
-/// assert_eq!(options.max_blocks, usize::MAX);
+/// let options = CacheDiskOptions::default()
+///     .max_bytes(50 << 30)
+///     .max_blocks(100_000)
+///     .max_age(Duration::from_secs(3600))
+///     .low_watermark(80)
+///     .queue_bytes(16 << 20)
+///     .read_timeout(Duration::from_millis(20))
+///     .pause(Duration::from_secs(10))
+///     .close_timeout(Duration::from_secs(1));
+/// assert_eq!((options.max_bytes, options.max_blocks), (50 << 30, 100_000));
+/// assert_eq!((options.low_watermark, options.queue_bytes), (80, 16 << 20));
+/// assert_eq!(options.max_age, Duration::from_secs(3600));
+/// assert_eq!(options.read_timeout, Duration::from_millis(20));
+/// assert_eq!(options.pause, Duration::from_secs(10));
+/// assert_eq!(options.close_timeout, Duration::from_secs(1));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
