@@ -1,31 +1,31 @@
-//! Stores made of stores, one module each, whose page has a table of what every operation does and
-//! costs.
+//! Stores over other stores, one module each. Each module's page has a table of what every operation
+//! does and costs.
 //!
 //! | question | layer |
 //! |---|---|
-//! | How does a store keep attributes that has no place for them? | [`AttributeStore`] |
-//! | How is what was read kept nearby, in memory and on disk? | [`CacheStore`] |
-//! | How do objects take fewer bytes? | `CompressedStore` (feature `compressed`) |
-//! | How are the same bytes stored once? | `DedupStore` (feature `dedup`) |
-//! | Does what a record names exist? | [`CompleteStore`] |
-//! | How are objects kept from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
-//! | Who changed what, in a store that does not tell? | [`EventStore`] |
-//! | Is it there, without asking each time? | [`ExistenceStore`] |
-//! | Until when is an object there? | [`ExpiringStore`] |
+//! | How are attributes kept by a store that has no place for them? | [`AttributeStore`] |
+//! | How are objects that were read cached, in memory and on disk? | [`CacheStore`] |
+//! | How do objects take less space? | `CompressedStore` (feature `compressed`) |
+//! | How are equal bytes stored once? | `DedupStore` (feature `dedup`) |
+//! | Do the objects that a record names exist? | [`CompleteStore`] |
+//! | How is content hidden from those who can read the disk or the server? | `EncryptedStore` (feature `encrypted`) |
+//! | What was changed, in a store without events? | [`EventStore`] |
+//! | Does an object exist, without asking each time? | [`ExistenceStore`] |
+//! | How do objects expire? | [`ExpiringStore`] |
 //! | How does my code behave when its store fails? | [`FaultStore`] |
-//! | How are many operations kept from running at once? | [`LimitStore`] |
-//! | What if a store is lost? A replica | [`MirrorStore`] |
-//! | Where do writes go that are not wanted? | [`NoopStore`] |
+//! | How many operations may run at once? | [`LimitStore`] |
+//! | What if a store is lost? | [`MirrorStore`] |
+//! | Where do writes go that need not be kept? | [`NoopStore`] |
 //! | How many operations, how fast, how many bytes? | `ObservedStore` (feature `observe`) |
-//! | How is a part of a store a store of its own? | [`PrefixStore`] |
-//! | How is a store kept from being written? | [`ReadOnlyStore`] |
-//! | What of failures that pass? | [`RetryStore`] |
-//! | How do several stores hold what one cannot? | [`ShardStore`] |
-//! | How do small objects go here and large ones there? | [`SizeStore`] |
+//! | How does a part of a store become a store of its own? | [`PrefixStore`] |
+//! | How is a store protected from writes? | [`ReadOnlyStore`] |
+//! | What if an operation fails transiently? | [`RetryStore`] |
+//! | How are objects spread over several stores? | [`ShardStore`] |
+//! | How are small and large objects kept in different stores? | [`SizeStore`] |
 //! | How fast may a store be used? | [`ThrottleStore`] |
-//! | How is a fast store put before a slow one? | [`TieredStore`] |
-//! | What of silence? | [`TimeoutStore`] |
-//! | Is it what was put? | `VerifyStore` (feature `verify`) |
+//! | How does a fast store speed up a slow one? | [`TieredStore`] |
+//! | What if a store stops answering? | [`TimeoutStore`] |
+//! | Is an object what was put? | `VerifyStore` (feature `verify`) |
 //!
 //! Architecture invariant: no layer names a backend.
 
