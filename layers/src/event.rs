@@ -1,15 +1,15 @@
-//! Who changed what: events for stores that have none.
+//! Events for stores that have none.
 //!
 //! | operation | requests of the inner store | memory |
 //! |---|---|---|
-//! | put, copy, delete, batch | the same; told once it is durable, those of one key in the order of the changes | the events that a slow listener has not read, at most [`EventOptions::capacity`] |
+//! | put, copy, delete, batch | the same; the event follows once the change is durable, events of one key in the order of the changes | events that a slow listener has not read, at most [`EventOptions::capacity`] |
 //! | delete_many | a delete for each key, 16 at once | |
 //! | the others | the same | |
 //!
-//! A crash loses nothing acknowledged, and the events that were not read. Told are the changes made
-//! through this store and its clones: not those of other processes, nor of clients with a presigned
-//! request. A write that fails with [`Backend`](storehouse_objectstore::Error::Backend) may have
-//! happened, and is not told.
+//! A crash loses no acknowledged write, only events that were not read. There are events for
+//! changes made through this store and its clones, but not for those of other processes or of
+//! clients with a presigned request. A write that fails with
+//! [`Backend`](storehouse_objectstore::Error::Backend) may have happened, and makes no event.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
-//! A limit on what runs at once, for things that may stop being polled at any time.
+//! A limit on concurrent operations, for futures and streams that may stop being polled at any
+//! time.
 //!
 //! A fair semaphore hands a permit to the first that waits. If that one is a stream that is not
 //! read any more, the permit is lost to all others, and with it the store (rule 13). So here a

@@ -1,5 +1,5 @@
-//! Stores over other stores, one module each. Each module's page has a table of what every operation
-//! does and costs.
+//! Stores over other stores, one module each. Each module's page has a table of what every
+//! operation does and costs.
 //!
 //! | question | layer |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! A store that does so much at once and no more.
+//! A limit on the number of operations that run at once.
 //!
 //! | operation | when it counts | requests of the inner store |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | delete_many | while the inner store works, not while a further key is waited for | as without |
 //! | events, presign, close | never | 1 |
 //!
-//! What waits is let in by order of arrival. The layer holds no bytes and acknowledges nothing that
-//! the inner store did not, so a crash loses nothing.
+//! Waiting operations start in the order of their arrival. The layer holds no bytes and
+//! acknowledges nothing that the inner store did not, so a crash loses nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A store that takes everything and holds nothing.
+//! A store that accepts every write and holds nothing.
 //!
 //! | operation | what it does |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! A store whose operations are counted and traced.
+//! A store whose operations are counted, timed and traced.
 //!
 //! | operation | what is recorded | requests of the inner store |
 //! |---|---|---|

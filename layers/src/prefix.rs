@@ -1,4 +1,4 @@
-//! A part of a store as a store: everything under a prefix.
+//! The part of a store under a prefix, as a store of its own.
 //!
 //! | operation | what it does | requests of the inner store |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! A store that is read and not written.
+//! A store that can be read but not written.
 //!
 //! | operation | what it does | requests of the inner store |
 //! |---|---|---|

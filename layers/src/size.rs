@@ -1,8 +1,8 @@
 //! Small objects in one store, large ones in another.
 //!
-//! Where the two differ, an object belongs to the store that its size says. While one changes its
-//! size class it may be in both for a moment: then the one in the small store is the object. So the
-//! small store is asked first, and the copy that must go is removed last.
+//! An object belongs in the store for its size. While an object changes its size class, both stores
+//! may hold it for a moment; then the copy in the small store is the object. So reads ask the small
+//! store first, and the outdated copy is removed last.
 //!
 //! | operation | requests of the inner stores | memory |
 //! |---|---|---|
@@ -14,8 +14,8 @@
 //! | [`SizeStore::sweep`] | one listing of each; a head and a delete for each twin | one page of each |
 //!
 //! A crash loses nothing acknowledged. Between the two steps of a put that changes the size class
-//! it can leave a twin, which is never read, and which the next put or delete of the key, or
-//! [`SizeStore::sweep`], removes.
+//! it can leave an outdated copy (a *twin*), which is never read. The next put or delete of the
+//! key, or [`SizeStore::sweep`], removes it.
 //!
 //! Writes to one key are ordered within one `SizeStore` and its clones. Two processes may share the
 //! two stores if they do not write one key at once.

@@ -1,21 +1,21 @@
-//! Attributes for stores that have no place for them, such as flatfs: they stand before the bytes.
+//! Attributes for stores that keep none, such as flatfs, stored in front of an object's bytes.
 //!
 //! | operation | requests of the inner store | memory |
 //! |---|---|---|
 //! | put | one put, with the body streamed through | a piece |
 //! | get of the whole | one get | a piece |
-//! | get of a range | one get of the first 4 KiB; one get of the rest, if the range ends behind them | 4 KiB, a piece |
+//! | get of a range | one get of the first 4 KiB; one get of the rest, if the range ends after them | 4 KiB, a piece |
 //! | head | one get of the first 4 KiB | 4 KiB |
 //! | delete, delete_many | the same of the inner store | |
 //! | copy | a copy, or with other attributes a get and a put; no renames | a piece |
 //! | get of ranges | a head, then as gets of ranges | the ranges |
-//! | list | one listing; a get of the first 4 KiB for each object whose bytes do not come with it, 16 at once | 64 KiB |
+//! | list | one listing; a get of the first 4 KiB for each object that is not inlined in it, 16 at once | 64 KiB |
 //! | batch | one batch | all of it |
 //! | events | those of the inner store | |
-//! | presigned requests | none: they would give what is stored | |
+//! | presigned requests | none: a client would see the header | |
 //!
 //! A crash loses nothing acknowledged: an object is one object of the inner store. Attributes may
-//! take 512 bytes. The inner store can hold no objects of others.
+//! take 512 bytes. The inner store must hold no other objects.
 //!
 //! # Format
 //!

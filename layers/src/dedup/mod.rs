@@ -1,16 +1,16 @@
-//! The same bytes once: objects cut into chunks where their content says, each chunk stored once.
+//! Objects cut into chunks at places that their content determines, each chunk stored once.
 //!
 //! An object is a manifest in the *index*, under its own key and with its attributes, that names
 //! chunks in the *chunk store* by their BLAKE3 hash. A change in the middle of an object changes
-//! the one or two chunks around it, so versions, copies and objects with parts in common share the
-//! rest.
+//! only the one or two chunks around it, so versions, copies and objects with common parts share
+//! the rest.
 //!
 //! | operation | requests of the inner stores | memory |
 //! |---|---|---|
-//! | put | for each chunk a head, and a put if it is not there, four at a time; then one put of the manifest. With a grace a copy to itself for each chunk that is there and old | 20 chunks of [`chunk_size`](DedupOptions::chunk_size), 36 bytes for each chunk |
+//! | put | for each chunk a head, and a put if it is missing, four at a time; then one put of the manifest. With a [grace](DedupOptions::grace) a copy to itself for each existing chunk that is old | 20 chunks of [`chunk_size`](DedupOptions::chunk_size), 36 bytes for each chunk |
 //! | put under a condition | a head of the manifest before | |
 //! | get of the whole | one get of the manifest; one get for each chunk, four at a time, each verified before it is given | four chunks, 100 bytes for each chunk |
-//! | get of a range | one get of the first 32 KiB of the manifest, which are all of it for objects of up to 200 MiB; of a larger one two more gets, of its lengths (4 bytes a chunk) and of the digests in the range; one get for each chunk that has the range | the same |
+//! | get of a range | one get of the first 32 KiB of the manifest, which is all of it for objects of up to 200 MiB; for a larger one two more gets, of its lengths (4 bytes a chunk) and of the digests in the range; one get for each chunk in the range | the same |
 //! | head | one get of 56 bytes | |
 //! | get of ranges | a head, then as gets of ranges, those that lie close as one | the ranges |
 //! | delete, delete_many | the same of the index; the chunks stay until a collection | |
@@ -18,18 +18,18 @@
 //! | list | one listing of the index; for each entry one get of 56 bytes, some at once, unless the index inlines it | 16 entries |
 //! | events | those of the index | |
 //! | batch | the puts of its chunks, then one batch in the index | |
-//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 16 bytes for each chunk that an object has, 32 for each that is used meanwhile |
+//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 16 bytes for each chunk that an object has, 32 for each chunk used during the collection |
 //!
 //! A crash loses nothing acknowledged: chunks are durable before the manifest that names them, and
 //! the manifest appears in one step. A put that fails, is dropped or dies leaves at most chunks
-//! that no object has, which the next collection removes; so does a delete or a replacement. A byte
-//! that changes in a chunk is an error of each read that covers it, never wrong bytes; a manifest
-//! that is damaged is an error of its reads, and of collections, which then remove nothing.
+//! that no object has, which the next collection removes; so does a delete or a replacement. A
+//! damaged byte in a chunk is an error of each read that covers it, never wrong bytes. A damaged
+//! manifest is an error of its reads, and of collections, which then remove nothing.
 //!
-//! Both stores hold nothing but this. Equal bytes make equal chunks, so somebody who can put and
-//! can measure the time or see the chunk store can find out whether a chunk is there already.
+//! Both stores must hold nothing else. Equal bytes make equal chunks, so a client that can put, and
+//! can measure the time or see the chunk store, can find out whether a chunk exists already.
 //!
-//! [`DedupStore`] says what a collection takes and what it does not, with one process and with
+//! [`DedupStore`] says what a collection removes and what it leaves, with one process and with
 //! several.
 //!
 //! # Format
@@ -50,9 +50,9 @@
 //! | | 4 n | the lengths of the chunks: 1 KiB (1 byte for the last one) to 4 MiB |
 //! | | 32 n | their BLAKE3 hashes |
 //!
-//! Numbers are little-endian. Whatever does not fit these rules, or the size of the inner object,
-//! is refused before memory is taken for it. Cut points are those of FastCDC (Xia and others,
-//! 2020); no reader depends on them.
+//! Numbers are little-endian. A manifest that breaks these rules, or does not match its size in the
+//! index, is refused before memory is allocated for it. Cut points are those of FastCDC (Xia and
+//! others, 2020); no reader depends on them.
 
 mod chunker;
 mod collect;

@@ -1,14 +1,13 @@
-//! A disk or a server that may be read by others: objects encrypted, and read by ranges all the
-//! same.
+//! Encrypted objects that can still be read by ranges, for a disk or a server that others can read.
 //!
 //! Each object is encrypted under a key of its own in frames of 64 KiB, by ChaCha20-Poly1305 (RFC
-//! 8439). Every frame is authenticated before a byte of it is given.
+//! 8439). Every frame is authenticated before a byte of it is returned.
 //!
 //! | operation | requests of the inner store | memory |
 //! |---|---|---|
 //! | put | one put, with the body streamed through | a frame |
 //! | get of the whole | one get | a frame |
-//! | get of a range | one get of the first 56 bytes; one get of the frames that have the range | a frame |
+//! | get of a range | one get of the first 56 bytes; one get of the frames that hold the range | a frame |
 //! | head | one head | |
 //! | delete, delete_many | the same of the inner store | |
 //! | copy | a get and a put: a copy is encrypted anew | a frame |
@@ -20,13 +19,14 @@
 //!
 //! A crash loses nothing acknowledged: an object is one object of the inner store.
 //!
-//! # What it keeps from whom
+//! # What is protected
 //!
-//! Those who read the inner store learn keys (names), sizes, times and attributes, and nothing of
-//! the content. Those who write there can remove objects, and bring an older version of an object
-//! back under its own key. What else is done there is an error when it is read: a change of any
-//! byte, frames that are swapped, left out or taken from another object, an object under another
-//! key. Sizes in heads and listings are those of the inner store, and proved by a get alone.
+//! A reader of the inner store learns keys (names), sizes, times and attributes, and nothing of the
+//! content. A writer of the inner store can remove objects, and can restore an older version of an
+//! object under its own key. Any other change there is an error when the object is read: a changed
+//! byte, frames that are swapped, left out or taken from another object, or an object moved to
+//! another key. Heads and listings compute sizes from those of the inner store; only a get verifies
+//! them.
 //!
 //! # Format
 //!

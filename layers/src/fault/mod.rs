@@ -1,4 +1,4 @@
-//! A store that fails by script.
+//! A store that fails by script, for tests.
 //!
 //! | operation | what a script can do to it | requests of the inner store |
 //! |---|---|---|

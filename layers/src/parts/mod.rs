@@ -1,4 +1,4 @@
-//! What several layers are made of.
+//! Parts that several layers share.
 
 mod commit;
 mod detached;

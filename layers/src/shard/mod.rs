@@ -1,10 +1,10 @@
-//! More than one store holds: objects spread over several by their keys.
+//! Objects spread over several stores by their keys.
 //!
 //! Each key belongs to one shard, its *owner*, by weighted rendezvous hashing: every shard gets a
-//! score for the key, and the best one wins. So an added shard takes its share from all others, and
-//! nothing else moves.
+//! score for the key, and the best score wins. So an added shard takes its share from all others,
+//! and no other object moves.
 //!
-//! | operation | requests of the inner stores: settled | while objects may lie elsewhere | memory |
+//! | operation | requests of the inner stores if [settled](ShardOptions::settled) | otherwise | memory |
 //! |---|---|---|---|
 //! | put | one put to the owner | then a delete to every other shard (none if [`content_addressed`][c]) | as the inner store's |
 //! | put under a condition | the same | besides, heads of the other shards, twice | |
@@ -20,9 +20,9 @@
 //! # Changing the shards
 //!
 //! A store opened with other shards than before is not settled: objects lie where the old shards
-//! say. It finds them, and [`ShardStore::rebalance`] moves them while others read and write. To
-//! take a shard away, open the store with its weight 0, rebalance, and leave it out from then on.
-//! All processes have to know the new shards before one of them rebalances. An object that moves
+//! say. It finds them there, and [`ShardStore::rebalance`] moves them while others read and write.
+//! To remove a shard, open the store with its weight 0, rebalance, and then open it without that
+//! shard. All processes must use the new shards before one of them rebalances. An object that moves
 //! gets a new ETag and a new time.
 //!
 //! # The hash
@@ -47,7 +47,7 @@
 //!
 //! A shard that is lost takes its objects with it. Where disks or machines come and go, or objects
 //! need copies, a cluster that places and repairs them by itself (Garage, Ceph, a cloud's own
-//! service) is the better answer, and this crate's S3 store speaks to it.
+//! service) is the better answer, and storehouse's S3 backend works with it.
 //!
 //! [c]: storehouse_objectstore::PutOptions::content_addressed
 

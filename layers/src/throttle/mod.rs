@@ -1,9 +1,9 @@
-//! A store that does a number of bytes and operations a second and no more.
+//! Limits on the bytes and operations per second of a store.
 //!
 //! Each rate is a bucket that fills with time. An operation or a piece of a body takes its place in
-//! the order of arrival and waits until its turn without holding anything, so a body that is left
-//! unread holds nothing up (rule 13). Bodies are given on in pieces of at most 64 KiB, one a turn:
-//! tasks that read or write at once get the same share each.
+//! the order of arrival and waits for its turn without holding anything, so a body that is left
+//! unread delays no others (rule 13 of the contract). Bodies are passed on in pieces of at most
+//! 64 KiB, one per turn, so concurrent readers and writers get equal shares.
 //!
 //! | operation | what it waits for | requests of the inner store |
 //! |---|---|---|
@@ -16,12 +16,12 @@
 //! | batch | a write for each operation, and its bytes | 1 |
 //! | health, close | nothing | 1 |
 //!
-//! An operation that is dropped while it waits gives its turn back. A body in memory of more than
+//! An operation that is dropped while it waits returns its turn. A body in memory of more than
 //! 64 KiB becomes a stream if its direction has a rate of bytes. The layer holds no bytes, and a
 //! crash loses nothing.
 //!
-//! The buckets are of this crate: the crate `governor` has no turn that can be taken without
-//! waiting, and so no order among those who wait.
+//! The token buckets are this crate's own: the crate `governor` cannot reserve a turn before
+//! waiting for it, so it gives waiting tasks no order.
 
 mod bucket;
 mod options;

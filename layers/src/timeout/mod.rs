@@ -1,9 +1,9 @@
-//! A store that does not wait for ever.
+//! A store that fails operations that make no progress.
 //!
-//! A timeout is of silence, not of a whole transfer: a body may take hours as long as it moves.
-//! Time in which the layer waits on its caller (for a body's next bytes, for keys, for the reader
-//! of a body or a listing) does not count. What timed out is dropped, which leaves nothing (rule
-//! 12), and fails with a transient [`Error::Backend`].
+//! Timeouts measure silence, not whole transfers: a body may take hours as long as bytes arrive.
+//! Time in which the layer waits for its caller (for a body's next bytes, for keys, for the reader
+//! of a body or a listing) does not count. An operation that times out is dropped, which leaves
+//! nothing behind (rule 12 of the contract), and fails with a transient [`Error::Backend`].
 //!
 //! | operation | what is timed |
 //! |---|---|
@@ -14,8 +14,9 @@
 //! | health | the answer, by an option of its own |
 //! | close | nothing: it waits for what is under way |
 //!
-//! One request of the inner store each. The layer holds a timer for each operation and no bytes. A
-//! put, delete or batch that timed out may have happened all the same, as with any lost answer.
+//! Each operation is one request of the inner store. The layer holds a timer for each operation and
+//! no bytes. A put, delete or batch that timed out may still have happened, as with any lost
+//! answer.
 //!
 //! [`Error::Backend`]: storehouse_objectstore::Error::Backend
 

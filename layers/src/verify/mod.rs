@@ -1,14 +1,15 @@
-//! Is it what was put: bytes checked on their way in and on their way out.
+//! Objects whose content is checked when it is put and when it is read.
 //!
-//! Behind the content of each object stands its BLAKE3 hash, and with
-//! [`outboards`](VerifyOptions::outboards) the hash tree of its groups of 16 KiB. Both are part of
-//! the object of the inner store: one put writes all of it or nothing, and no crash parts them.
+//! Each object's content is followed by its BLAKE3 hash, and with
+//! [`outboards`](VerifyOptions::outboards) also by the hash tree of its groups of 16 KiB. Both are
+//! part of the same object of the inner store: one put writes all of it or nothing, and no crash
+//! separates them.
 //!
 //! | operation | requests of the inner store | memory |
 //! |---|---|---|
 //! | put | one put, with the body streamed through; a [`sha256`](storehouse_objectstore::PutOptions::sha256) that is declared is checked | 2 MiB for each GiB |
 //! | get of the whole | one get; the last piece is held back until the hash is right | a piece |
-//! | get of a range, with `outboards` | one get of the last 16 KiB, which have the tree of objects of up to 4 MiB; for a larger one a get of the few missing nodes; one get of the groups that have the range. Each piece is verified before it is given | 64 bytes for each group of the range, 256 KiB |
+//! | get of a range, with `outboards` | one get of the last 16 KiB, which hold the tree of objects of up to 4 MiB; for a larger one a get of the few missing nodes; one get of the groups that hold the range. Each piece is verified before it is returned | 64 bytes for each group of the range, 256 KiB |
 //! | get of a range, without | a head and a get; **not verified** | as the inner store's |
 //! | head | one head | |
 //! | delete, delete_many, copy | the same of the inner store | |
@@ -17,14 +18,13 @@
 //! | batch | one batch | all of it |
 //! | events | those of the inner store | |
 //!
-//! A crash loses nothing acknowledged. A byte that changes in content, tree or hash is an error of
-//! every read that covers it, never wrong bytes. Somebody who can write to the inner store can put
-//! another whole object there: for that, compare with a digest from elsewhere, as a blob store
-//! does, or encrypt.
+//! A crash loses nothing acknowledged. A damaged byte in content, tree or hash is an error of every
+//! verified read that covers it, never wrong bytes. This does not protect against forgery: a
+//! program that can write to the inner store can put another whole object there. Against that,
+//! compare with a digest from elsewhere, as a blob store does, or encrypt.
 //!
-//! Sizes follow from those of the inner objects, so listings cost nothing more. That is why
-//! `outboards` belongs to the data: it cannot be changed for a store that holds objects. A get
-//! tells if it was.
+//! Sizes are computed from those of the inner objects, so listings cost nothing extra. Because of
+//! this, `outboards` cannot be changed for a store that holds objects. If it was, a get reports it.
 //!
 //! # Format
 //!
