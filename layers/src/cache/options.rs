@@ -49,14 +49,14 @@ impl Default for CacheOptions {
 }
 
 impl CacheOptions {
-    /// With this most memory for blocks, in bytes (inclusive).
+    /// With at most this much memory for blocks, in bytes (inclusive).
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// With this most number of blocks.
+    /// With at most this number of blocks.
     #[must_use]
     pub fn max_blocks(mut self, blocks: usize) -> Self {
         self.max_blocks = blocks;
@@ -77,7 +77,7 @@ impl CacheOptions {
         self
     }
 
-    /// With this most number of objects whose version is known.
+    /// With at most this number of objects whose version is known.
     #[must_use]
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;

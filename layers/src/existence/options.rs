@@ -32,7 +32,7 @@ impl Default for ExistenceOptions {
 }
 
 impl ExistenceOptions {
-    /// With this most number of objects.
+    /// With at most this number of objects.
     #[must_use]
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;

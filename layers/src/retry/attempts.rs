@@ -49,7 +49,7 @@ impl Default for RetryOptions {
 }
 
 impl RetryOptions {
-    /// With this most number of attempts.
+    /// With at most this number of attempts.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;

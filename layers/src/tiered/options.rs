@@ -169,14 +169,14 @@ impl TieredOptions {
         self
     }
 
-    /// With this most number of bytes due (inclusive).
+    /// With at most this number of bytes due (inclusive).
     #[must_use]
     pub fn max_due_bytes(mut self, bytes: u64) -> Self {
         self.max_due_bytes = bytes;
         self
     }
 
-    /// With this most number of records due (inclusive).
+    /// With at most this number of records due (inclusive).
     #[must_use]
     pub fn max_due(mut self, records: usize) -> Self {
         self.max_due = records;

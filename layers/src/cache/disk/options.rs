@@ -65,14 +65,14 @@ impl Default for CacheDiskOptions {
 }
 
 impl CacheDiskOptions {
-    /// With this most number of bytes on disk (inclusive).
+    /// With at most this number of bytes on disk (inclusive).
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// With this most number of blocks.
+    /// With at most this number of blocks.
     #[must_use]
     pub fn max_blocks(mut self, blocks: usize) -> Self {
         self.max_blocks = blocks;
@@ -93,7 +93,7 @@ impl CacheDiskOptions {
         self
     }
 
-    /// With this most number of bytes that wait to be written (inclusive).
+    /// With at most this number of bytes that wait to be written (inclusive).
     #[must_use]
     pub fn queue_bytes(mut self, bytes: u64) -> Self {
         self.queue_bytes = bytes;
