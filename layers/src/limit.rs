@@ -22,9 +22,8 @@ use futures_util::StreamExt;
 
 use super::gate::{Gate, Slot, Turn};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events,
-    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    Batch, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, GetOptions, Key, ListOptions,
+    Listed, Metadata, Object, ObjectRanges, ObjectStore, PutOptions, PutResult, Result, methods,
 };
 
 /// A store that does at most a number of operations at once; the others wait.
@@ -169,32 +168,14 @@ impl<S: ObjectStore> ObjectStore for LimitStore<S> {
         Box::pin(self.limited(self.inner.get_ranges_opts(key, ranges, options)))
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
+    methods!(inner => events, presign, capabilities, close);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.limited(self.inner.health()))
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

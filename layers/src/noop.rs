@@ -20,10 +20,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future, stream};
 use storehouse_objectstore::{
-    Attributes, Batches, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, Events,
-    GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result, SizedBody,
-    fallback,
+    Attributes, Body, ByteRange, Capabilities, CopyOptions, ETag, Entry, Error, GetOptions, Key,
+    Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, SizedBody, fallback, methods,
 };
 
 /// A store that swallows what is put: to switch one off, or to measure what stands above it.
@@ -137,9 +136,7 @@ impl ObjectStore for NoopStore {
         Box::pin(future::ready(self.not_found(Operation::Get, key)))
     }
 
-    fn events(&self) -> Option<Events> {
-        None
-    }
+    methods!(none => events, batches);
 
     fn presign<'a>(
         &'a self,
@@ -156,10 +153,6 @@ impl ObjectStore for NoopStore {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

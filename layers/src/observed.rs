@@ -24,9 +24,9 @@ use tracing::{Instrument, Span, debug_span};
 
 use storehouse_objectstore::observe::{Meter, OperationSpan, TARGET};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry,
-    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, PutOptions, PutResult,
+    Result, methods,
 };
 
 /// A store whose operations are counted, timed and traced: how many with which outcome, how long
@@ -247,33 +247,15 @@ impl<S: ObjectStore> ObjectStore for ObservedStore<S> {
         })
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
+    methods!(inner => events, presign, capabilities, close);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         let meter = &self.meters.health;
         Box::pin(observe(meter, span!(meter, "health"), self.inner.health()))
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, str
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
     Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result, methods,
 };
 
 /// How many keys are looked at together by [`ObjectStore::delete_many`]: S3 deletes as many in a
@@ -346,9 +346,7 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
         })
     }
 
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
+    methods!(inner => health, close);
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -356,10 +354,6 @@ impl<S: ObjectStore> ObjectStore for PrefixStore<S> {
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

@@ -13,9 +13,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
-    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignMethod,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    Body, Capabilities, CopyOptions, Error, Key, ObjectStore, Operation, PresignMethod,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, methods,
 };
 
 /// What the store does not support.
@@ -100,13 +99,7 @@ impl<S: ObjectStore> ObjectStore for ReadOnlyStore<S> {
         Box::pin(future::err(refused(Operation::Put, key)))
     }
 
-    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        self.inner.get_opts(key, options)
-    }
-
-    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
-        self.inner.head(key)
-    }
+    methods!(inner => get_opts, head, list, list_delimited, get_ranges_opts, events, health, close);
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
         Box::pin(future::err(refused(Operation::Delete, key)))
@@ -117,14 +110,6 @@ impl<S: ObjectStore> ObjectStore for ReadOnlyStore<S> {
             .boxed()
     }
 
-    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        self.inner.list(options)
-    }
-
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        self.inner.list_delimited(options)
-    }
-
     fn copy_opts<'a>(
         &'a self,
         _: &'a Key,
@@ -132,19 +117,6 @@ impl<S: ObjectStore> ObjectStore for ReadOnlyStore<S> {
         _: CopyOptions,
     ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(future::err(refused(Operation::Copy, to)))
-    }
-
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        self.inner.get_ranges_opts(key, ranges, options)
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
     }
 
     fn presign<'a>(
@@ -158,19 +130,9 @@ impl<S: ObjectStore> ObjectStore for ReadOnlyStore<S> {
         }
     }
 
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
-    }
+    methods!(none => batches);
 }

@@ -18,6 +18,7 @@ mod ext;
 mod file;
 mod key;
 mod lifecycle;
+mod methods;
 mod object;
 mod options;
 mod presign;
@@ -54,6 +55,10 @@ pub use small::SmallBytes;
 #[cfg(feature = "spool")]
 pub use spool::{Spool, SpoolOptions};
 pub use store::ObjectStore;
+
+// What signatures of the trait need, for `methods!`.
+#[doc(no_inline)]
+pub use futures_core::{future::BoxFuture, stream::BoxStream};
 
 #[cfg(feature = "memory")]
 pub use memory::Memory;

@@ -4,11 +4,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, CopyOptions, Error, Key, ObjectStore,
+    Operation, PutOptions, PutResult, Result, methods,
 };
 
 use super::disk::Disk;
@@ -63,29 +61,8 @@ impl<S: ObjectStore> ObjectStore for MinFreeStore<S> {
         })
     }
 
-    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
-        self.inner.get_opts(key, options)
-    }
-
-    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
-        self.inner.head(key)
-    }
-
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        self.inner.delete(key)
-    }
-
-    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.inner.delete_many(keys)
-    }
-
-    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        self.inner.list(options)
-    }
-
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        self.inner.list_delimited(options)
-    }
+    methods!(inner => get_opts, head, delete, delete_many, list, list_delimited, get_ranges_opts);
+    methods!(inner => events, presign, health, capabilities, close);
 
     fn copy_opts<'a>(
         &'a self,
@@ -102,41 +79,8 @@ impl<S: ObjectStore> ObjectStore for MinFreeStore<S> {
         })
     }
 
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        self.inner.get_ranges_opts(key, ranges, options)
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

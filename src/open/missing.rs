@@ -4,9 +4,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future, stream};
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, Events,
+    Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass,
     GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, methods,
 };
 
 /// A store whose every operation fails and says why.
@@ -100,9 +100,7 @@ impl ObjectStore for MissingBackend {
         future::err(self.error(Operation::Get, Some(key))).boxed()
     }
 
-    fn events(&self) -> Option<Events> {
-        None
-    }
+    methods!(none => events, batches);
 
     fn presign<'a>(
         &'a self,
@@ -118,10 +116,6 @@ impl ObjectStore for MissingBackend {
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -8,9 +8,8 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, future, stream};
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    ErrorClass, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
-    ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
-    SizedBody, fallback,
+    ErrorClass, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectStore, Operation,
+    PutOptions, PutResult, Result, SizedBody, fallback, methods,
 };
 
 use super::header::{FIXED, LONGEST, MOST, len, read, write};
@@ -292,13 +291,7 @@ impl<S: ObjectStore> ObjectStore for AttributeStore<S> {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        self.inner.delete(key)
-    }
-
-    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.inner.delete_many(keys)
-    }
+    methods!(inner => delete, delete_many, events, health, close);
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let limit = options.limit.unwrap_or(usize::MAX);
@@ -356,31 +349,8 @@ impl<S: ObjectStore> ObjectStore for AttributeStore<S> {
         self.inner.copy_opts(from, to, options)
     }
 
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        _: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(future::ready(Err(unsupported)))
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
+    methods!(fallback => get_ranges_opts);
+    methods!(none => presign);
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -388,10 +358,6 @@ impl<S: ObjectStore> ObjectStore for AttributeStore<S> {
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

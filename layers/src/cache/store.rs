@@ -4,12 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
-use futures_core::stream::BoxStream;
-use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events, GetOptions, Key,
-    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, PresignOptions,
-    PresignedRequest, PutOptions, PutResult, Result, fallback,
-};
+use storehouse_objectstore::{GetOptions, Key, Metadata, Object, ObjectStore, Result, methods};
 
 use super::blocks::Blocks;
 use super::body::{Reading, Rest, body_of, open_rest};
@@ -321,14 +316,8 @@ impl<S: ObjectStore> CacheStore<S> {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: ObjectStore> ObjectStore for CacheStore<S> {
-    fn put_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        body: Body,
-        options: PutOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        self.inner.put_opts(key, body, options)
-    }
+    methods!(inner => put_opts, head, delete, delete_many, list, list_delimited, copy_opts, events);
+    methods!(inner => presign, health, capabilities, batches);
 
     fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
         match self.get_hit(key, &options) {
@@ -337,67 +326,7 @@ impl<S: ObjectStore> ObjectStore for CacheStore<S> {
         }
     }
 
-    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
-        ObjectStore::head(&self.inner, key)
-    }
-
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        self.inner.delete(key)
-    }
-
-    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.inner.delete_many(keys)
-    }
-
-    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        self.inner.list(options)
-    }
-
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        self.inner.list_delimited(options)
-    }
-
-    fn copy_opts<'a>(
-        &'a self,
-        from: &'a Key,
-        to: &'a Key,
-        options: CopyOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        self.inner.copy_opts(from, to, options)
-    }
-
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        self.inner.batches()
-    }
+    methods!(fallback => get_ranges_opts);
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {

@@ -8,9 +8,9 @@ use futures_core::stream::BoxStream;
 use futures_util::future;
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    ErrorClass, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
-    ObjectStore, Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult,
-    Result, SizedBody, fallback,
+    ErrorClass, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, SizedBody, fallback,
+    methods,
 };
 
 use super::decode::{bytes_of, decoded, not_ours};
@@ -320,13 +320,7 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
         Box::pin(head_of(&self.inner, key, Operation::Head))
     }
 
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        self.inner.delete(key)
-    }
-
-    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.inner.delete_many(keys)
-    }
+    methods!(inner => delete, delete_many, events, health, close);
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let limit = options.limit.unwrap_or(usize::MAX);
@@ -379,18 +373,7 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
         self.inner.copy_opts(from, to, options)
     }
 
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
+    methods!(fallback => get_ranges_opts);
 
     fn presign<'a>(
         &'a self,
@@ -402,20 +385,12 @@ impl<S: ObjectStore> ObjectStore for CompressedStore<S> {
         Box::pin(future::ready(Err(unsupported)))
     }
 
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

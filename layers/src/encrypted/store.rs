@@ -7,9 +7,9 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, future};
 use storehouse_objectstore::{
     Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    ErrorClass, Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges,
-    ObjectStore, Operation, PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult,
-    Result, SizedBody, fallback,
+    ErrorClass, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectStore, Operation,
+    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, SizedBody, fallback,
+    methods,
 };
 
 use super::format::{FRAME, HEADER, Header, TAG, content_len, frames, stored_len};
@@ -304,13 +304,7 @@ impl<S: ObjectStore> ObjectStore for EncryptedStore<S> {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
-        self.inner.delete(key)
-    }
-
-    fn delete_many<'a>(&'a self, keys: BoxStream<'a, Key>) -> BoxStream<'a, Result<Key>> {
-        self.inner.delete_many(keys)
-    }
+    methods!(inner => delete, delete_many, events, health, close);
 
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let (this, inline_values) = (self.clone(), options.inline_values);
@@ -341,18 +335,7 @@ impl<S: ObjectStore> ObjectStore for EncryptedStore<S> {
         Box::pin(fallback::copy(self, from, to, options))
     }
 
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
+    methods!(fallback => get_ranges_opts);
 
     fn presign<'a>(
         &'a self,
@@ -364,20 +347,12 @@ impl<S: ObjectStore> ObjectStore for EncryptedStore<S> {
         Box::pin(future::ready(Err(unsupported)))
     }
 
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

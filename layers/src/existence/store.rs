@@ -6,9 +6,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
-    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, SizedBody,
+    Batch, BatchResult, Batches, Body, ByteRange, CopyOptions, Error, GetOptions, Key, Metadata,
+    Object, ObjectRanges, ObjectStore, PutOptions, PutResult, Result, SizedBody, methods,
 };
 use tokio::runtime::Handle;
 
@@ -281,13 +280,7 @@ impl<S: ObjectStore> ObjectStore for ExistenceStore<S> {
         gone.buffer_unordered(DELETES).boxed()
     }
 
-    fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
-        self.inner.list(options)
-    }
-
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        self.inner.list_delimited(options)
-    }
+    methods!(inner => list, list_delimited, events, presign, health, capabilities);
 
     fn copy_opts<'a>(
         &'a self,
@@ -316,26 +309,6 @@ impl<S: ObjectStore> ObjectStore for ExistenceStore<S> {
             }
             got
         })
-    }
-
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
     }
 
     fn batches(&self) -> Option<&dyn Batches> {

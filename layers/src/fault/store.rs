@@ -4,9 +4,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events,
-    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
+    Batch, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, GetOptions, Key, ListOptions,
+    Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result, fallback, methods,
 };
 
 use super::planned::Planned;
@@ -208,9 +208,7 @@ impl<S: ObjectStore> ObjectStore for FaultStore<S> {
         Box::pin(fallback::get_ranges(self, key, ranges, options))
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
+    methods!(inner => events, capabilities);
 
     fn presign<'a>(
         &'a self,
@@ -228,10 +226,6 @@ impl<S: ObjectStore> ObjectStore for FaultStore<S> {
             let planned = self.faults.plan(Operation::Health, None, "");
             planned.run(self.inner.health()).await
         })
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
     }
 
     fn batches(&self) -> Option<&dyn Batches> {

@@ -7,10 +7,8 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use storehouse_objectstore::{
-    Attributes, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
-    GetOptions, Key, KeyRule, Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges,
-    ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
-    fallback,
+    Attributes, Batches, Body, Capabilities, Entry, Error, GetOptions, Key, KeyRule, Lifecycle,
+    ListOptions, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result, methods,
 };
 use tokio::time::Instant;
 
@@ -249,42 +247,8 @@ impl<S: ObjectStore> ObjectStore for MirrorStore<S> {
         Arc::clone(&self.shared).list(options)
     }
 
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
-    }
-
-    fn copy_opts<'a>(
-        &'a self,
-        from: &'a Key,
-        to: &'a Key,
-        options: CopyOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
-    }
-
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        None
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        _: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(std::future::ready(Err(unsupported)))
-    }
+    methods!(fallback => list_delimited, copy_opts, get_ranges_opts);
+    methods!(none => events, presign);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {

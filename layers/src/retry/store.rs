@@ -6,9 +6,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, Error, GetOptions,
+    Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, PresignOptions,
+    PresignedRequest, PutMode, PutOptions, PutResult, Result, methods,
 };
 
 use super::attempts::{Attempts, RetryOptions, is_repeatable};
@@ -219,9 +219,7 @@ impl<S: ObjectStore> ObjectStore for RetryStore<S> {
         Box::pin(self.options.repeat(again))
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
+    methods!(inner => events, health, capabilities);
 
     fn presign<'a>(
         &'a self,
@@ -230,14 +228,6 @@ impl<S: ObjectStore> ObjectStore for RetryStore<S> {
     ) -> BoxFuture<'a, Result<PresignedRequest>> {
         let again = move || self.inner.presign(key, options.clone());
         Box::pin(self.options.repeat(again))
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
     }
 
     fn batches(&self) -> Option<&dyn Batches> {

@@ -7,9 +7,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry,
-    Events, GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, PutOptions, PutResult,
+    Result, fallback, methods,
 };
 
 use super::bucket::{Bucket, take};
@@ -231,32 +231,10 @@ impl<S: ObjectStore> ObjectStore for ThrottleStore<S> {
         })
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        options: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        self.inner.presign(key, options)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.health()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
+    methods!(inner => events, presign, health, capabilities, close);
 
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

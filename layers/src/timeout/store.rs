@@ -11,9 +11,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use storehouse_objectstore::{
-    Batch, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events,
-    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
+    Batch, BatchResult, Batches, Body, ByteRange, CopyOptions, Entry, Error, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result, fallback, methods,
 };
 
 use super::options::TimeoutOptions;
@@ -241,9 +241,7 @@ impl<S: ObjectStore> ObjectStore for TimeoutStore<S> {
         Box::pin(fallback::get_ranges(self, key, ranges, options))
     }
 
-    fn events(&self) -> Option<Events> {
-        self.inner.events()
-    }
+    methods!(inner => events, capabilities, close);
 
     fn presign<'a>(
         &'a self,
@@ -258,16 +256,8 @@ impl<S: ObjectStore> ObjectStore for TimeoutStore<S> {
         Box::pin(self.answer(Operation::Health, None, self.inner.health()))
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
     fn batches(&self) -> Option<&dyn Batches> {
         self.inner.batches().map(|_| self as &dyn Batches)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.inner.close()
     }
 }
 

@@ -10,10 +10,8 @@ use futures_util::{StreamExt, stream};
 use storehouse_engine::files::{PutQueue, put_queue};
 use storehouse_engine::off_thread;
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, Events,
-    GetOptions, Key, KeyRule, Lifecycle, ListOptions, ListOrder, Listed, Metadata, Object,
-    ObjectRanges, ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult,
-    Result, fallback,
+    Body, Capabilities, Entry, Error, ErrorClass, GetOptions, Key, KeyRule, Lifecycle, ListOptions,
+    ListOrder, Metadata, Object, ObjectStore, Operation, PutOptions, PutResult, Result, methods,
 };
 
 use super::directory::Directory;
@@ -242,42 +240,8 @@ impl ObjectStore for FlatFs {
         }
     }
 
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
-    }
-
-    fn copy_opts<'a>(
-        &'a self,
-        from: &'a Key,
-        to: &'a Key,
-        options: CopyOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
-    }
-
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
-
-    fn events(&self) -> Option<Events> {
-        None
-    }
-
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        _: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(std::future::ready(Err(unsupported)))
-    }
+    methods!(fallback => list_delimited, copy_opts, get_ranges_opts);
+    methods!(none => events, presign, batches);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         if let Err(closed) = self.0.lifecycle.check(Operation::Health, None) {
@@ -289,10 +253,6 @@ impl ObjectStore for FlatFs {
 
     fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,9 +11,9 @@ use rustix::fs::fstatvfs;
 use storehouse_engine::files::{MAX_ATTRIBUTES, PutQueue, failed, put_queue};
 use storehouse_engine::{DirLock, off_thread};
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
-    Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, fallback,
+    Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key, Lifecycle,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PutOptions,
+    PutResult, Result, fallback, methods,
 };
 
 use super::directory::Directory;
@@ -369,14 +369,7 @@ impl ObjectStore for Fs {
         })
     }
 
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        _: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(ready(Err(unsupported)))
-    }
+    methods!(none => presign, batches);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         if let Err(closed) = self.0.lifecycle.check(Operation::Health, None) {
@@ -388,10 +381,6 @@ impl ObjectStore for Fs {
 
     fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

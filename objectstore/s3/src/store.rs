@@ -9,9 +9,9 @@ use futures_util::{StreamExt, stream};
 use tokio::task::AbortHandle;
 
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error, Events, GetOptions, Key,
-    Lifecycle, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutMode, PutOptions, PutResult, Result, fallback,
+    Body, ByteRange, Capabilities, CopyOptions, Entry, Error, GetOptions, Key, Lifecycle,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignOptions,
+    PresignedRequest, PutMode, PutOptions, PutResult, Result, fallback, methods,
 };
 
 use crate::limits::flaw;
@@ -356,9 +356,7 @@ impl ObjectStore for S3 {
         Box::pin(fallback::get_ranges(self, key, ranges, options))
     }
 
-    fn events(&self) -> Option<Events> {
-        None
-    }
+    methods!(none => events, batches);
 
     fn presign<'a>(
         &'a self,
@@ -377,10 +375,6 @@ impl ObjectStore for S3 {
 
     fn capabilities(&self) -> &Capabilities {
         &self.shared.capabilities
-    }
-
-    fn batches(&self) -> Option<&dyn Batches> {
-        None
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

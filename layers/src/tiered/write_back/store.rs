@@ -8,9 +8,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use storehouse_objectstore::{
-    Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Events, GetOptions, Key,
-    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignOptions,
-    PresignedRequest, PutOptions, PutResult, Result, fallback,
+    Batches, Body, Capabilities, Entry, Events, GetOptions, Key, ListOptions, Metadata, Object,
+    ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult, Result,
+    methods,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -194,29 +194,7 @@ impl ObjectStore for WriteBack {
         stream::once(listing).try_flatten().boxed()
     }
 
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
-    }
-
-    fn copy_opts<'a>(
-        &'a self,
-        from: &'a Key,
-        to: &'a Key,
-        options: CopyOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
-    }
-
-    fn get_ranges_opts<'a>(
-        &'a self,
-        key: &'a Key,
-        ranges: &'a [ByteRange],
-        options: GetOptions,
-    ) -> BoxFuture<'a, Result<ObjectRanges>> {
-        Box::pin(fallback::get_ranges(self, key, ranges, options))
-    }
+    methods!(fallback => list_delimited, copy_opts, get_ranges_opts);
 
     fn events(&self) -> Option<Events> {
         // Those of the slow tier come late, and with other tags.

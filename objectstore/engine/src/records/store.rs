@@ -11,10 +11,10 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
-    Attributes, Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions,
-    Durability, Entry, Error, EventSender, Events, GetOptions, Key, ListOptions, Listed, Metadata,
-    Object, ObjectRanges, ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions,
-    PutResult, Result, SizedBody, fallback,
+    Attributes, Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, Durability,
+    Entry, Error, EventSender, Events, GetOptions, Key, ListOptions, Metadata, Object,
+    ObjectRanges, ObjectStore, Operation, PutOptions, PutResult, Result, SizedBody, fallback,
+    methods,
 };
 
 use super::core::Core;
@@ -525,20 +525,7 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
         listing::list(Arc::clone(&self.handle), options)
     }
 
-    fn list_delimited(&self, options: ListOptions) -> BoxStream<'static, Result<Listed>> {
-        let store = self.clone();
-        let list = move |options| store.list(options);
-        fallback::list_delimited(self.capabilities(), list, options)
-    }
-
-    fn copy_opts<'a>(
-        &'a self,
-        from: &'a Key,
-        to: &'a Key,
-        options: CopyOptions,
-    ) -> BoxFuture<'a, Result<PutResult>> {
-        Box::pin(fallback::copy(self, from, to, options))
-    }
+    methods!(fallback => list_delimited, copy_opts);
 
     fn get_ranges_opts<'a>(
         &'a self,
@@ -558,14 +545,7 @@ impl<E: Engine> ObjectStore for RecordStore<E> {
         })
     }
 
-    fn presign<'a>(
-        &'a self,
-        key: &'a Key,
-        _: PresignOptions,
-    ) -> BoxFuture<'a, Result<PresignedRequest>> {
-        let unsupported = fallback::unsupported(Operation::Presign, key, "presigned requests");
-        Box::pin(std::future::ready(Err(unsupported)))
-    }
+    methods!(none => presign);
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         let core = Arc::clone(&self.handle.core);
