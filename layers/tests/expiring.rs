@@ -410,6 +410,27 @@ async fn a_create_that_streams_is_not_disturbed_by_sweeps() {
     assert_eq!(store.get_bytes(&created, 9).await.unwrap(), "new");
 }
 
+/// A sweep that ended there would do so each time, and nothing behind would ever go.
+#[tokio::test]
+async fn an_object_that_cannot_be_removed_keeps_no_other_one() {
+    let (clock, inner, faults) = (Clock::new(), Memory::new(), Faults::new());
+    let below = FaultStore::with_faults(inner.clone(), faults.clone());
+    let store = ExpiringStore::with_clock(below, ExpiringOptions::default(), clock.clone());
+    let store = store.unwrap();
+    for name in ["a", "b", "c"] {
+        put(&store, name, until(clock.after(5))).await;
+    }
+    clock.pass(5);
+    faults.add(
+        Fault::error(ErrorClass::Fatal)
+            .on(Operation::Head)
+            .under("b"),
+    );
+    assert!(store.sweep().await.is_err());
+    assert_eq!(names(&inner).await, ["b"]);
+    assert_eq!(store.sweep().await.unwrap().objects, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn sweeps_in_the_background_end_with_the_store() {
     let (clock, inner, faults) = (Clock::new(), Memory::new(), Faults::new());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, CopyOptions, Error, Key, ObjectStore,
-    Operation, PutOptions, PutResult, Result, methods,
+    Batch, BatchOp, BatchResult, Batches, Body, CopyOptions, Error, Key, ObjectStore, Operation,
+    PutOptions, PutResult, Result, methods,
 };
 
 use super::disk::Disk;

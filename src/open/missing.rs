@@ -4,9 +4,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future, stream};
 use storehouse_objectstore::{
-    Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass,
-    GetOptions, Key, ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation,
-    PresignOptions, PresignedRequest, PutOptions, PutResult, Result, methods,
+    Body, ByteRange, Capabilities, CopyOptions, Entry, Error, ErrorClass, GetOptions, Key,
+    ListOptions, Listed, Metadata, Object, ObjectRanges, ObjectStore, Operation, PresignOptions,
+    PresignedRequest, PutOptions, PutResult, Result, methods,
 };
 
 /// A store whose every operation fails and says why.

@@ -115,6 +115,8 @@ impl<S: ObjectStore> AttributeStore<S> {
         let mut options = options.size(body.size());
         options.attributes = Default::default();
         options.sha256 = None;
+        // The key does not say the header.
+        options.content_addressed = false;
         self.inner.put_opts(key, body, options).await
     }
 

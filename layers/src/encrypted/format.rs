@@ -37,6 +37,13 @@ pub(super) fn content_len(stored: u64) -> Option<u64> {
     (stored_len(size) == stored).then_some(size)
 }
 
+/// The size of the largest content whose inner object has at most this size; 0 if not even that of
+/// an empty content does.
+pub(super) fn largest_content(stored: u64) -> u64 {
+    let room = stored.saturating_sub(HEADER as u64);
+    room / (FRAME + TAG) * FRAME + (room % (FRAME + TAG)).saturating_sub(TAG)
+}
+
 /// The header of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -163,6 +170,14 @@ mod tests {
         fn sizes_are_found_again(size in 0..1_u64 << 50, small in 0..300_000_u64) {
             for size in [size, small] {
                 prop_assert_eq!(content_len(stored_len(size)), Some(size));
+            }
+        }
+
+        #[test]
+        fn no_room_is_lost(large in 1_u64 << 20..1 << 50, small in 72..300_000_u64) {
+            for room in [large, small] {
+                let most = largest_content(room);
+                prop_assert!(stored_len(most) <= room && stored_len(most + 1) > room);
             }
         }
 

@@ -64,9 +64,10 @@ impl EncryptionKeys {
         let id = id.into();
         let kept = Zeroizing::new(key);
         key.zeroize();
-        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-        if !(1..=LONGEST_ID).contains(&id.len()) || !id.bytes().all(plain) {
-            return Err(Error::config("keys", format!("{id:?} is no id of a key")));
+        if !is_id(&id) {
+            // It is not repeated: a key may stand where its id should.
+            let reason = "the id of a key has 1 to 16 ASCII letters, digits, - or _";
+            return Err(Error::config("keys", reason));
         }
         if self.all.contains_key(&id) {
             return Err(Error::config(
@@ -114,6 +115,9 @@ impl EncryptionKeys {
                 Error::config("keys", format!("line {number} of {path} is no id and key"))
             };
             let (id, digits) = line.split_once(char::is_whitespace).ok_or_else(wrong)?;
+            if !is_id(id) {
+                return Err(wrong());
+            }
             let key = from_hex(digits.trim()).ok_or_else(wrong)?;
             keys = Some(match keys {
                 None => Self::new(id, *key)?,
@@ -138,6 +142,11 @@ impl EncryptionKeys {
     pub(super) fn get(&self, id: &str) -> Option<&[u8; 32]> {
         self.all.get(id).map(|key| &**key)
     }
+}
+
+fn is_id(id: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
 /// The bytes of a small file.

@@ -12,7 +12,7 @@ use storehouse_objectstore::{
     methods,
 };
 
-use super::format::{FRAME, HEADER, Header, TAG, content_len, frames, stored_len};
+use super::format::{FRAME, HEADER, Header, TAG, content_len, frames, largest_content, stored_len};
 use super::frames::{cipher_of, content_of, failed, not_ours, opened, sealed, whole};
 use super::keys::EncryptionKeys;
 use crate::parts::ExactReader;
@@ -69,7 +69,7 @@ impl<S: ObjectStore> EncryptedStore<S> {
     /// `inner`, holding objects encrypted with these keys. It can hold no others.
     pub fn new(inner: S, keys: EncryptionKeys) -> Self {
         let under = inner.capabilities();
-        let most = under.max_size.saturating_sub(HEADER as u64) / (FRAME + TAG) * FRAME;
+        let most = largest_content(under.max_size);
         let capabilities = under
             .clone()
             .with_verifies_sha256(false)
@@ -104,7 +104,9 @@ impl<S: ObjectStore> EncryptedStore<S> {
     ///
     /// # Errors
     /// Those of the inner store; [`Error::Unsupported`] if it does not honour
-    /// [`PutMode::Replace`]. It can be run again.
+    /// [`PutMode::Replace`], as S3 does not above 5 GiB. An object that fails keeps no other one
+    /// from being encrypted anew: the first error is returned at the end, and as long as there is
+    /// one, older keys are still needed. It can be run again.
     ///
     /// ```
     /// use storehouse_layers::{EncryptedStore, EncryptionKeys};
@@ -122,7 +124,7 @@ impl<S: ObjectStore> EncryptedStore<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn rotate(&self) -> Result<Rotated> {
-        let mut done = Rotated::default();
+        let (mut done, mut failure) = (Rotated::default(), None);
         let mut listing = self.inner.list(ListOptions::default());
         while let Some(entry) = listing.try_next().await? {
             match self.rotate_one(&entry.key).await {
@@ -133,10 +135,10 @@ impl<S: ObjectStore> EncryptedStore<S> {
                 }
                 // Removed or written anew meanwhile.
                 Err(error) if error.is_not_found() || error.is_precondition() => {}
-                Err(error) => return Err(error),
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(done)
+        failure.map_or(Ok(done), Err)
     }
 
     /// The bytes that were encrypted anew; `None` if the object is under the current key.

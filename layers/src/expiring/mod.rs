@@ -25,7 +25,16 @@
 //! A sweep removes exactly the version that it saw expired. Where the inner store has batches, it
 //! uses a delete with a condition. Elsewhere it does a head and a delete, and writes through this
 //! store and its clones wait for both, so an object that is renewed meanwhile stays. There, let all
-//! writers of expiring objects go through the process that sweeps.
+//! writers of expiring objects go through the process that sweeps, and put a `TimeoutStore` above
+//! this layer, not below it: a delete that was given up may still be carried out, after a renewal.
+//!
+//! An object that cannot be looked at or removed does not keep others from being swept.
+//!
+//! # Creates over expired objects
+//!
+//! A create over an expired object replaces that version, so of several at once one wins. Where
+//! tags are made from the contents, as on S3, the same bytes have the same tag: there two creates
+//! of the bytes of the expired object may both succeed. A lease should name its owner.
 //!
 //! # Clocks
 //!

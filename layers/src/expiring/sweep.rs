@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use storehouse_objectstore::{Entry, ListOptions, Metadata, ObjectStore, Result};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -34,24 +34,29 @@ pub struct BackgroundSweeps {
     pub swept: Swept,
     /// Sweeps that failed. The next one begins anew.
     pub failures: u64,
-    /// Why the last one failed, if it did.
+    /// Why the last one failed, if it did, with the causes.
     pub last_failure: Option<String>,
 }
 
-/// Sweeps all of the store once.
+/// Sweeps all of the store once. What cannot be looked at or removed keeps no other object; the
+/// first such error is returned at the end.
 pub(super) async fn sweep<S: ObjectStore>(shared: &Arc<Shared<S>>) -> Result<Swept> {
     let listing = shared.inner.list(ListOptions::default());
-    let removals = listing.map_ok(|entry| remove(shared, entry));
-    removals
-        .try_buffer_unordered(AT_ONCE)
-        .try_fold(Swept::default(), async |mut swept, removed| {
-            if let Some(removed) = removed {
+    let mut removals = listing
+        .map(|entry| async { remove(shared, entry?).await })
+        .buffer_unordered(AT_ONCE);
+    let (mut swept, mut failure) = (Swept::default(), None);
+    while let Some(removed) = removals.next().await {
+        match removed {
+            Ok(Some(removed)) => {
                 swept.objects += 1;
                 swept.bytes += removed.size;
             }
-            Ok(swept)
-        })
-        .await
+            Ok(None) => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    failure.map_or(Ok(swept), Err)
 }
 
 async fn remove<S: ObjectStore>(shared: &Arc<Shared<S>>, entry: Entry) -> Result<Option<Metadata>> {
@@ -69,6 +74,17 @@ async fn remove<S: ObjectStore>(shared: &Arc<Shared<S>>, entry: Entry) -> Result
     }
     // To its end, so that no delete is under way once others may write.
     detached(Arc::clone(shared).remove_expired(entry.key)).await
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Sweeps in the background, until dropped.
@@ -98,7 +114,7 @@ impl Sweeper {
                     }
                     Err(error) => {
                         state.failures += 1;
-                        state.last_failure = Some(error.to_string());
+                        state.last_failure = Some(with_causes(&error));
                     }
                 }
             }

@@ -233,6 +233,7 @@ fn keys_are_read_and_never_shown() {
         "id",
         "id 12",
         &format!("i.d {secret}"),
+        &format!("{secret} {secret}"),
         &format!("id é{secret}"),
         &format!("id +1{}", &secret[2..]),
         &format!("id {secret}\n").repeat(2000),
@@ -245,4 +246,27 @@ fn keys_are_read_and_never_shown() {
     std::fs::write(&path, twice).unwrap();
     assert!(EncryptionKeys::from_file(&path).is_err());
     assert!(EncryptionKeys::from_file(dir.path().join("missing")).is_err());
+    let swapped = EncryptionKeys::new(secret, [6; 32]).unwrap_err();
+    assert!(!swapped.to_string().contains("0123"), "{swapped}");
+}
+
+/// What is behind it would need its old key for ever.
+#[tokio::test]
+async fn an_object_that_cannot_be_rotated_keeps_no_other_one() {
+    let inner = Memory::new();
+    let old = EncryptedStore::new(inner.clone(), EncryptionKeys::new("2025", [5; 32]).unwrap());
+    for name in ["a", "b", "c"] {
+        old.put(&key(name), "content").await.unwrap();
+    }
+    let mut damaged = stored(&inner, "b").await.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    inner.put(&key("b"), damaged).await.unwrap();
+    let both = keys().with_older("2025", [5; 32]).unwrap();
+    let both = EncryptedStore::new(inner.clone(), both);
+    let error = both.rotate().await.unwrap_err();
+    assert!(error.to_string().contains("\"b\""), "{error}");
+    let new = EncryptedStore::new(inner, keys());
+    for name in ["a", "c"] {
+        assert_eq!(new.get_bytes(&key(name), 100).await.unwrap(), "content");
+    }
 }
