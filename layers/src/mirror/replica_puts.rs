@@ -44,12 +44,13 @@ impl ReplicaPuts {
         self.states[replica] = PutState::Running(task);
     }
 
-    fn count(&self, is: impl Fn(&PutState) -> bool) -> usize {
-        self.states.iter().filter(|state| is(state)).count()
+    fn those(&self, are: impl Fn(&PutState) -> bool) -> Vec<usize> {
+        let places = 0..self.states.len();
+        places.filter(|place| are(&self.states[*place])).collect()
     }
 
     pub(super) fn done(&self) -> usize {
-        self.count(|state| matches!(state, PutState::Done))
+        self.those(|state| matches!(state, PutState::Done)).len()
     }
 
     pub(super) fn is_done(&self, replica: usize) -> bool {
@@ -57,13 +58,12 @@ impl ReplicaPuts {
     }
 
     pub(super) fn running(&self) -> Vec<usize> {
-        let running = |replica: &usize| matches!(self.states[*replica], PutState::Running(_));
-        (0..self.states.len()).filter(running).collect()
+        self.those(|state| matches!(state, PutState::Running(_)))
     }
 
-    /// How many have succeeded or still may.
-    pub(super) fn hopeful(&self) -> usize {
-        self.count(|state| matches!(state, PutState::Done | PutState::Running(_)))
+    /// Those that have succeeded or still may.
+    pub(super) fn hopeful(&self) -> Vec<usize> {
+        self.those(|state| matches!(state, PutState::Done | PutState::Running(_)))
     }
 
     /// Waits until one more has ended, if any runs.
@@ -154,7 +154,7 @@ mod tests {
         while !puts.running().is_empty() {
             puts.next().await;
         }
-        assert!(puts.is_done(0) && puts.hopeful() == 1);
+        assert!(puts.is_done(0) && puts.hopeful() == [0]);
         let error = puts.into_error(2).to_string();
         assert!(
             error.contains("replica 1: ") && error.contains("replica 2: "),

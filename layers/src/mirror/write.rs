@@ -156,8 +156,11 @@ impl<S: ObjectStore> Shared<S> {
         fan: &mut Fan,
         mut puts: ReplicaPuts,
     ) -> Result<ReplicaPuts> {
+        // Those that are likely to stall are not waited for if the others are enough.
+        let hopeful = puts.hopeful();
+        let good = hopeful.iter().filter(|of| !self.is_suspect(**of)).count();
         let patience = |replica| {
-            if self.is_suspect(replica) {
+            if good >= self.writes && self.is_suspect(replica) {
                 self.options.hedge_after.min(self.options.timeout)
             } else {
                 self.options.timeout
@@ -180,7 +183,7 @@ impl<S: ObjectStore> Shared<S> {
                 }
             }
         }
-        if puts.hopeful() < self.writes {
+        if puts.hopeful().len() < self.writes {
             return Err(puts.into_error(self.writes));
         }
         Ok(puts)
@@ -297,7 +300,7 @@ impl<S: ObjectStore> Shared<S> {
             if left.is_empty() || (enough && left.iter().all(|of| self.is_suspect(*of))) {
                 break;
             }
-            let until = if enough || puts.hopeful() < self.writes {
+            let until = if enough || puts.hopeful().len() < self.writes {
                 let decided = *decided.get_or_insert_with(Instant::now);
                 end.min(decided + self.options.wait_for_all)
             } else {

@@ -87,3 +87,15 @@ pub(super) async fn listed(store: &Mirror) -> Vec<Key> {
         .await
         .unwrap()
 }
+
+/// A record as written at another time, in nanoseconds since 1970.
+pub(super) fn at_time(record: &[u8], time: impl FnOnce(u64) -> u64) -> Vec<u8> {
+    let mut record = record.to_vec();
+    let trailer = record.len() - 44;
+    let trailer = &mut record[trailer..];
+    let now = u64::from_le_bytes(trailer[8..16].try_into().unwrap());
+    trailer[8..16].copy_from_slice(&time(now).to_le_bytes());
+    let crc = crc32c::crc32c(&trailer[..32]);
+    trailer[32..36].copy_from_slice(&crc.to_le_bytes());
+    record
+}

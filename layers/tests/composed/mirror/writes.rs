@@ -10,7 +10,9 @@ use storehouse_objectstore::{
 };
 use tokio::time::Instant;
 
-use super::support::{assert_same, content, down, key, listed, mirror, replica, stream_of, up};
+use super::support::{
+    assert_same, at_time, content, down, key, listed, mirror, replica, stream_of, up,
+};
 
 #[tokio::test(start_paused = true)]
 async fn with_one_replica_down_nothing_fails() {
@@ -200,6 +202,23 @@ async fn a_stalled_replica_does_not_stall_a_put_for_ever() {
     store.close().await.unwrap();
 }
 
+/// It failed a moment ago, and is waited for all the same, as there is no other.
+#[tokio::test(start_paused = true)]
+async fn a_slow_replica_that_a_stream_needs_is_not_cut() {
+    let store = mirror(2, MirrorOptions::default());
+    let large = content(5, 3_000_000);
+    let faults = replica(&store, 1).faults();
+    faults.add(Fault::error(ErrorClass::Transient).on(Operation::Put));
+    store.put(&key("a"), "small").await.unwrap_err();
+    let slow = Duration::from_secs(1);
+    for at in [1_000_000, 2_000_000] {
+        faults.add(Fault::stall(at, slow).on(Operation::Put));
+    }
+    store.put(&key("a"), stream_of(&large)).await.unwrap();
+    assert_eq!(faults.happened(), 3);
+    assert_eq!(assert_same(&store).await, [key("a")]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_late_write_does_not_undo_a_newer_one() {
     let store = mirror(3, MirrorOptions::default());
@@ -277,11 +296,8 @@ async fn a_write_is_newer_than_what_it_finds() {
     let store = mirror(3, MirrorOptions::default());
     store.put(&key("a"), "old").await.unwrap();
     let inner = replica(&store, 0).inner();
-    let mut record = inner.get_bytes(&key("a"), 100).await.unwrap().to_vec();
-    let time = u64::from_le_bytes(record[11..19].try_into().unwrap()) + 3_600_000_000_000;
-    record[11..19].copy_from_slice(&time.to_le_bytes());
-    let crc = crc32c::crc32c(&record[3..35]);
-    record[35..39].copy_from_slice(&crc.to_le_bytes());
+    let record = inner.get_bytes(&key("a"), 100).await.unwrap();
+    let record = at_time(&record, |now| now + 3_600_000_000_000);
     for of in store.replicas() {
         of.inner().put(&key("a"), record.clone()).await.unwrap();
     }
