@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -20,10 +21,13 @@ pub(super) struct MirrorBody<S> {
     pub(super) version: Version,
     /// What has not been given yet.
     pub(super) left: Range<u64>,
-    pub(super) replica: usize,
+    /// The replica that gives it.
+    pub(super) from: Candidate,
     pub(super) body: Body,
-    /// The replicas that have not been tried.
+    /// The replicas that it can go on in: those that have not failed.
     pub(super) others: Vec<Candidate>,
+    /// How long a piece may take before another replica is asked.
+    pub(super) hedge_after: Duration,
     /// The checksum so far and the one that a whole content has to have.
     pub(super) crc: Option<(u32, u32)>,
 }
@@ -52,12 +56,12 @@ impl<S: ObjectStore> MirrorBody<S> {
                 Ok(piece) => return self.give(piece),
                 Err(error) => error,
             };
-            self.shared.suspect(self.replica);
+            self.shared.suspect(self.from.0);
             let opened = self
                 .shared
                 .open(&self.key, self.version, &self.left, &mut self.others);
             match opened.await {
-                Opened::Body(replica, body) => (self.replica, self.body) = (replica, body),
+                Opened::Body(from, body) => (self.from, self.body) = (from, body),
                 Opened::None(_) => return Err(error),
             }
         }
@@ -66,17 +70,20 @@ impl<S: ObjectStore> MirrorBody<S> {
     /// The next piece of the replica that gives it first.
     async fn piece(&mut self) -> Result<Bytes> {
         let options = &self.shared.options;
-        if let Ok(piece) = timeout(options.hedge_after, self.body.next()).await {
+        if let Ok(piece) = timeout(self.hedge_after, self.body.next()).await {
             return self.or_ended(piece);
         }
         let hedge = async {
             let (key, left) = (&self.key, &self.left);
             let others = &mut self.others;
             match self.shared.open(key, self.version, left, others).await {
-                Opened::Body(replica, mut body) => match body.next().await {
-                    Some(Ok(piece)) => Some((replica, body, piece)),
-                    _ => None,
-                },
+                Opened::Body(from, mut body) => {
+                    // It is still there if this is dropped.
+                    others.push(from);
+                    let piece = body.next().await;
+                    let from = others.pop()?;
+                    piece?.ok().map(|piece| (from, body, piece))
+                }
                 Opened::None(_) => None,
             }
         };
@@ -93,11 +100,17 @@ impl<S: ObjectStore> MirrorBody<S> {
             }
         };
         match timeout(options.timeout, first).await {
-            Ok(Ok((replica, body, piece))) => {
-                (self.replica, self.body) = (replica, body);
+            Ok(Ok((from, body, piece))) => {
+                // It is slow and has not failed.
+                self.others.push(std::mem::replace(&mut self.from, from));
+                self.body = body;
                 Ok(piece)
             }
-            Ok(Err(piece)) => self.or_ended(piece),
+            Ok(Err(piece)) => {
+                // So a body that is slow all the time costs few such requests.
+                self.hedge_after = self.hedge_after.saturating_mul(2);
+                self.or_ended(piece)
+            }
             Err(_) => Err(silent(Operation::Get, Some(&self.key), options.timeout)),
         }
     }
@@ -128,7 +141,7 @@ impl<S: ObjectStore> MirrorBody<S> {
         if let Some((crc, expected)) = &mut self.crc {
             *crc = crc32c::crc32c_append(*crc, &piece);
             if self.left.is_empty() && crc != expected {
-                self.shared.suspect(self.replica);
+                self.shared.suspect(self.from.0);
                 Arc::clone(&self.shared).repair_soon(&self.key, true);
                 return Err(damaged(Operation::Get, &self.key, "its content is damaged"));
             }

@@ -36,6 +36,14 @@ impl Clock {
     }
 }
 
+/// How far the clocks of two writers may be apart, in nanoseconds.
+const MOST_AHEAD: u64 = 24 * 60 * 60 * 1_000_000_000;
+
+/// Whether no writer with a clock that is about right can have given this version yet.
+pub(super) fn is_far_ahead(version: Version) -> bool {
+    version.time > now().saturating_add(MOST_AHEAD)
+}
+
 /// Nanoseconds since 1970, by the machine's clock.
 pub(super) fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -64,5 +72,6 @@ mod tests {
             writer: 0,
         };
         assert_eq!(clock.after(Some(last)), None);
+        assert!(is_far_ahead(last) && is_far_ahead(ahead) && !is_far_ahead(first));
     }
 }

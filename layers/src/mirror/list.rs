@@ -11,7 +11,7 @@ use storehouse_objectstore::{
 
 use super::failures::damaged;
 use super::record::{LEN, Trailer, is_deleted};
-use super::shared::{Found, Shared};
+use super::shared::{Found, Shared, trailer_of};
 use super::sources::Sources;
 use crate::parts::{Merge, Moves, merged};
 
@@ -104,7 +104,7 @@ impl<S: ObjectStore> Shared<S> {
             value,
         } = entry;
         if let Some(stored) = value {
-            let trailer = Trailer::parse(&stored, metadata.size)
+            let trailer = trailer_of(&stored, metadata.size)
                 .map_err(|flaw| damaged(Operation::List, &key, flaw))?;
             let content = stored.slice(..stored.len() - LEN as usize);
             if crc32c::crc32c(&content) != trailer.crc {

@@ -34,7 +34,8 @@
 //! - A read takes the first good answers. It asks another replica as soon as one fails, and after
 //!   [`MirrorOptions::hedge_after`] also if one is slow, at the beginning of a body and in the
 //!   middle. A body that breaks goes on in another replica, with the same version. A replica that
-//!   failed is asked last for the next [`MirrorOptions::timeout`].
+//!   failed is asked last for the next [`MirrorOptions::timeout`]. If the slow one of a body's
+//!   middle is the first after all, the next other one is asked after twice the time.
 //! - A put goes on without the replicas that fail or [stall](MirrorOptions::timeout), as long as
 //!   *W* are left. Once *W* have it, it waits at most
 //!   [`MirrorOptions::wait_for_all`] for the others, which then go on in the background.
@@ -82,7 +83,8 @@
 //! conditional puts are offered only with [`MirrorOptions::sole_writer`]. Two processes that
 //! overwrite and delete the same key at once leave the replicas with one of the two once repaired;
 //! until then a read may return the older one. If the order of two writes of a key by different
-//! processes matters, their clocks must agree to within the time between the writes.
+//! processes matters, their clocks must agree to within the time between the writes. A record whose
+//! version is more than a day ahead of this machine's clock counts as damaged.
 //!
 //! A scrub removes the records of old deletes without a condition, as stores have no conditional
 //! delete. If another process puts the key anew at that moment, the new object can go with it. So

@@ -19,7 +19,7 @@ pub(super) type Candidate = (usize, Option<ETag>);
 /// What came of opening a content.
 #[derive(Debug)]
 pub(super) enum Opened {
-    Body(usize, Body),
+    Body(Candidate, Body),
     /// No replica has this version any more, or each that has it failed.
     None(Failures),
 }
@@ -50,7 +50,8 @@ impl<S: ObjectStore> Shared<S> {
     }
 
     /// Opens `range` (not empty) in the first replica that answers. The next one is asked when one
-    /// fails or takes too long; what was not asked stays in `candidates`.
+    /// fails or takes too long. The replica that was opened and those that failed are taken out of
+    /// `candidates`; one that was too slow, also if this is dropped, is moved to the end.
     pub(super) async fn open(
         &self,
         key: &Key,
@@ -61,18 +62,23 @@ impl<S: ObjectStore> Shared<S> {
         let open = |candidate: Candidate| {
             let range = range.clone();
             async move {
-                let replica = candidate.0;
-                (replica, self.open_in(candidate, key, version, range).await)
+                let opened = self.open_in(candidate.clone(), key, version, range);
+                (candidate, opened.await)
             }
         };
         let mut failures = Vec::new();
-        let mut next = || (!candidates.is_empty()).then(|| candidates.remove(0));
-        let mut opening: FuturesUnordered<_> = next().map(open).into_iter().collect();
+        let mut unasked = candidates.len();
+        let mut next = |candidates: &mut Vec<Candidate>| {
+            unasked = unasked.checked_sub(1)?;
+            candidates.rotate_left(1);
+            candidates.last().cloned()
+        };
+        let mut opening: FuturesUnordered<_> = next(candidates).map(open).into_iter().collect();
         loop {
             let answer = match timeout(self.options.hedge_after, opening.next()).await {
                 Ok(Some(answer)) => answer,
                 Ok(None) => return Opened::None(failures),
-                Err(_) => match next() {
+                Err(_) => match next(candidates) {
                     Some(candidate) => {
                         opening.push(open(candidate));
                         continue;
@@ -83,14 +89,14 @@ impl<S: ObjectStore> Shared<S> {
                     },
                 },
             };
+            let (candidate, answer) = answer;
+            candidates.retain(|(replica, _)| *replica != candidate.0);
             match answer {
-                (replica, Ok(Some(body))) => return Opened::Body(replica, body),
-                (_, Ok(None)) => opening.extend(next().map(open)),
-                (replica, Err(error)) => {
-                    failures.push((replica, error));
-                    opening.extend(next().map(open));
-                }
+                Ok(Some(body)) => return Opened::Body(candidate, body),
+                Ok(None) => {}
+                Err(error) => failures.push((candidate.0, error)),
             }
+            opening.extend(next(candidates).map(open));
         }
     }
 }

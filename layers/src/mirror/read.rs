@@ -182,15 +182,16 @@ impl<S: ObjectStore> Shared<S> {
             return Ok(Some(object(body)));
         }
         let mut others = self.candidates(key, trailer.version, answers);
-        let mirrored = |replica, body, others| {
+        let mirrored = |from, body, others| {
             let body = MirrorBody {
                 shared: Arc::clone(self),
                 key: key.clone(),
                 version: trailer.version,
                 left: range.clone(),
-                replica,
+                from,
                 body,
                 others,
+                hedge_after: self.options.hedge_after,
                 crc: (range == (0..trailer.size)).then_some((0, trailer.crc)),
             };
             object(body.into_body())
@@ -198,12 +199,12 @@ impl<S: ObjectStore> Shared<S> {
         if let Some((replica, Ok(early))) = early {
             let same = (replica, Some(early.metadata.etag));
             if let Some(at) = others.iter().position(|candidate| *candidate == same) {
-                others.remove(at);
-                return Ok(Some(mirrored(replica, early.body, others)));
+                let from = others.remove(at);
+                return Ok(Some(mirrored(from, early.body, others)));
             }
         }
         match self.open(key, trailer.version, &range, &mut others).await {
-            Opened::Body(replica, body) => Ok(Some(mirrored(replica, body, others))),
+            Opened::Body(from, body) => Ok(Some(mirrored(from, body, others))),
             Opened::None(failures) if failures.is_empty() => Ok(None),
             Opened::None(failures) => {
                 let counts = (1, self.replicas.len());

@@ -15,7 +15,7 @@ use storehouse_objectstore::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::clock::Clock;
+use super::clock::{Clock, is_far_ahead, now};
 use super::commits::Commits;
 use super::failures::{Failures, damaged, silent, too_few};
 use super::missed::Missed;
@@ -225,7 +225,7 @@ impl<S: ObjectStore> Shared<S> {
             }
             Err(error) => return Err(error.map_operation(operation)),
         };
-        let trailer = match Trailer::parse(&end, metadata.size) {
+        let trailer = match trailer_of(&end, metadata.size) {
             Ok(trailer) => trailer,
             Err(flaw) => return Ok(Found::Damaged(flaw.to_owned())),
         };
@@ -330,6 +330,19 @@ impl<S: ObjectStore> Shared<S> {
 
     /// The age of a version, by this machine's clock.
     pub(super) fn age(version: Version) -> Duration {
-        Duration::from_nanos(super::clock::now().saturating_sub(version.time))
+        Duration::from_nanos(now().saturating_sub(version.time))
     }
+}
+
+/// The trailer at the end of a record of `stored` bytes. One from far ahead of the clock is
+/// damaged: all later versions would have to be after it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn trailer_of(end: &[u8], stored: u64) -> Result<Trailer, &'static str> {
+    let trailer = Trailer::parse(end, stored)?;
+    if is_far_ahead(trailer.version) {
+        return Err("its version is more than a day ahead of this machine's clock");
+    }
+    Ok(trailer)
 }

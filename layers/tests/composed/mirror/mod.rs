@@ -1,5 +1,6 @@
 //! `MirrorStore`.
 
+mod damage;
 mod model;
 mod reads;
 mod scrubs;

@@ -67,6 +67,51 @@ async fn a_body_goes_on_in_another_replica() {
     }
 }
 
+/// A hedge uses up no replica, whether it was lost or won.
+#[tokio::test(start_paused = true)]
+async fn after_a_hedge_a_body_still_has_the_other_replica_to_go_on_in() {
+    let store = mirror(2, MirrorOptions::default());
+    let large = content(2, 3_000_000);
+    store.put(&key("a"), large.clone()).await.unwrap();
+    let faults = |of: usize| replica(&store, of).faults();
+    let millis = Duration::from_millis;
+    let content_of = |fault: Fault| fault.on(Operation::Get).skip(1);
+    let stall = |time| content_of(Fault::stall(1_000_000, time));
+    let late = || Fault::delay(millis(1000)).on(Operation::Get);
+    let stalls_early = || content_of(Fault::stall(0, millis(1000)));
+    let cut = |at| content_of(Fault::cut(at));
+    for (first, second) in [
+        // Lost before the other replica has said what it holds, and before its first piece.
+        (vec![stall(millis(300)), cut(2_000_000)], vec![late()]),
+        (
+            vec![stall(millis(300)), cut(2_000_000)],
+            vec![stalls_early()],
+        ),
+        // Won.
+        (vec![stall(millis(3_600_000))], vec![cut(1_000_000)]),
+    ] {
+        for (of, planned) in [(0, first), (1, second)] {
+            faults(of).clear();
+            planned.into_iter().for_each(|fault| faults(of).add(fault));
+        }
+        let read = store.get_bytes(&key("a"), 1 << 22).await.unwrap();
+        assert!(read == large);
+        // Until the replica that was cut is asked first again.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    // A body that is slow all the time is not asked for again with each piece.
+    faults(0).clear();
+    faults(1).clear();
+    for n in 1..15 {
+        faults(0).add(content_of(Fault::stall(n * 200_000, millis(150))));
+    }
+    faults(1).add(late().always());
+    let before = faults(1).calls(Operation::Get);
+    let read = store.get_bytes(&key("a"), 1 << 22).await.unwrap();
+    assert!(read == large);
+    assert_eq!(faults(1).calls(Operation::Get) - before, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_replica_is_asked_at_once_when_one_fails() {
     let store = mirror(
