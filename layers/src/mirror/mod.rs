@@ -4,11 +4,13 @@
 //! ([`MirrorOptions::writes`]), and a read once *R* of them have answered
 //! ([`MirrorOptions::reads`]): the newest of their answers is the object. By default *W* is more
 //! than half of the replicas and *R* is *N* − *W* + 1, so each read meets each put that succeeded.
+//! A put or delete asks *R* replicas first, so that its version is newer than theirs: reads go on
+//! without *N* − *R* replicas, writes without the lesser of *N* − *W* and *N* − *R*.
 //!
 //! | *N* | *W* | *R* | reads go on without | writes go on without |
 //! |---|---|---|---|---|
 //! | 2 | 2 | 1 | 1 replica | none |
-//! | 2, `writes` 1, `reads` 2 | 1 | 2 | none | 1 replica |
+//! | 2, `writes` 1, `reads` 2 | 1 | 2 | none | none |
 //! | 2, `writes` 1, `reads` 1 | 1 | 1 | 1 replica, but see below | 1 replica |
 //! | 3 | 2 | 2 | 1 replica | 1 replica |
 //! | 5 | 3 | 3 | 2 replicas | 2 replicas |
@@ -89,7 +91,7 @@
 //! A scrub removes the records of old deletes without a condition, as stores have no conditional
 //! delete. If another process puts the key anew at that moment, the new object can go with it. So
 //! run scrubs in the process that writes, or while no other process writes. Repairs use conditional
-//! puts where the replica has them. Elsewhere they can put an older record over one that another
+//! puts where the replica has one for the object. Elsewhere they can put an older record over one that another
 //! process has just written; the other replicas still hold the newer one.
 //!
 //! A server may carry out a request after it was given up ([`MirrorOptions::timeout`]), and so put

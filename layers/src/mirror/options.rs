@@ -31,7 +31,8 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct MirrorOptions {
     /// How many replicas have to hold a write before it succeeds: from 1 to the number of replicas.
-    /// `None`, the default, is more than half of them.
+    /// `None`, the default, is more than half of them. Before it writes, a write needs the answers
+    /// of [`reads`](Self::reads) replicas.
     pub writes: Option<usize>,
     /// How many replicas have to answer a read: from 1 to the number of replicas. `None`, the
     /// default, is the fewest among which one has each write that succeeded: all less `writes`,

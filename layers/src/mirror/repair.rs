@@ -233,25 +233,48 @@ impl<S: ObjectStore> Shared<S> {
         point: &CommitPoint,
     ) -> Result<u64> {
         let mut failed = None;
-        for (source, etag) in holders {
+        let mut mode = self.mode_of(&target);
+        let mut sources = holders.iter().peekable();
+        while let Some((source, etag)) = sources.peek() {
             let options = GetOptions::default().if_match(etag.clone());
             let get = self.replicas[*source].store.get_opts(key, options);
-            match self.timed((Operation::Get, Some(key), *source), get).await {
-                Ok(object) => {
-                    let copied = self.put_copy(key, newest.trailer, object, &target, point);
-                    match copied.await {
-                        Ok(bytes) => return Ok(bytes),
-                        Err(error) if error.is_precondition() || error.is_already_exists() => {
-                            return Err(error);
-                        }
-                        Err(error) => failed = Some(error),
-                    }
-                }
+            let object = match self.timed((Operation::Get, Some(key), *source), get).await {
+                Ok(object) => object,
                 Err(error) if error.is_not_found() => return Err(precondition(key)),
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    failed = Some(error);
+                    sources.next();
+                    continue;
+                }
+            };
+            let to = (target.replica, mode.clone());
+            match self.put_copy(key, newest.trailer, object, to, point).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) if error.is_precondition() || error.is_already_exists() => {
+                    return Err(error);
+                }
+                // Some stores have conditions, but not for large objects.
+                Err(Error::Unsupported { .. }) if mode != PutMode::Overwrite => {
+                    mode = PutMode::Overwrite;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    sources.next();
+                }
             }
         }
         Err(failed.unwrap_or_else(|| precondition(key)))
+    }
+
+    /// How a copy is put, so that it replaces nothing but what was found, where the replica can do
+    /// that.
+    fn mode_of(&self, target: &Target) -> PutMode {
+        let capabilities = self.replicas[target.replica].store.capabilities();
+        match &target.there {
+            Some((_, etag)) if capabilities.replace => PutMode::Replace(etag.clone()),
+            None if target.empty && capabilities.create => PutMode::Create,
+            _ => PutMode::Overwrite,
+        }
     }
 
     async fn put_copy(
@@ -259,16 +282,9 @@ impl<S: ObjectStore> Shared<S> {
         key: &Key,
         trailer: Trailer,
         object: Object,
-        target: &Target,
+        (replica, mode): (usize, PutMode),
         point: &CommitPoint,
     ) -> Result<u64> {
-        let replica = target.replica;
-        let capabilities = self.replicas[replica].store.capabilities();
-        let mode = match &target.there {
-            Some((_, etag)) if capabilities.replace => PutMode::Replace(etag.clone()),
-            None if target.empty && capabilities.create => PutMode::Create,
-            _ => PutMode::Overwrite,
-        };
         let options = PutOptions::default()
             .size(trailer.size + LEN)
             .mode(mode)

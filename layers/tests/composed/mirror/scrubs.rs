@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
-use storehouse_layers::{MirrorOptions, ScrubOptions, Scrubbed};
-use storehouse_objectstore::{ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions};
+use storehouse_layers::{Fault, MirrorOptions, ScrubOptions, Scrubbed};
+use storehouse_objectstore::{Error, ObjectStore, ObjectStoreExt, Operation, PutMode, PutOptions};
 
 use super::support::{assert_same, down, key, listed, mirror, raw, replica, up};
 
@@ -86,4 +86,30 @@ async fn a_scrub_goes_on_where_it_stopped() {
     assert!(repaired >= 36, "{repaired}");
     let options = ScrubOptions::default().prefix("k1");
     assert_eq!(store.scrub_keys(options).count().await, 10);
+}
+
+/// As of a server that puts its largest objects in parts, without conditions.
+#[tokio::test]
+async fn a_replica_that_has_no_conditions_for_an_object_is_repaired() {
+    let store = mirror(2, MirrorOptions::default());
+    let (missing, old) = (key("missing"), key("old"));
+    let second = replica(&store, 1);
+    store.put(&old, "old").await.unwrap();
+    let record = second.inner().get_bytes(&old, 100).await.unwrap();
+    store.put(&old, "new").await.unwrap();
+    store.put(&missing, "new").await.unwrap();
+    second.inner().put(&old, record).await.unwrap();
+    second.inner().delete(&missing).await.unwrap();
+    for prefix in ["missing", "old"] {
+        let unconditional = Fault::error_with(|operation, key| Error::Unsupported {
+            operation,
+            key: key.unwrap().clone(),
+            feature: "conditions",
+        });
+        let fault = unconditional.on(Operation::Put).under(prefix);
+        second.faults().add(fault);
+    }
+    let scrubbed = store.scrub().await.unwrap();
+    assert_eq!((scrubbed.repaired, scrubbed.failed), (2, 0), "{scrubbed:?}");
+    assert_eq!(assert_same(&store).await, [missing, old]);
 }

@@ -219,6 +219,29 @@ async fn a_slow_replica_that_a_stream_needs_is_not_cut() {
     assert_eq!(assert_same(&store).await, [key("a")]);
 }
 
+/// A write needs the answers of a read as well, for its version is newer than theirs.
+#[tokio::test(start_paused = true)]
+async fn reads_and_writes_go_on_without_as_many_replicas_as_the_table_says() {
+    for of in 1..=4 {
+        for (writes, reads) in (1..=of).flat_map(|w| (1..=of).map(move |r| (w, r))) {
+            for out in 0..=of {
+                let options = MirrorOptions::default().writes(writes).reads(reads);
+                let store = mirror(of, options);
+                store.put(&key("a"), "old").await.unwrap();
+                (0..out).for_each(|replica| down(&store, replica));
+                let case = format!("{out} of {of} down, writes {writes}, reads {reads}");
+                let read = store.get_bytes(&key("a"), 3).await;
+                assert_eq!(read.is_ok(), out <= of - reads, "{case}");
+                let writes_go_on = out <= (of - writes).min(of - reads);
+                let put = store.put(&key("b"), "new").await;
+                assert_eq!(put.is_ok(), writes_go_on, "{case}: {put:?}");
+                let deleted = store.delete(&key("a")).await;
+                assert_eq!(deleted.is_ok(), writes_go_on, "{case}: {deleted:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_late_write_does_not_undo_a_newer_one() {
     let store = mirror(3, MirrorOptions::default());
