@@ -9,7 +9,7 @@ use super::record::Version;
 
 /// The most keys that are remembered. If there are more, a replica that misses a write counts as
 /// behind on every key until it was scrubbed.
-const MOST: usize = 65_536;
+pub(super) const MOST: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub(super) struct Missed(Mutex<State>);
@@ -107,7 +107,8 @@ impl Missed {
         self.state().again.clear();
     }
 
-    /// It has brought this replica up to date, but for what was missed since it began.
+    /// It has brought this replica up to date under every key, but for what was missed since it
+    /// began.
     pub(super) fn scrubbed(&self, replica: usize) {
         let mut state = self.state();
         if !state.again.contains(&replica) {

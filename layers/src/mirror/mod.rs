@@ -57,8 +57,9 @@
 //!
 //! If *W* + *R* is *N* or less, a read may miss the replicas that have the newest object. This
 //! process remembers which replicas missed what (65,536 keys; beyond it, that a replica is behind)
-//! and does not believe them until they are repaired. Another process, or this one started again,
-//! does not know this and may read older objects until a scrub has succeeded.
+//! and does not believe them until they are repaired: one that is behind, until a scrub in which no
+//! replica failed. Another process, or this one after a restart, does not know this and may read
+//! older objects until such a scrub.
 //!
 //! # Deletes
 //!

@@ -1,6 +1,6 @@
 //! Makes the replicas of one key the same.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
@@ -133,9 +133,14 @@ impl<S: ObjectStore> Shared<S> {
                     repair.bytes += bytes;
                     self.missed.holds(&key, *replica, version);
                 }
-                // Written meanwhile, so nothing to repair.
-                Err(error) if error.is_precondition() || error.is_already_exists() => {}
-                Err(error) => repair.failures.push((*replica, error)),
+                // Written meanwhile, so nothing to repair, or newer and damaged.
+                Err((_, error)) if error.is_precondition() || error.is_already_exists() => {
+                    if let Found::Damaged(flaw) = found {
+                        let error = damaged(Operation::Put, &key, flaw);
+                        repair.failures.push((*replica, error));
+                    }
+                }
+                Err(failure) => repair.failures.push(failure),
             }
         }
         repair
@@ -223,7 +228,8 @@ impl<S: ObjectStore> Shared<S> {
         Ok(true)
     }
 
-    /// Copies a record to one replica, from the first that can give it.
+    /// Copies a record to one replica, from the first that can give it. A failure comes with the
+    /// replica that failed: the one that gives it or the one that gets it.
     async fn copy(
         self: &Arc<Self>,
         key: &Key,
@@ -231,7 +237,8 @@ impl<S: ObjectStore> Shared<S> {
         holders: &[(usize, ETag)],
         target: Target,
         point: &CommitPoint,
-    ) -> Result<u64> {
+    ) -> Result<u64, (usize, Error)> {
+        let changed = || (target.replica, precondition(key));
         let mut failed = None;
         let mut mode = self.mode_of(&target);
         let mut sources = holders.iter().peekable();
@@ -240,30 +247,31 @@ impl<S: ObjectStore> Shared<S> {
             let get = self.replicas[*source].store.get_opts(key, options);
             let object = match self.timed((Operation::Get, Some(key), *source), get).await {
                 Ok(object) => object,
-                Err(error) if error.is_not_found() => return Err(precondition(key)),
+                Err(error) if error.is_not_found() => return Err(changed()),
                 Err(error) => {
-                    failed = Some(error);
+                    failed = Some((*source, error));
                     sources.next();
                     continue;
                 }
             };
+            let from = (*source, object);
             let to = (target.replica, mode.clone());
-            match self.put_copy(key, newest.trailer, object, to, point).await {
+            match self.put_copy(key, newest.trailer, from, to, point).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) if error.is_precondition() || error.is_already_exists() => {
-                    return Err(error);
+                Err((of, error)) if error.is_precondition() || error.is_already_exists() => {
+                    return Err((of, error));
                 }
                 // Some stores have conditions, but not for large objects.
-                Err(Error::Unsupported { .. }) if mode != PutMode::Overwrite => {
+                Err((_, Error::Unsupported { .. })) if mode != PutMode::Overwrite => {
                     mode = PutMode::Overwrite;
                 }
-                Err(error) => {
-                    failed = Some(error);
+                Err(failure) => {
+                    failed = Some(failure);
                     sources.next();
                 }
             }
         }
-        Err(failed.unwrap_or_else(|| precondition(key)))
+        Err(failed.unwrap_or_else(changed))
     }
 
     /// How a copy is put, so that it replaces nothing but what was found, where the replica can do
@@ -281,24 +289,27 @@ impl<S: ObjectStore> Shared<S> {
         self: &Arc<Self>,
         key: &Key,
         trailer: Trailer,
-        object: Object,
+        (source, object): (usize, Object),
         (replica, mode): (usize, PutMode),
         point: &CommitPoint,
-    ) -> Result<u64> {
+    ) -> Result<u64, (usize, Error)> {
         let options = PutOptions::default()
             .size(trailer.size + LEN)
             .mode(mode)
             .attributes(object.metadata.attributes);
         // Pieces that passed, and the commit's beginning.
         let progress = Arc::new(AtomicU64::new(0));
+        let source_failed = Arc::new(AtomicBool::new(false));
         let body = checked(key, object.body, trailer);
         let counted = {
-            let progress = Arc::clone(&progress);
-            body.inspect(move |_| {
+            let (progress, failed) = (Arc::clone(&progress), Arc::clone(&source_failed));
+            body.inspect(move |piece| {
                 progress.fetch_add(1, Ordering::Relaxed);
+                failed.fetch_or(piece.is_err(), Ordering::Relaxed);
             })
         };
-        let body = SizedBody::new(key, Body::from_stream(counted), &options, u64::MAX)?;
+        let body = SizedBody::new(key, Body::from_stream(counted), &options, u64::MAX);
+        let body = body.map_err(|error| (replica, error))?;
         let lock: Arc<Mutex<Option<KeyGuard>>> = Arc::default();
         let ready = {
             let (shared, key, lock) = (Arc::clone(self), key.clone(), Arc::clone(&lock));
@@ -336,8 +347,14 @@ impl<S: ObjectStore> Shared<S> {
                 }
             }
         };
-        self.note(replica, put.as_ref().err());
-        put.map(|()| trailer.size + LEN)
+        // The put fails with what its body failed with.
+        let failed = match source_failed.load(Ordering::Relaxed) {
+            true => source,
+            false => replica,
+        };
+        self.note(failed, put.as_ref().err());
+        put.map_err(|error| (failed, error))?;
+        Ok(trailer.size + LEN)
     }
 
     /// The same in a task of its own: dropped, it ends before a commit or after it.

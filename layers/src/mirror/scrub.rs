@@ -79,7 +79,7 @@ pub struct ScrubbedKey {
     pub bytes: u64,
     /// The record of a delete was removed from all replicas.
     pub swept: bool,
-    /// The replicas that could not be compared or repaired, by their places, and why.
+    /// The replicas that could not be compared, copied from or repaired, by their places, and why.
     pub failed: Vec<(usize, String)>,
 }
 
@@ -158,7 +158,6 @@ impl<S: ObjectStore> Shared<S> {
 
     pub(super) async fn scrub(self: Arc<Self>) -> Result<Scrubbed> {
         self.missed.begin_scrub();
-        let mut failed_in = vec![false; self.replicas.len()];
         let mut done = Scrubbed::default();
         let mut keys = Arc::clone(&self).scrub_keys(ScrubOptions::default());
         while let Some(scrubbed) = keys.try_next().await? {
@@ -168,13 +167,13 @@ impl<S: ObjectStore> Shared<S> {
             done.swept += u64::from(scrubbed.swept);
             done.failed += u64::from(!scrubbed.failed.is_empty());
             for (replica, why) in scrubbed.failed {
-                failed_in[replica] = true;
                 let first = || (scrubbed.key.clone(), replica, why);
                 done.first_failure.get_or_insert_with(first);
             }
         }
-        for (replica, failed) in failed_in.into_iter().enumerate() {
-            if !failed {
+        // The replica that failed under a key may have the version that another one missed.
+        if done.failed == 0 {
+            for replica in 0..self.replicas.len() {
                 self.missed.scrubbed(replica);
             }
         }

@@ -292,3 +292,36 @@ impl<S: ObjectStore> ObjectStore for MirrorStore<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use storehouse_objectstore::{ErrorClass, Memory, ObjectStoreExt};
+
+    use super::*;
+    use crate::mirror::missed::MOST;
+    use crate::{Fault, FaultStore};
+
+    /// Replica 0 missed more than is remembered; replica 1 alone may know what.
+    #[tokio::test]
+    async fn a_replica_is_believed_again_once_no_other_failed_under_any_key() {
+        let replicas = [(); 3].map(|()| FaultStore::new(Memory::new()));
+        let options = MirrorOptions::default().writes(1).reads(1);
+        let store = MirrorStore::new(replicas.clone(), options).unwrap();
+        let (a, other) = (Key::new("a").unwrap(), Key::new("other").unwrap());
+        store.put(&a, "content").await.unwrap();
+        let shared = &store.shared;
+        let version = shared.clock.after(None).unwrap();
+        for n in 0..=MOST {
+            let key = Key::new(format!("missed/{n}")).unwrap();
+            shared.missed.missed(&key, 0, version);
+        }
+        let is_believed = || !shared.missed.is_behind(&other, 0);
+        assert!(!is_believed());
+        let fails = Fault::error(ErrorClass::Transient).on(Operation::Get);
+        replicas[1].faults().add(fails);
+        assert_eq!(store.scrub().await.unwrap().failed, 1);
+        assert!(!is_believed());
+        assert_eq!(store.scrub().await.unwrap().failed, 0);
+        assert!(is_believed());
+    }
+}
