@@ -9,9 +9,8 @@ use storehouse_objectstore::{
     Attributes, Entry, Key, ListOptions, Metadata, ObjectStore, Operation, Result,
 };
 
-use super::failures::damaged;
 use super::record::{LEN, Trailer, is_deleted};
-use super::shared::{Found, Shared, trailer_of};
+use super::shared::{Ask, Found, Record, Shared, trailer_of};
 use super::sources::Sources;
 use crate::parts::{Merge, Moves, merged};
 
@@ -91,9 +90,10 @@ impl<S: ObjectStore> Shared<S> {
             .boxed()
     }
 
-    /// The entry of a record; none if it is gone meanwhile.
+    /// The entry of a record; none if it is gone meanwhile. Of one that is damaged, the entry by
+    /// what enough others hold, so that the listing of its replica goes on.
     async fn entry_of(
-        &self,
+        self: Arc<Self>,
         replica: usize,
         entry: Entry,
         wanted: Option<u64>,
@@ -103,28 +103,37 @@ impl<S: ObjectStore> Shared<S> {
             metadata,
             value,
         } = entry;
-        if let Some(stored) = value {
-            let trailer = trailer_of(&stored, metadata.size)
-                .map_err(|flaw| damaged(Operation::List, &key, flaw))?;
-            let content = stored.slice(..stored.len() - LEN as usize);
-            if crc32c::crc32c(&content) != trailer.crc {
-                let flaw = "its content is damaged";
-                return Err(damaged(Operation::List, &key, flaw));
+        let wanted = |size| wanted.is_some_and(|most| size <= most);
+        let (tail, contents) = if let Some(stored) = value {
+            if let Ok(trailer) = trailer_of(&stored, metadata.size) {
+                let content = stored.slice(..stored.len() - LEN as usize);
+                if crc32c::crc32c(&content) == trailer.crc {
+                    let value = wanted(trailer.size).then_some(content);
+                    return Ok(Some(entry_with(key, &trailer, metadata.attributes, value)));
+                }
             }
-            let value = wanted.is_some_and(|most| trailer.size <= most);
-            let value = value.then_some(content);
-            return Ok(Some(entry_with(key, &trailer, metadata.attributes, value)));
+            (stored.len() as u64, true)
+        } else {
+            match self.ask(Operation::List, replica, &key, 0).await? {
+                Found::Nothing => return Ok(None),
+                Found::Damaged(_) => (0, false),
+                Found::Record(Record {
+                    trailer,
+                    attributes,
+                    ..
+                }) => return Ok(Some(entry_with(key, &trailer, attributes, None))),
+            }
+        };
+        if self.options.repair_reads {
+            Arc::clone(&self).repair_soon(&key, contents);
         }
-        match self.ask(Operation::List, replica, &key, 0).await? {
-            Found::Nothing => Ok(None),
-            Found::Damaged(flaw) => Err(damaged(Operation::List, &key, &flaw)),
-            Found::Record(record) => Ok(Some(entry_with(
-                key,
-                &record.trailer,
-                record.attributes,
-                None,
-            ))),
-        }
+        let answers = self.ask_enough(Operation::List, &key, Ask::to_read(tail));
+        Ok(answers.await?.newest().map(|record| {
+            let Record { trailer, tail, .. } = record;
+            let whole = tail.len() as u64 == trailer.size && wanted(trailer.size);
+            let value = whole.then(|| tail.clone());
+            entry_with(key, trailer, record.attributes.clone(), value)
+        }))
     }
 }
 

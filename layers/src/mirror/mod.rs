@@ -48,8 +48,10 @@
 //!   *W* replicas may hold the write nevertheless: until the object is repaired or written again,
 //!   one read may see it and another may not. A repair that finds it completes it.
 //! - A damaged record (in its trailer, or in a content that was read whole) counts as a failure of
-//!   its replica and is repaired. Ranges of large contents are not checked; make each replica a
-//!   `VerifyStore` for that. [`ScrubOptions::contents`] reads everything.
+//!   its replica under this key and is repaired. A key that is damaged in too many replicas cannot
+//!   be read or listed, but it can be overwritten and deleted. Ranges of large contents are not
+//!   checked; make each replica a `VerifyStore` for that. [`ScrubOptions::contents`] reads
+//!   everything.
 //!
 //! What *W* replicas acknowledged is there for every reader as long as at most *N* − *R* replicas
 //! fail at a time, and is lost only if all of those *W* lose their data. A crash of this process

@@ -11,7 +11,7 @@ use super::body::MirrorBody;
 use super::failures::too_few;
 use super::open::{Candidate, Opened, replaced};
 use super::record::Version;
-use super::shared::{Answers, Found, Record, Shared};
+use super::shared::{Answers, Ask, Found, Record, Shared};
 
 /// How much of a record's end is read for a whole object, in bytes: all of a small one.
 const END: u64 = 64 * 1024;
@@ -35,7 +35,7 @@ impl<S: ObjectStore> Shared<S> {
         tail: u64,
     ) -> Result<Option<Answers>> {
         let reading = self.commits.read(key);
-        let answers = self.ask_enough(operation, key, tail, self.reads).await?;
+        let answers = self.ask_enough(operation, key, Ask::to_read(tail)).await?;
         // Any two reads have a replica in common, so the later one sees what the earlier saw.
         let certain = 2 * self.reads > self.replicas.len() && answers.agree();
         if !certain && !reading.met_no_commit() {
@@ -53,7 +53,7 @@ impl<S: ObjectStore> Shared<S> {
         tail: u64,
     ) -> Result<Answers> {
         let _guard = self.locks.lock(key).await;
-        let answers = self.ask_enough(operation, key, tail, self.reads).await?;
+        let answers = self.ask_enough(operation, key, Ask::to_read(tail)).await?;
         self.look_after(key, &answers);
         Ok(answers)
     }
@@ -61,8 +61,10 @@ impl<S: ObjectStore> Shared<S> {
     /// Has the object repaired if the replicas differ.
     fn look_after(self: &Arc<Self>, key: &Key, answers: &Answers) {
         let damaged = |(_, found): &(usize, Found)| matches!(found, Found::Damaged(_));
-        if self.options.repair_reads && (!answers.agree() || answers.found.iter().any(damaged)) {
-            Arc::clone(self).repair_soon(key, false);
+        let damaged = answers.found.iter().any(damaged);
+        if self.options.repair_reads && (!answers.agree() || damaged) {
+            // The content may be what is damaged.
+            Arc::clone(self).repair_soon(key, damaged);
         }
     }
 

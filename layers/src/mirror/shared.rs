@@ -86,6 +86,28 @@ impl Found {
     }
 }
 
+/// How enough replicas are asked for a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    /// At most this many bytes of the content's end come with the trailer.
+    pub(super) tail: u64,
+    /// How many are asked at the beginning, if that is more than are needed. The answers of those
+    /// beyond the number needed are waited for no longer than the others take.
+    pub(super) first: usize,
+    /// Once all were asked, a damaged record counts as an answer, as it will be overwritten.
+    pub(super) overwrites: bool,
+}
+
+impl Ask {
+    pub(super) fn to_read(tail: u64) -> Self {
+        Self {
+            tail,
+            first: 0,
+            overwrites: false,
+        }
+    }
+}
+
 /// The replicas that answered a read, and those that failed.
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -242,8 +264,7 @@ impl<S: ObjectStore> Shared<S> {
     }
 
     /// Asks as many replicas as a read needs, others in place of those that fail, and one more
-    /// each time that they take too long. `first` is how many are asked at the beginning; the
-    /// answers of those beyond the number needed are waited for no longer than that.
+    /// each time that they take too long.
     ///
     /// # Errors
     /// If too few answer.
@@ -251,9 +272,9 @@ impl<S: ObjectStore> Shared<S> {
         &self,
         operation: Operation,
         key: &Key,
-        tail: u64,
-        first: usize,
+        how: Ask,
     ) -> Result<Answers> {
+        let Ask { tail, first, .. } = how;
         let needed = self.reads;
         let mut left = self.order(key).into_iter();
         let ask = |replica| async move { (replica, self.ask(operation, replica, key, tail).await) };
@@ -263,7 +284,7 @@ impl<S: ObjectStore> Shared<S> {
             found: Vec::new(),
             failures: Vec::new(),
         };
-        let (mut counted, mut patient) = (0, first > needed);
+        let (mut counted, mut damages, mut patient) = (0, 0, first > needed);
         loop {
             if counted >= needed && !patient {
                 return Ok(answers);
@@ -276,6 +297,7 @@ impl<S: ObjectStore> Shared<S> {
             let answer = match next {
                 Ok(Some(answer)) => answer,
                 Ok(None) if counted >= needed => return Ok(answers),
+                Ok(None) if how.overwrites && counted + damages >= needed => return Ok(answers),
                 Ok(None) => {
                     let counts = (needed, self.replicas.len());
                     return Err(too_few(operation, Some(key), counts, answers.failures));
@@ -289,6 +311,7 @@ impl<S: ObjectStore> Shared<S> {
             };
             match answer {
                 (replica, Ok(Found::Damaged(flaw))) => {
+                    damages += 1;
                     let error = damaged(operation, key, &flaw);
                     answers.failures.push((replica, error));
                     answers.found.push((replica, Found::Damaged(flaw)));

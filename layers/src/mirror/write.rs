@@ -13,7 +13,7 @@ use super::commits::Commit;
 use super::fan::{Fan, Lost};
 use super::record::{LEN, Trailer, Version};
 use super::replica_puts::ReplicaPuts;
-use super::shared::{Answers, Found, Shared};
+use super::shared::{Answers, Ask, Found, Shared};
 use crate::parts::{CommitPoint, KeyGuard};
 
 /// Contents in memory of at most this size, in bytes, go to the replicas as bytes, which can be
@@ -98,7 +98,9 @@ impl<S: ObjectStore> Shared<S> {
     ) -> Result<PutResult> {
         if options.mode != PutMode::Overwrite {
             // Early, so that a large body is not read in vain; again before the commit.
-            let answers = self.ask_enough(Operation::Put, &key, 0, self.reads).await?;
+            let answers = self
+                .ask_enough(Operation::Put, &key, Ask::to_read(0))
+                .await?;
             check(&options.mode, &key, &answers)?;
         }
         let size = body.declared();
@@ -226,7 +228,12 @@ impl<S: ObjectStore> Shared<S> {
     ) -> Result<(Ready, Answers)> {
         let guard = self.locks.lock(key).await;
         point.pass().await;
-        let answers = self.ask_enough(operation, key, 0, first).await?;
+        let how = Ask {
+            tail: 0,
+            first,
+            overwrites: *mode == PutMode::Overwrite,
+        };
+        let answers = self.ask_enough(operation, key, how).await?;
         check(mode, key, &answers)?;
         let newest = answers.newest().map(|record| record.trailer.version);
         let version = self.clock.after(newest).ok_or_else(|| Error::Backend {
