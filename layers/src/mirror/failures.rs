@@ -42,16 +42,20 @@ pub(super) fn too_few(
         .iter()
         .map(|(replica, error)| format!("replica {replica}: {}", story(error)))
         .collect();
+    let failed = failures.len();
+    // One that is full tells that the operation succeeds once there is space.
+    let full = failures.iter().position(|(_, error)| error.is_full());
+    let source = failures.into_iter().nth(full.unwrap_or(0));
+    let source = source.map(|(_, error)| error);
     Error::Backend {
         operation,
         key: key.cloned(),
         class,
         message: format!(
-            "needs {needed} of {of} replicas, and {} failed: {}",
-            failures.len(),
+            "needs {needed} of {of} replicas, and {failed} failed: {}",
             stories.join("; ")
         ),
-        source: None,
+        source: source.map(|error| Box::new(error) as _),
     }
 }
 

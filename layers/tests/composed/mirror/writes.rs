@@ -89,6 +89,7 @@ async fn a_write_needs_its_replicas_and_says_which_failed() {
         let error = store.put(&a, body).await.unwrap_err();
         let text = error.to_string();
         assert!(error.is_transient() && text.starts_with("put \"a\": needs 2 of 3 replicas"));
+        assert!(error.is_full());
         assert!(
             text.contains("replica 0: put \"a\": no room: no storage space"),
             "{text}"
