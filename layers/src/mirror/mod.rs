@@ -24,7 +24,7 @@
 //! | get of a range | the same, with the last 4 KiB | |
 //! | head | a read of the last 44 bytes of *R* replicas | |
 //! | delete | a small read of each replica, then a put of 44 bytes to each; no put if none has the object | |
-//! | list | one listing of each replica, merged in order; for each record that is not inlined, a read of its last 44 bytes | a page of each replica |
+//! | list | one listing of each replica, merged in order; for each record that is not inlined, a read of its last 44 bytes; for each damaged one, a small read of *R* replicas | a page of each replica |
 //! | copy | a get and a put | |
 //! | [`MirrorStore::scrub`] | one listing and, for each record, a small read of each replica; for each record that is missing a get and a put | a page of each replica, a piece of each object that is copied |
 //!

@@ -88,6 +88,8 @@ impl<S: ObjectStore> Shared<S> {
     ) -> Repair {
         let mut answers = self.ask_all(Operation::Put, &key).await;
         let mut repair = Repair::default();
+        let version_of = |record: &Record| record.trailer.version;
+        let unchecked = answers.newest().map(version_of);
         if scope.contents {
             self.check_contents(&key, &mut answers).await;
         }
@@ -133,9 +135,12 @@ impl<S: ObjectStore> Shared<S> {
                     repair.bytes += bytes;
                     self.missed.holds(&key, *replica, version);
                 }
-                // Written meanwhile, so nothing to repair, or newer and damaged.
+                // Written meanwhile, so nothing to repair, or else newer and damaged.
                 Err((_, error)) if error.is_precondition() || error.is_already_exists() => {
-                    if let Found::Damaged(flaw) = found {
+                    if let Found::Damaged(flaw) = found
+                        && let Ok(there) = self.ask(Operation::Put, *replica, &key, 0).await
+                        && there.record().map(version_of) == unchecked
+                    {
                         let error = damaged(Operation::Put, &key, flaw);
                         repair.failures.push((*replica, error));
                     }

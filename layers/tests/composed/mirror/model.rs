@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use proptest::prelude::*;
-use storehouse_layers::{Fault, FaultStore, MirrorOptions, MirrorStore};
+use storehouse_layers::{Fault, FaultStore, MirrorOptions, MirrorStore, ScrubOptions};
 use storehouse_objectstore::{ErrorClass, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt};
 
-use super::support::{Mirror, assert_same, content, key, replica, stream_of, up};
+use super::support::{Mirror, assert_same, content, key, raw, replica, stream_of, up};
 
 /// What happens to a replica.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ enum Trouble {
     Breaking,
     /// It has lost all that it held. Only where that loses nothing acknowledged.
     Wiped,
+    /// A byte of each record is another one. Where that damages no copy that is needed.
+    Damaged,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Trouble::Slow),
         1 => Just(Trouble::Breaking),
         1 => Just(Trouble::Wiped),
+        1 => Just(Trouble::Damaged),
     ];
     let (key, seed) = (0..4_usize, 0..1000_usize);
     prop_oneof![
@@ -153,6 +156,11 @@ impl Run {
                     self.scrub().await;
                 }
             }
+            Step::Trouble(of, Trouble::Damaged) => {
+                if self.identical && self.troubled.is_empty() {
+                    self.damage(of).await;
+                }
+            }
             Step::Trouble(of, trouble) => {
                 let faults = replica(&self.store, of).faults();
                 let transient = ErrorClass::Transient;
@@ -160,7 +168,9 @@ impl Run {
                     Trouble::Mute => Fault::lost_answer(transient).always(),
                     Trouble::Slow => Fault::delay(Duration::from_secs(3)).always(),
                     Trouble::Breaking => Fault::cut(20).always(),
-                    Trouble::Down | Trouble::Wiped => Fault::error(transient).always(),
+                    Trouble::Down | Trouble::Wiped | Trouble::Damaged => {
+                        Fault::error(transient).always()
+                    }
                 });
                 self.troubled.insert(of);
                 self.identical = false;
@@ -179,6 +189,31 @@ impl Run {
             }
             Step::Wait => tokio::time::sleep(Duration::from_secs(60)).await,
         }
+    }
+
+    /// Reads are right all the same, and all is repaired.
+    async fn damage(&self, of: usize) {
+        let inner = replica(&self.store, of).inner();
+        for (n, (key, record)) in raw(inner).await.into_iter().enumerate() {
+            let mut record = record.to_vec();
+            let at = (n * 7919 + of) % record.len();
+            record[at] ^= 1;
+            inner.put(&key, record).await.unwrap();
+        }
+        let listing = self.store.list(ListOptions::default().inline_values(10));
+        let entries: Vec<_> = listing.try_collect().await.unwrap();
+        self.check_keys(entries.into_iter().map(|entry| entry.key));
+        for (key, may_be) in &self.model.0 {
+            match self.read(key).await {
+                Ok(read) => assert!(may_be.contains(&read), "{key}"),
+                // A content that does not come with its trailer is checked at its end.
+                Err(error) => assert!(error.to_string().contains("damaged"), "{error}"),
+            }
+        }
+        let contents = ScrubOptions::default().contents(true);
+        let scrubbed: Vec<_> = self.store.scrub_keys(contents).try_collect().await.unwrap();
+        assert!(scrubbed.iter().all(|key| key.failed.is_empty()));
+        assert_same(&self.store).await;
     }
 
     async fn scrub(&mut self) {
