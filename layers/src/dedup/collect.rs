@@ -6,7 +6,7 @@
 //! removed under its lock, so that a put finds it and relies on it before, or writes it after.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, TryStreamExt, future, stream};
@@ -14,6 +14,7 @@ use storehouse_objectstore::{
     Body, Entry, Error, GetOptions, Key, ListOptions, ObjectStore, Operation, Result,
 };
 
+use super::failure::Failure;
 use super::format::Digest;
 use super::options::Collected;
 use super::pins::Collecting;
@@ -51,6 +52,18 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
     pub(super) async fn collect(self: &Arc<Self>) -> Result<Collected> {
         self.lifecycle.check(Operation::Delete, None)?;
         let collecting = Arc::new(self.pins.collect().await);
+        let collected = self.mark_and_sweep(&collecting).await;
+        let failed = match &collected {
+            Ok(_) => None,
+            // What passes says nothing of what failed before.
+            Err(error) if error.is_transient() || error.is_closed() => return collected,
+            Err(error) => Some(Failure::of(error)),
+        };
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        collected
+    }
+
+    async fn mark_and_sweep(self: &Arc<Self>, collecting: &Arc<Collecting>) -> Result<Collected> {
         let begin = SystemTime::now();
         let mut done = Collected::default();
         let marked = self.mark(&mut done).await?;
@@ -96,7 +109,7 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
 
     async fn sweep(
         self: &Arc<Self>,
-        collecting: Arc<Collecting>,
+        collecting: &Arc<Collecting>,
         begin: SystemTime,
         marked: &HashSet<Mark>,
         done: &mut Collected,
@@ -128,7 +141,7 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
             .try_chunks(BATCH)
             .map_err(|error| error.1)
             .map_ok(|batch| {
-                let (this, collecting) = (Arc::clone(self), Arc::clone(&collecting));
+                let (this, collecting) = (Arc::clone(self), Arc::clone(collecting));
                 detached(async move { this.remove(&collecting, begin, batch).await })
             })
             .try_buffer_unordered(BATCHES);

@@ -7,24 +7,28 @@
 //!
 //! | operation | requests of the inner stores | memory |
 //! |---|---|---|
-//! | put | for each chunk a head, and a put if it is missing, four at a time; then one put of the manifest. With a [grace](DedupOptions::grace) a copy to itself for each existing chunk that is old | 20 chunks of [`chunk_size`](DedupOptions::chunk_size), 36 bytes for each chunk |
+//! | put | for each chunk a head, and a put if it is missing, four at a time; then one put of the manifest. With a [grace](DedupOptions::grace) a copy to itself for each existing chunk that is old; once more a head, and a copy of the old ones, if more than a quarter of the grace has passed | 48 chunks of [`chunk_size`](DedupOptions::chunk_size), 300 bytes for each chunk |
 //! | put under a condition | a head of the manifest before | |
-//! | get of the whole | one get of the manifest; one get for each chunk, four at a time, each verified before it is given | four chunks, 100 bytes for each chunk |
+//! | get of the whole | one get of the manifest; one get for each chunk, four at a time, each verified before it is given | four chunks, 200 bytes for each chunk |
 //! | get of a range | one get of the first 32 KiB of the manifest, which is all of it for objects of up to 200 MiB; for a larger one two more gets, of its lengths (4 bytes a chunk) and of the digests in the range; one get for each chunk in the range | the same |
 //! | head | one get of 56 bytes | |
 //! | get of ranges | a head, then as gets of ranges, those that lie close as one | the ranges |
 //! | delete, delete_many | the same of the index; the chunks stay until a collection | |
-//! | copy | one get of the manifest, one copy in the index: no chunk is read. With a [grace](DedupOptions::grace) a head for each chunk, and a copy to itself if it is old | 36 bytes for each chunk |
+//! | copy | one get of the manifest, one copy in the index: no chunk is read. With a [grace](DedupOptions::grace) a head for each chunk, and a copy to itself if it is old | 200 bytes for each chunk |
 //! | list | one listing of the index; for each entry one get of 56 bytes, some at once, unless the index inlines it | 16 entries |
 //! | events | those of the index | |
-//! | batch | the puts of its chunks, then one batch in the index | |
-//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 16 bytes for each chunk that an object has, 32 for each chunk used during the collection |
+//! | batch | as puts for its chunks, then one batch in the index | as a put, and its manifests |
+//! | [`DedupStore::collect`] | a listing of each store, a get for each manifest that is not inlined, deletes in bulk | 40 bytes for each chunk that an object has, 80 for each that is used meanwhile |
 //!
 //! A crash loses nothing acknowledged: chunks are durable before the manifest that names them, and
 //! the manifest appears in one step. A put that fails, is dropped or dies leaves at most chunks
 //! that no object has, which the next collection removes; so does a delete or a replacement. A
 //! damaged byte in a chunk is an error of each read that covers it, never wrong bytes. A damaged
 //! manifest is an error of its reads, and of collections, which then remove nothing.
+//!
+//! The inner stores are not told all that a put asks for. Every write is [durable][d]: after a
+//! power cut a [relaxed][r] one could leave the manifest from before it, whose chunks a collection
+//! has removed. No key [names the content][c] of a manifest, which depends on the options.
 //!
 //! Both stores must hold nothing else. Equal bytes make equal chunks, so a client that can put, and
 //! can measure the time or see the chunk store, can find out whether a chunk exists already.
@@ -53,9 +57,14 @@
 //! Numbers are little-endian. A manifest that breaks these rules, or does not match its size in the
 //! index, is refused before memory is allocated for it. Cut points are those of FastCDC (Xia and
 //! others, 2020); no reader depends on them.
+//!
+//! [c]: storehouse_objectstore::PutOptions::content_addressed
+//! [d]: storehouse_objectstore::Durability::Durable
+//! [r]: storehouse_objectstore::Durability::Relaxed
 
 mod chunker;
 mod collect;
+mod failure;
 mod format;
 mod options;
 mod pins;

@@ -15,16 +15,19 @@ pub struct DedupOptions {
     /// each object. 4 KiB by default.
     pub inline: usize,
     /// How long chunks are kept after they were written or found by a put, whether or not an object
-    /// has them: for puts and copies of other processes, which must take less than half of it. Zero
-    /// trusts that no other process writes. `None`, the default, is zero if both inner stores are
-    /// local, and one hour if not.
+    /// has them: for puts and copies of other processes. One that takes more than a quarter of it
+    /// renews its chunks before it writes the manifest, and fails with a transient error if one is
+    /// gone or if that takes another quarter. Zero trusts that no other process writes. `None`, the
+    /// default, is zero if both inner stores are local, and one hour if not.
     pub grace: Option<Duration>,
-    /// Collect in the background, this long after the first write and after the last collection,
-    /// and after a sixteenth of it if that failed; a Tokio runtime is needed. One day by default.
-    /// `None` leaves it to [`DedupStore::collect`](super::DedupStore::collect).
+    /// Collect in the background, this long after the first write of this process and after the
+    /// last collection, and after a sixteenth of it if that failed. A Tokio runtime with time
+    /// enabled is needed; outside of any runtime nothing begins. One day by default. `None` leaves
+    /// it to [`DedupStore::collect`](super::DedupStore::collect), which a process that ends sooner
+    /// has to call itself.
     ///
-    /// After a collection that failed, and not for a transient cause, the store's health is an
-    /// error that says why, until one ends well.
+    /// After a collection that failed, in the background or not, and not for a transient cause, the
+    /// store's health is an error that says why, until one ends well.
     pub collect_every: Option<Duration>,
 }
 

@@ -100,6 +100,10 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
+    pub(super) fn digests(&self) -> &[Digest] {
+        &self.digests
+    }
+
     /// Takes over the pins of another.
     pub(super) fn append(&mut self, mut other: Self) {
         self.digests.append(&mut other.digests);

@@ -38,7 +38,7 @@ pub(super) struct OpenManifest {
     /// The part of the range that stands in the manifest.
     tail: Bytes,
     /// Keeps the chunks.
-    pinned: Option<Pinned>,
+    pub(super) pinned: Option<Pinned>,
 }
 
 /// The answer to a read of one version, `None` if there is another one.

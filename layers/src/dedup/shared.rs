@@ -1,18 +1,23 @@
 //! What all handles on one store share, and its chunks.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_objectstore::{
     Attributes, Capabilities, CopyOptions, Error, ErrorClass, GetOptions, Key, Lifecycle,
     ObjectStore, Operation, PutOptions, Result,
 };
 
 use super::chunker::Sizes;
+use super::failure::Failure;
 use super::format::{Chunk, Digest};
-use super::pins::Pins;
+use super::pins::{Pinned, Pins};
 use crate::parts::{KeyLocks, detached};
+
+/// How many chunks are renewed at a time before a manifest.
+const REFRESHES: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Shared<I, C> {
@@ -28,8 +33,8 @@ pub(super) struct Shared<I, C> {
     pub(super) pins: Arc<Pins>,
     /// By chunk: between looking whether it is there and relying on it, no collection removes it.
     pub(super) locks: KeyLocks,
-    /// Why the last collection in the background failed, if it did.
-    pub(super) failed: Mutex<Option<String>>,
+    /// Why a collection failed, unless one has ended well since, and not for a transient cause.
+    pub(super) failed: Mutex<Option<Failure>>,
 }
 
 /// The key of a chunk: its digest in lower-case hexadecimal, which every store accepts.
@@ -103,6 +108,8 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
                 Err(error) => return Err(error),
             }
             let options = PutOptions::default().content_addressed(true);
+            // A copy: a slice would hold all that was read with it, if the chunks are in memory.
+            let bytes = Bytes::copy_from_slice(&bytes);
             self.chunks.put_opts(&key, bytes.into(), options).await?;
             Ok(())
         })
@@ -119,10 +126,62 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
             })
     }
 
-    /// Renews a chunk of the object `object`, if it is not young. It has to be there and pinned.
-    pub(super) async fn refresh(self: Arc<Self>, object: Key, chunk: Chunk) -> Result<()> {
-        let key = chunk_key(&chunk.digest)?;
-        let missing = format!("its chunk {key} is missing");
+    /// Whether a manifest that is written now may come too late for chunks that were written or
+    /// found since `begin`: they have half of the grace at least from there, and a quarter of it is
+    /// for the manifest.
+    pub(super) fn is_late(&self, begin: Instant) -> bool {
+        !self.grace.is_zero() && begin.elapsed() >= self.grace / 4
+    }
+
+    /// Renews the chunks of objects that are not young, so that a manifest may be written now.
+    ///
+    /// # Errors
+    /// If a chunk is missing; a transient one if this takes too long itself.
+    pub(super) async fn refresh(
+        self: &Arc<Self>,
+        operation: Operation,
+        kept: &[(Key, Pinned)],
+    ) -> Result<()> {
+        let begin = Instant::now();
+        for (object, pinned) in kept {
+            stream::iter(pinned.digests())
+                .map(|digest| {
+                    let (this, object) = (Arc::clone(self), object.clone());
+                    Ok(this.refresh_chunk(begin, operation, object, *digest))
+                })
+                .try_for_each_concurrent(REFRESHES, |refreshed| refreshed)
+                .await?;
+            self.check_refresh(begin, operation, object)?;
+        }
+        Ok(())
+    }
+
+    fn check_refresh(&self, begin: Instant, operation: Operation, object: &Key) -> Result<()> {
+        if !self.is_late(begin) {
+            return Ok(());
+        }
+        Err(Error::Backend {
+            operation,
+            key: Some(object.clone()),
+            class: ErrorClass::Transient,
+            message: format!(
+                "its chunks were not renewed within a quarter of the grace, {:?}",
+                self.grace
+            ),
+            source: None,
+        })
+    }
+
+    async fn refresh_chunk(
+        self: Arc<Self>,
+        begin: Instant,
+        operation: Operation,
+        object: Key,
+        digest: Digest,
+    ) -> Result<()> {
+        self.check_refresh(begin, operation, &object)?;
+        let key = chunk_key(&digest)?;
+        let name = key.clone();
         let refreshed = detached(async move {
             let _lock = self.locks.lock(&key).await;
             if self.is_young(self.chunks.head(&key).await?.last_modified) {
@@ -130,9 +189,24 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
             }
             self.chunks.copy_opts(&key, &key, renewal()).await.map(drop)
         });
-        refreshed.await.map_err(|error| match error.is_not_found() {
-            true => damaged(Operation::Copy, &object, missing),
-            false => of_object(error, Operation::Copy, &object),
+        refreshed.await.map_err(|error| {
+            if !error.is_not_found() {
+                return of_object(error, operation, &object);
+            }
+            if operation == Operation::Copy {
+                return damaged(
+                    operation,
+                    &object,
+                    format_args!("its chunk {name} is missing"),
+                );
+            }
+            Error::Backend {
+                operation,
+                key: Some(object),
+                class: ErrorClass::Transient,
+                message: format!("its chunk {name} was removed before all were written"),
+                source: Some(Box::new(error)),
+            }
         })
     }
 

@@ -1,16 +1,16 @@
 //! The store and its trait.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, future, stream};
+use futures_util::future;
 use storehouse_objectstore::{
-    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Entry, Error,
-    ErrorClass, Events, GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata, Object,
-    ObjectRanges, ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions, PutResult,
-    Result, SizedBody, fallback,
+    Batch, BatchOp, BatchResult, Batches, Body, ByteRange, Capabilities, CopyOptions, Durability,
+    Entry, Error, ErrorClass, Events, GetOptions, Key, Lifecycle, ListOptions, Listed, Metadata,
+    Object, ObjectRanges, ObjectStore, Operation, PresignOptions, PresignedRequest, PutOptions,
+    PutResult, Result, SizedBody, fallback,
 };
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -33,9 +33,6 @@ const INLINE: u64 = 16 * 1024;
 /// What begins the keys of manifests and of chunks in one store. Every store accepts these.
 const INDEX: &str = "object-";
 const CHUNKS: &str = "chunk-";
-
-/// How many chunks of a copy are renewed at a time.
-const REFRESHES: usize = 8;
 
 /// What part of the time between two collections passes after one that failed.
 const SOONER: u32 = 16;
@@ -71,11 +68,13 @@ const ATTEMPTS: usize = 16;
 /// Several processes may read and write one pair of stores. The collections of one know of the
 /// others what stands in the stores, and no more:
 ///
-/// - A put or copy of another process is safe if it takes less than half of the grace, the
-///   difference of the clocks included: a collection spares chunks that were younger than the grace
-///   when it began, and a put or copy renews a chunk that it finds if it is older than half of
-///   that. There is one exception: one that renews or writes a chunk after a collection's last look
-///   at it, and before the end of the delete that follows. No request of a store is both.
+/// - A put or copy of another process is safe if its manifest is written in a quarter of the grace,
+///   the difference of the clocks included: a collection spares chunks that were younger than the
+///   grace when it began, and a put or copy renews a chunk that it finds if it is older than half
+///   of that. One that takes more than a quarter of the grace before its manifest renews all its
+///   chunks, and fails with a transient error if one is gone, or if that takes as long again.
+///   There is one exception: one that renews or writes a chunk after a collection's last look at
+///   it, and before the end of the delete that follows. No request of a store is both.
 /// - A body that another process reads may end with an error if its object was replaced or deleted
 ///   meanwhile. It never gives wrong bytes.
 ///
@@ -92,7 +91,7 @@ const ATTEMPTS: usize = 16;
 /// use storehouse_objectstore::{Key, ListOptions, Memory, ObjectStore, ObjectStoreExt};
 /// # use futures_util::StreamExt;
 ///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let (index, chunks) = (Memory::new(), Memory::new());
 /// let store = DedupStore::new(index, chunks.clone(), DedupOptions::default())?;
 /// let (a, b) = (Key::new("a")?, Key::new("b")?);
@@ -149,7 +148,7 @@ impl<S: ObjectStore> DedupStore<PrefixStore<Arc<S>>, PrefixStore<Arc<S>>> {
     /// use storehouse_layers::{DedupOptions, DedupStore};
     /// use storehouse_objectstore::{Key, Memory, ObjectStoreExt};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// let inner = Memory::new();
     /// let store = DedupStore::in_one(inner.clone(), DedupOptions::default())?;
     /// store.put(&Key::new("a")?, "content").await?;
@@ -270,7 +269,7 @@ impl<I: ObjectStore, C: ObjectStore> DedupStore<I, C> {
     /// use storehouse_layers::{DedupOptions, DedupStore};
     /// use storehouse_objectstore::{Key, Memory, ObjectStore, ObjectStoreExt};
     ///
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// let store = DedupStore::new(Memory::new(), Memory::new(), DedupOptions::default())?;
     /// let key = Key::new("a")?;
     /// store.put(&key, vec![7; 10_000]).await?;
@@ -302,18 +301,11 @@ impl<I: ObjectStore, C: ObjectStore> DedupStore<I, C> {
                         return;
                     };
                     let collected = shared.collect().await;
-                    pause = if collected.is_ok() {
-                        every
-                    } else {
-                        every / SOONER
-                    };
-                    let failed = match collected {
+                    pause = match collected {
+                        Ok(_) => every,
                         Err(error) if error.is_closed() => return,
-                        // What passes is no reason to be told.
-                        Err(error) if !error.is_transient() => Some(error.to_string()),
-                        _ => None,
+                        Err(_) => every / SOONER,
                     };
-                    *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
                 }
             };
             runtime.spawn(task).abort_handle()
@@ -336,15 +328,16 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
         for _ in 0..ATTEMPTS {
             let get = GetOptions::default().if_match(options.if_match.clone());
             let manifest = self.open(&from, &get).await;
-            let manifest = manifest.map_err(|error| error.map_operation(Operation::Copy))?;
+            let mut manifest = manifest.map_err(|error| error.map_operation(Operation::Copy))?;
+            let pinned = manifest.pinned.take().map(|pinned| (from.clone(), pinned));
+            let kept: Vec<_> = pinned.into_iter().collect();
             if !self.grace.is_zero() {
-                stream::iter(&manifest.chunks)
-                    .map(|chunk| Ok(Arc::clone(&self).refresh(from.clone(), *chunk)))
-                    .try_for_each_concurrent(REFRESHES, |refreshed| refreshed)
-                    .await?;
+                self.refresh(Operation::Copy, &kept).await?;
             }
             let etag = manifest.metadata.etag.clone();
             let same = options.clone().if_match(etag.clone());
+            // As of a put.
+            let same = same.durability(Durability::Durable);
             match self.index.copy_opts(&from, &to, same).await {
                 // Of the source, unless that is the same still.
                 Err(error) if error.is_precondition() && last.as_ref() != Some(&etag) => {
@@ -367,23 +360,28 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
         let Some(batches) = self.index.batches() else {
             return Ok(BatchResult::default());
         };
-        let mut inner = Batch::new().durability(batch.durability);
-        let mut pinned = self.pins.hold(Vec::new());
+        // Durable, as a put.
+        let mut inner = Batch::new();
+        let begin = Instant::now();
+        let mut kept = Vec::new();
         for op in batch.ops {
             inner = inner.op(match op {
                 BatchOp::Put { key, bytes, mode } => {
                     let max = self.capabilities.max_size;
                     let body = SizedBody::new(&key, bytes.into(), &PutOptions::default(), max)?;
                     let (bytes, pins) = self.store(&key, body).await?;
-                    pinned.append(pins);
+                    kept.push((key.clone(), pins));
                     BatchOp::Put { key, bytes, mode }
                 }
                 delete => delete,
             });
         }
+        if self.is_late(begin) {
+            self.refresh(Operation::Batch, &kept).await?;
+        }
         point.pass().await;
         let done = batches.batch(inner).await;
-        drop(pinned);
+        drop(kept);
         done
     }
 }
@@ -501,15 +499,7 @@ impl<I: ObjectStore, C: ObjectStore> ObjectStore for DedupStore<I, C> {
             self.shared.chunks.health().await?;
             let failed = &self.shared.failed;
             let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.as_ref().map_or(Ok(()), |failed| {
-                Err(Error::Backend {
-                    operation: Operation::Health,
-                    key: None,
-                    class: ErrorClass::Fatal,
-                    message: format!("the last collection of chunks failed: {failed}"),
-                    source: None,
-                })
-            })
+            failed.clone().map_or(Ok(()), |failed| Err(failed.health()))
         })
     }
 

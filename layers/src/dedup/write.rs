@@ -1,11 +1,13 @@
 //! Content becomes chunks and a manifest.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use storehouse_objectstore::{
-    Body, Error, Key, ObjectStore, Operation, PutMode, PutOptions, PutResult, Result, SizedBody,
+    Body, Durability, Error, Key, ObjectStore, Operation, PutMode, PutOptions, PutResult, Result,
+    SizedBody,
 };
 
 use super::chunker::{Chunker, Piece};
@@ -40,15 +42,23 @@ impl<I: ObjectStore, C: ObjectStore> Shared<I, C> {
             .check_attributes(&key, &options.attributes)?;
         let body = SizedBody::new(&key, body, &options, self.capabilities.max_size)?;
         self.check_mode(&key, &options.mode).await?;
+        let begin = Instant::now();
         let (manifest, pinned) = self.store(&key, body).await?;
         options.size = Some(manifest.len() as u64);
-        // Of the content, not of the manifest.
+        // Of the content, not of the manifest, which other options change.
         options.sha256 = None;
+        options.content_addressed = false;
+        // Whatever was asked for: a collection durably removes the chunks of what this replaces.
+        options.durability = Durability::Durable;
+        let kept = [(key.clone(), pinned)];
+        if self.is_late(begin) {
+            self.refresh(Operation::Put, &kept).await?;
+        }
         // From here on to the end: a manifest that appears later than the pins end would have
         // chunks that a collection took.
         point.pass().await;
         let put = self.index.put_opts(&key, manifest.into(), options).await;
-        drop(pinned);
+        drop(kept);
         put
     }
 

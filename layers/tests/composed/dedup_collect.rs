@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use storehouse_layers::{DedupOptions, DedupStore, Fault, FaultStore, Faults};
 use storehouse_objectstore::{
-    Body, CopyOptions, ErrorClass, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt,
+    Body, CopyOptions, Error, ErrorClass, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt,
     Operation, PutOptions,
 };
 
@@ -336,107 +336,6 @@ async fn a_grace_protects_what_other_processes_found() {
     assert_eq!(rig.store.collect().await.unwrap().removed, young.spared);
 }
 
-/// Two processes over one pair of stores, and the faults of the second one's index.
-fn two_processes(grace: Duration) -> (DedupStore<Memory, Memory>, Faulty, Faults) {
-    let (index, chunks) = (Memory::new(), Memory::new());
-    let options = small_chunks().grace(grace);
-    let first = DedupStore::new(index.reopen(), chunks.reopen(), options.clone()).unwrap();
-    let faulty = FaultStore::new(index);
-    let faults = faulty.faults().clone();
-    let second = DedupStore::new(faulty, FaultStore::new(chunks), options).unwrap();
-    (first, second, faults)
-}
-
-/// A put finds chunks that no object has and that are about to be old, and another process collects
-/// before it ends.
-#[tokio::test]
-async fn a_put_within_the_grace_of_another_process() {
-    let grace = Duration::from_secs(1);
-    let (writes, collects, _) = two_processes(grace);
-    let content = noise(1, 200_000);
-    writes.put(&key("a"), content.clone()).await.unwrap();
-    writes.delete(&key("a")).await.unwrap();
-    let old = keys_of(writes.chunks()).await.len() as u64;
-    tokio::time::sleep(grace * 3 / 4).await;
-    let (first, rest) = (content.slice(..190_000), content.slice(190_000..));
-    let rest = stream::once(async move {
-        tokio::time::sleep(grace * 3 / 8).await;
-        let collected = collects.collect().await.unwrap();
-        assert!(
-            collected.removed > 0 && collected.spared > 10,
-            "{collected:?}"
-        );
-        assert_eq!(collected.removed + collected.spared, old);
-        Ok::<_, std::io::Error>(rest)
-    });
-    let body = Body::from_stream(stream::iter([Ok(first)]).chain(rest)).with_size(200_000);
-    writes.put(&key("b"), body).await.unwrap();
-    assert!(writes.get_bytes(&key("b"), 200_000).await.unwrap() == content);
-}
-
-/// A copy of an object whose chunks are old, behind the listing of another process.
-#[tokio::test]
-async fn a_copy_within_the_grace_of_another_process() {
-    let grace = Duration::from_millis(500);
-    let (writes, collects, faults) = two_processes(grace);
-    let content = noise(1, 100_000);
-    for n in 0..1100 {
-        writes
-            .put(&key(&format!("b{n}")), noise(2, 10))
-            .await
-            .unwrap();
-    }
-    writes.put(&key("m"), content.clone()).await.unwrap();
-    tokio::time::sleep(grace * 3 / 2).await;
-    faults.add(Fault::stall(1, grace / 4).on(Operation::List));
-    let collecting = tokio::spawn(async move { collects.collect().await });
-    while faults.calls(Operation::List) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    writes.copy(&key("m"), &key("a")).await.unwrap();
-    writes.delete(&key("m")).await.unwrap();
-    let collected = collecting.await.unwrap().unwrap();
-    assert!(
-        collected.objects == 1100 && collected.removed == 0,
-        "{collected:?}"
-    );
-    assert!(writes.get_bytes(&key("a"), 100_000).await.unwrap() == content);
-}
-
-/// Files get a new time, so that a collection of another process sees it.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_chunk_in_a_file_is_renewed() {
-    use storehouse_flatfs::{FlatFs, FlatFsOptions};
-
-    let dir = tempfile::tempdir().unwrap();
-    let files = FlatFs::open(dir.path(), FlatFsOptions::default())
-        .await
-        .unwrap();
-    let grace = Duration::from_millis(200);
-    let options = small_chunks().grace(grace);
-    let store = DedupStore::new(Memory::new(), files, options).unwrap();
-    let content = noise(1, 20_000);
-    store.put(&key("a"), content.clone()).await.unwrap();
-    let times = async || {
-        let entries = store.chunks().list(ListOptions::default());
-        let times = entries.map_ok(|entry| (entry.key, entry.metadata.last_modified));
-        let times: std::collections::BTreeMap<_, _> = times.try_collect().await.unwrap();
-        times
-    };
-    let first = times().await;
-    tokio::time::sleep(grace).await;
-    store.put(&key("b"), content.clone()).await.unwrap();
-    let second = times().await;
-    tokio::time::sleep(grace).await;
-    store.copy(&key("a"), &key("c")).await.unwrap();
-    let third = times().await;
-    assert!(first.len() > 2 && first.keys().eq(third.keys()));
-    for (key, time) in &first {
-        assert!(time.is_some() && second[key] > *time && third[key] > second[key]);
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn collections_in_the_background() {
     let hour = Duration::from_secs(3600);
@@ -477,6 +376,47 @@ async fn collections_in_the_background() {
     drop(rig);
     tokio::time::sleep(3 * hour).await;
     assert_eq!(lists.calls(Operation::List), before);
+}
+
+/// Health tells why a collection failed, by hand or in the background, until one ends well.
+#[tokio::test(start_paused = true)]
+async fn a_failed_collection_is_told_until_one_ends_well() {
+    let hour = Duration::from_secs(3600);
+    let rig = Rig::new(small_chunks().collect_every(hour));
+    rig.put("a", &noise(1, 50_000)).await;
+    let index = rig.store.index().inner();
+    index.put(&key("b"), "no manifest").await.unwrap();
+    rig.store.collect().await.unwrap_err();
+    let assert_told = async || {
+        let error = rig.store.health().await.unwrap_err().to_string();
+        assert!(error.contains("\"b\""), "{error}");
+    };
+    assert_told().await;
+    // What passes says nothing of the manifest.
+    let passes = || Fault::error(ErrorClass::Transient).on(Operation::List);
+    rig.index.add(passes());
+    assert!(rig.store.collect().await.unwrap_err().is_transient());
+    assert_told().await;
+    rig.index.add(passes());
+    let (lists, happened) = (rig.index.calls(Operation::List), rig.index.happened());
+    tokio::time::sleep(hour + Duration::from_secs(1)).await;
+    let listed = rig.index.calls(Operation::List);
+    assert_eq!((listed, rig.index.happened()), (lists + 1, happened + 1));
+    assert_told().await;
+    rig.store.delete(&key("b")).await.unwrap();
+    rig.store.collect().await.unwrap();
+    rig.store.health().await.unwrap();
+    // With its causes.
+    rig.chunks.add(Fault::error_with(|operation, key| {
+        let cause = std::io::Error::other("the disk is gone");
+        Error::io(operation, key, "cannot be listed", cause)
+    }));
+    rig.store.collect().await.unwrap_err();
+    let error = rig.store.health().await.unwrap_err();
+    assert!(error.to_string().contains("cannot be listed"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "the disk is gone");
+    assert!(cause.source().is_none());
 }
 
 /// Content of a version: parts of a pool that all versions share, behind the version's number.

@@ -5,6 +5,8 @@ mod backends;
 mod compressed;
 mod dedup;
 mod dedup_collect;
+mod dedup_grace;
+mod dedup_inner;
 mod dedup_kills;
 #[cfg(unix)]
 mod dedup_process;
