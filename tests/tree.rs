@@ -344,6 +344,31 @@ async fn the_same_bytes_once() {
     }
 }
 
+#[test]
+fn collections_every_day_or_never() {
+    let shown = |every: &str| {
+        let config = Config::from_toml(&format!(
+            "repo.backend = 'memory'
+             [stores]
+             base = {{ type = 'memory' }}
+             blobs = {{ type = 'dedup', {every} store = 'base' }}"
+        ));
+        config.and_then(|config| describe(&config).map(|shown| shown.to_string()))
+    };
+    for every in ["", "collect_every = '1 h',"] {
+        assert!(!shown(every).unwrap().contains("never"));
+    }
+    for every in ["never", " Never"] {
+        let shown = shown(&format!("collect_every = '{every}',")).unwrap();
+        assert!(shown.contains("never collected"), "{shown}");
+    }
+    for every in ["'nevr'", "''", "3600", "'1'"] {
+        let error = shown(&format!("collect_every = {every},")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("stores.blobs.collect_every: "), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn tiers_that_are_written_back() {
     let read = |settings: &str| {

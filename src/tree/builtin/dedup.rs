@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::Result;
 use crate::config::units;
@@ -28,15 +28,29 @@ pub(super) struct DedupSettings {
         schemars(with = "Option<crate::schema::DurationText>")
     )]
     grace: Option<Duration>,
-    #[serde(default, deserialize_with = "units::duration")]
+    /// How long after the first write and after the last collection the next one begins; or
+    /// `"never"`. Default: 1 day.
+    #[serde(default, deserialize_with = "duration_or_never")]
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<crate::schema::DurationText>")
     )]
-    collect_every: Option<Duration>,
+    collect_every: Option<Option<Duration>>,
     store: Option<StoreRef>,
     index: Option<StoreRef>,
     chunks: Option<StoreRef>,
+}
+
+/// Reads a duration, or `"never"` as one of `None`.
+fn duration_or_never<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<Duration>>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.trim().eq_ignore_ascii_case("never") {
+        return Ok(Some(None));
+    }
+    let every = units::parse_duration(&text).map_err(serde::de::Error::custom)?;
+    Ok(Some(Some(every)))
 }
 
 #[cfg(feature = "dedup")]
@@ -57,11 +71,14 @@ pub(super) fn dedup(settings: StoreSettings) -> Result<StorePlan> {
         }
     }
     options.grace = given.grace;
-    set(&mut options.collect_every, given.collect_every.map(Some));
-    let about = format!(
+    set(&mut options.collect_every, given.collect_every);
+    let mut about = format!(
         "chunks of {} on average",
         bytesize::ByteSize::b(options.chunk_size as u64)
     );
+    if options.collect_every.is_none() {
+        about += ", never collected in the background";
+    }
     let plan = match (given.store, given.index, given.chunks) {
         (Some(store), None, None) => StorePlan::layer("store", store, move |inner| {
             DedupStore::in_one(inner, options)
