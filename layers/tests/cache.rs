@@ -1,5 +1,6 @@
 //! `CacheStore`: what is cached is not read again, is of the version that is there, and is bounded.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,8 @@ use proptest::prelude::*;
 use storehouse_flatfs::{FlatFs, FlatFsOptions};
 use storehouse_layers::{CacheOptions, CacheStore, Fault, FaultStore};
 use storehouse_objectstore::{
-    ByteRange, ErrorClass, GetOptions, Key, Memory, ObjectStore, ObjectStoreExt, Operation,
+    Body, BoxFuture, ByteRange, ErrorClass, GetOptions, Key, Memory, Metadata, Object, ObjectStore,
+    ObjectStoreExt, Operation, PutOptions, PutResult, Result, methods,
 };
 
 const KIB: usize = 1024;
@@ -90,6 +92,70 @@ async fn no_block_is_of_another_version() {
     assert!(store.get_bytes(&a, u64::MAX).await.unwrap() == old);
     store.inner().delete(&a).await.unwrap();
     assert!(store.get(&a).await.unwrap_err().is_not_found());
+}
+
+/// Memory that counts its tags from 1 again once it has restarted, and has nothing then.
+#[derive(Debug, Default)]
+struct Restarting {
+    first: Memory,
+    second: Memory,
+    restarted: AtomicBool,
+}
+
+impl Restarting {
+    fn now(&self) -> &Memory {
+        if self.restarted.load(Ordering::Relaxed) {
+            &self.second
+        } else {
+            &self.first
+        }
+    }
+}
+
+impl ObjectStore for Restarting {
+    fn put_opts<'a>(
+        &'a self,
+        key: &'a Key,
+        body: Body,
+        options: PutOptions,
+    ) -> BoxFuture<'a, Result<PutResult>> {
+        Box::pin(self.now().put_opts(key, body, options))
+    }
+
+    fn get_opts<'a>(&'a self, key: &'a Key, options: GetOptions) -> BoxFuture<'a, Result<Object>> {
+        Box::pin(self.now().get_opts(key, options))
+    }
+
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
+        ObjectStore::head(self.now(), key)
+    }
+
+    methods!(fallback => copy_opts, get_ranges_opts);
+    methods!(none => events, presign, batches);
+    methods!(first => delete, delete_many, list, list_delimited, health, capabilities, close);
+}
+
+#[tokio::test]
+async fn a_tag_that_is_used_again_is_of_another_version() {
+    for (old, new) in [(10, 100), (100, 10), (100, 100), (70_000, 65_540)] {
+        let (store, a) = (
+            CacheStore::with_options(Restarting::default(), options()),
+            key("a"),
+        );
+        let bytes = content(old);
+        let before = store.put(&a, bytes.clone()).await.unwrap();
+        assert!(store.get_bytes(&a, u64::MAX).await.unwrap() == bytes);
+        store.inner().restarted.store(true, Ordering::Relaxed);
+        // So that it is of another time.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let bytes = Bytes::from(vec![7; new]);
+        let after = store.put(&a, bytes.clone()).await.unwrap();
+        assert_eq!(before.etag, after.etag);
+        store.head(&a).await.unwrap();
+        let last = store.get_range(&a, ByteRange::suffix(5)).await.unwrap();
+        assert!(last.body.collect(5).await.unwrap() == bytes[new - 5..]);
+        assert!(store.get_bytes(&a, u64::MAX).await.unwrap() == bytes);
+    }
 }
 
 #[tokio::test]

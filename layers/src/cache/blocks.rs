@@ -1,12 +1,12 @@
 //! The blocks in memory.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
-use storehouse_objectstore::{ETag, Key};
+use storehouse_objectstore::{ETag, Key, Metadata};
 use tokio::time::Instant;
 
 use super::leases::Leases;
@@ -15,11 +15,26 @@ use super::options::CacheOptions;
 /// What a block takes besides its bytes.
 const OVERHEAD: u64 = 200;
 
+/// Size and time are there since a store may use a tag again after it was emptied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BlockId {
-    pub(super) key: Key,
-    pub(super) etag: ETag,
-    pub(super) index: u64,
+    key: Key,
+    etag: ETag,
+    size: u64,
+    last_modified: Option<SystemTime>,
+    index: u64,
+}
+
+impl BlockId {
+    pub(super) fn new(key: &Key, metadata: &Metadata, index: u64) -> Self {
+        Self {
+            key: key.clone(),
+            etag: metadata.etag.clone(),
+            size: metadata.size,
+            last_modified: metadata.last_modified,
+            index,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -103,9 +118,12 @@ impl Blocks {
         }
     }
 
+    /// A block, which has the length that its place in the object says.
     pub(super) fn get(&self, id: &BlockId) -> Option<Bytes> {
         let block = self.cache.get(id)?;
-        if block.since.elapsed() >= self.max_age {
+        let start = id.index.saturating_mul(self.size);
+        let len = id.size.saturating_sub(start).min(self.size);
+        if block.bytes.len() as u64 != len || block.since.elapsed() >= self.max_age {
             self.cache.remove(id);
             return None;
         }

@@ -84,8 +84,8 @@ impl Filler {
                 self.for_disk.push((block, bytes.clone(), reserved));
             }
         }
-        let etag = &self.metadata.etag;
-        self.levels.remember(&self.key, etag, index, bytes);
+        let (key, metadata) = (&self.key, &self.metadata);
+        self.levels.remember(key, metadata, index, bytes);
     }
 
     /// The source has ended well: what passed is what the object has.
@@ -102,8 +102,7 @@ impl Filler {
         self.for_disk.clear();
         let size = self.levels.block_size();
         for index in self.start / size..self.at.div_ceil(size) {
-            let etag = &self.metadata.etag;
-            self.levels.forget(&self.key, etag, index);
+            self.levels.forget(&self.key, &self.metadata, index);
         }
     }
 }

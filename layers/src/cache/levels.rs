@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storehouse_objectstore::{ETag, Key, Metadata};
+use storehouse_objectstore::{Key, Metadata};
 
 use super::blocks::{BlockId, Blocks};
 use super::disk::{CacheDisk, DiskBlock};
@@ -33,14 +33,6 @@ pub(super) struct Cached {
     pub(super) missing: Option<u64>,
 }
 
-fn block_id(key: &Key, etag: &ETag, index: u64) -> BlockId {
-    BlockId {
-        key: key.clone(),
-        etag: etag.clone(),
-        index,
-    }
-}
-
 impl Levels {
     /// The size of a block, in bytes.
     pub(super) fn block_size(&self) -> u64 {
@@ -48,13 +40,18 @@ impl Levels {
     }
 
     /// This range, if it lies within one block and that is in memory.
-    pub(super) fn in_one_block(&self, key: &Key, etag: &ETag, range: &Range<u64>) -> Option<Bytes> {
+    pub(super) fn in_one_block(
+        &self,
+        key: &Key,
+        metadata: &Metadata,
+        range: &Range<u64>,
+    ) -> Option<Bytes> {
         let index = range.start / self.block_size();
         let start = index * self.block_size();
         if range.is_empty() || range.end - start > self.block_size() {
             return None;
         }
-        let block = self.memory.get(&block_id(key, etag, index))?;
+        let block = self.memory.get(&BlockId::new(key, metadata, index))?;
         let part = (range.start - start) as usize..(range.end - start) as usize;
         (part.end <= block.len()).then(|| block.slice(part))
     }
@@ -71,7 +68,7 @@ impl Levels {
         while at < range.end {
             let index = at / self.block_size();
             let start = index * self.block_size();
-            let mut bytes = self.memory.get(&block_id(key, &metadata.etag, index));
+            let mut bytes = self.memory.get(&BlockId::new(key, metadata, index));
             if bytes.is_none() && self.may_be_on_disk(key, metadata, index) {
                 if has_disk_part {
                     parts.push_back(Part::Disk(index));
@@ -111,7 +108,7 @@ impl Levels {
 
     /// A block, from either level.
     pub(super) async fn block(&self, key: &Key, metadata: &Metadata, index: u64) -> Option<Bytes> {
-        match self.memory.get(&block_id(key, &metadata.etag, index)) {
+        match self.memory.get(&BlockId::new(key, metadata, index)) {
             Some(bytes) => Some(bytes),
             None => self.read_disk(key, metadata, index).await,
         }
@@ -121,16 +118,17 @@ impl Levels {
     async fn read_disk(&self, key: &Key, metadata: &Metadata, index: u64) -> Option<Bytes> {
         let block = DiskBlock::new(key, metadata, index, self.block_size());
         let bytes = self.disk.as_ref()?.get(&block).await?;
-        let id = block_id(key, &metadata.etag, index);
+        let id = BlockId::new(key, metadata, index);
         self.memory.insert(id, bytes.clone());
         Some(bytes)
     }
 
-    pub(super) fn remember(&self, key: &Key, etag: &ETag, index: u64, bytes: Bytes) {
-        self.memory.insert(block_id(key, etag, index), bytes);
+    pub(super) fn remember(&self, key: &Key, metadata: &Metadata, index: u64, bytes: Bytes) {
+        let id = BlockId::new(key, metadata, index);
+        self.memory.insert(id, bytes);
     }
 
-    pub(super) fn forget(&self, key: &Key, etag: &ETag, index: u64) {
-        self.memory.remove(&block_id(key, etag, index));
+    pub(super) fn forget(&self, key: &Key, metadata: &Metadata, index: u64) {
+        self.memory.remove(&BlockId::new(key, metadata, index));
     }
 }

@@ -1,7 +1,7 @@
 //! A bounded cache of what was read, in memory and on disk.
 //!
-//! Objects are cached in blocks, by key, version (ETag) and position, so a read never mixes
-//! versions. The current version is remembered as in an
+//! Objects are cached in blocks, by key, version (ETag, size and time) and position, so a
+//! read never mixes versions. The current version is remembered as in an
 //! [`ExistenceStore`](crate::ExistenceStore): writes through this layer and events of the inner
 //! store take effect at once, writes by others after at most [`CacheOptions::max_age`].
 //!
@@ -43,8 +43,8 @@
 //!
 //! The hash (XXH3-128) detects damage, not forgery: a program that can write to the disk can change
 //! what is read. If another inner store used an ETag, size and time again for other bytes, they
-//! would be taken for the same version, so a disk belongs to one inner store. Reads that memory
-//! serves do not count as uses of the block on disk.
+//! would be taken for the same version, in memory too, so a disk belongs to one inner store. Reads
+//! that memory serves do not count as uses of the block on disk.
 
 mod blocks;
 mod body;

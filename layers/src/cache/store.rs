@@ -229,7 +229,7 @@ impl<S: ObjectStore> CacheStore<S> {
         let metadata = self.inner.known(key)?;
         options.check_conditions(key, &metadata.etag).ok()?;
         let range = options.resolve_range(key, metadata.size).ok()?;
-        let bytes = self.levels.in_one_block(key, &metadata.etag, &range)?;
+        let bytes = self.levels.in_one_block(key, &metadata, &range)?;
         Some(Object {
             metadata,
             range,
