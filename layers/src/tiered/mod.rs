@@ -42,7 +42,7 @@
 //! | operation | requests of the fast tier | requests of the slow tier |
 //! |---|---|---|
 //! | put, delete | 1 put; 1 delete if the key was due | 1 head or get to judge a condition |
-//! | put of more than [`TieredOptions::max_due_bytes`] | as above, once nothing of the key is due | as above |
+//! | put, delete with a record of more than [`TieredOptions::max_due_bytes`] | as above, once nothing of the key is due | as above |
 //! | get, head of a key that is due | 1; none for a head | none |
 //! | get, head of other keys | as above | as above |
 //! | list, list_delimited | none; keys that are due are merged in from memory | 1 |
@@ -62,7 +62,7 @@
 //!
 //! A put into the slow tier replaces the version that was seen there right before, if that tier
 //! honours such a condition, so that a request which was given up and still arrives overwrites
-//! nothing newer. (After a newer delete it may bring its object back.) The fast tier belongs to one
+//! nothing newer. (S3 honours none for objects above 5 GiB, which replace what is there. After a newer delete it may bring its object back.) The fast tier belongs to one
 //! store at a time: a store that was dropped without being closed may still write to the slow tier
 //! until it releases the fast one.
 //!

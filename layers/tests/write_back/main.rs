@@ -4,3 +4,4 @@
 mod fixtures;
 mod kill;
 mod plain;
+mod waits;

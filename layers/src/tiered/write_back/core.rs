@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -44,6 +45,8 @@ pub(super) struct Core {
     pub(super) stop: watch::Receiver<bool>,
     /// The list was read.
     listed: OnceCell<()>,
+    /// Tasks were begun for what it had.
+    pub(super) kicked: AtomicBool,
     /// In all tags of this process.
     instance: u64,
 }
@@ -90,6 +93,7 @@ impl Core {
             small: options.window,
             stop,
             listed: OnceCell::new(),
+            kicked: AtomicBool::new(false),
             instance: RandomState::new().hash_one(()),
             fast,
             below,
@@ -100,7 +104,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Closed`]; those of the fast tier.
-    pub(super) async fn ready(&self, operation: Operation, key: Option<&Key>) -> Result<()> {
+    pub(super) async fn listed(&self, operation: Operation, key: Option<&Key>) -> Result<()> {
         self.lifecycle.check(operation, key)?;
         self.listed.get_or_try_init(|| self.read_list()).await?;
         Ok(())
@@ -131,7 +135,7 @@ impl Core {
         let mut found = Vec::with_capacity(names.len());
         let mut reading = stream::iter(names)
             .map(|(name, key)| async move {
-                let read = self.read_trailer(&key).await;
+                let read = self.read_trailer(name, &key).await;
                 read.map(|read| read.map(|(record, size)| (name, key, record, size)))
             })
             .buffered(READS);
@@ -144,7 +148,8 @@ impl Core {
                 (Name::Due(number), what) => {
                     let put = match what {
                         What::Put(put) => Some(put),
-                        What::Delete | What::Tag { .. } => None,
+                        What::Delete => None,
+                        What::Tag { .. } => return Err(damaged(&key)),
                     };
                     let stored = Stored { number, key, size };
                     self.due.insert_found(&record.key, stored, put);
@@ -161,7 +166,7 @@ impl Core {
                         old_tags.push(old);
                     }
                 }
-                (Name::Tag(_), _) => {}
+                (Name::Tag(number), _) => old_tags.push(number),
             }
         }
         for number in old_tags {
@@ -171,10 +176,10 @@ impl Core {
     }
 
     /// What a record says, and its size; `None` if it is gone.
-    async fn read_trailer(&self, name: &Key) -> Result<Option<(Record, u64)>> {
+    async fn read_trailer(&self, name: Name, key: &Key) -> Result<Option<(Record, u64)>> {
         let end = ByteRange::suffix(MAX_TRAILER).clamped();
         let get = GetOptions::default().range(end);
-        let object = match self.fast.get_opts(name, get).await {
+        let object = match self.fast.get_opts(key, get).await {
             Ok(object) => object,
             // Removed by one who read the list before, and was dropped.
             Err(error) if error.is_not_found() => return Ok(None),
@@ -185,7 +190,12 @@ impl Core {
         } = object.metadata;
         let end = object.body.collect(MAX_TRAILER).await?;
         let Some(mut record) = record::read(&end, size) else {
-            return Err(damaged(name));
+            match name {
+                Name::Due(_) => return Err(damaged(key)),
+                // Without it a version goes by the slow tier's tag.
+                Name::Tag(number) => self.remove_tag(number).await,
+            }
+            return Ok(None);
         };
         if let What::Put(put) = &mut record.what {
             put.attributes = attributes;
@@ -193,7 +203,8 @@ impl Core {
         Ok(Some((record, size)))
     }
 
-    /// Removes a tag that is forgotten. If that fails it is read once more, and means nothing.
+    /// Removes a tag that is forgotten or damaged. If that fails it is read once more, and means
+    /// nothing.
     pub(super) async fn remove_tag(&self, number: u64) {
         if let Ok(name) = Key::new(Name::Tag(number).text()) {
             let _ = self.fast.delete(&name).await;
@@ -232,8 +243,8 @@ impl Core {
             .if_none_match(in_slow(if_none_match))
     }
 
+    /// The list is read.
     pub(super) async fn head(&self, key: &Key, operation: Operation) -> Result<Metadata> {
-        self.ready(operation, Some(key)).await?;
         if record::is_reserved(key.as_str()) {
             return Err(Error::not_found(operation, key));
         }

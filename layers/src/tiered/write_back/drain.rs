@@ -1,6 +1,7 @@
 //! What is due goes to the slow tier, in order for each key.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use storehouse_objectstore::{
     Body, Error, ErrorClass, Key, Metadata, Operation, PutMode, PutOptions, Result,
@@ -34,12 +35,44 @@ pub(super) fn kick(core: &Arc<Core>, key: &Key) {
     }
 }
 
-/// Has tasks drain all keys.
-pub(super) fn kick_all(core: &Arc<Core>) {
-    for key in core.due.keys() {
+/// Has a task drain each key, unless one is at it.
+fn kick_each(core: &Arc<Core>) {
+    for key in core.due.keys_without_task() {
         kick(core, &key);
     }
+}
+
+/// Has tasks drain all keys, those that pause too.
+pub(super) fn kick_all(core: &Arc<Core>) {
+    kick_each(core);
     core.hurry.notify_waiters();
+}
+
+/// Waits until the list is read. The first call in a Tokio runtime has all that it has drained.
+///
+/// # Errors
+/// [`Error::Closed`]; those of the fast tier.
+pub(super) async fn ready(core: &Arc<Core>, operation: Operation, key: Option<&Key>) -> Result<()> {
+    core.listed(operation, key).await?;
+    if !core.kicked.load(Ordering::Relaxed)
+        && Handle::try_current().is_ok()
+        && !core.kicked.swap(true, Ordering::Relaxed)
+    {
+        kick_each(core);
+    }
+    Ok(())
+}
+
+/// Reads the list, again after pauses if that fails, and has what is due drained.
+pub(super) async fn open(core: &Arc<Core>) {
+    let (mut pause, most) = core.pauses;
+    loop {
+        match ready(core, Operation::List, None).await {
+            Err(error) if !error.is_closed() => tokio::time::sleep(pause).await,
+            _ => return,
+        }
+        pause = pause.saturating_mul(2).min(most);
+    }
 }
 
 /// Waits until nothing of the key is due, and its records are gone.
@@ -71,7 +104,12 @@ pub(super) async fn wait_until(core: &Core, holds: impl Fn() -> bool) -> Result<
 ///
 /// # Errors
 /// [`Error::Closed`] if the store is closed meanwhile.
-pub(super) async fn room(core: &Core, size: u64) -> Result<Room> {
+pub(super) async fn room(core: &Arc<Core>, size: u64) -> Result<Room> {
+    if let Some(room) = core.due.try_room(size) {
+        return Ok(room);
+    }
+    // Tasks end with the runtime that they ran in.
+    kick_each(core);
     until_closed(core, core.due.room(size)).await
 }
 
@@ -200,7 +238,8 @@ async fn write_tag(core: &Core, key: &Key, number: u64) -> Result<()> {
 /// Puts what is due into the slow tier, in place of the version that is there; `None` if a newer
 /// record has taken its place.
 ///
-/// The condition keeps a request of before that is still on its way from landing on a newer object.
+/// The condition, where that tier can judge it, keeps a request of before that is still on its way
+/// from landing on a newer object.
 async fn copy(
     core: &Core,
     key: &Key,
@@ -208,7 +247,7 @@ async fn copy(
     metadata: &Metadata,
 ) -> Result<Option<Alias>> {
     let slow = core.below.capabilities();
-    let conditional = slow.create && slow.replace;
+    let mut conditional = slow.create && slow.replace;
     let mut tries = 0;
     loop {
         tries += 1;
@@ -227,7 +266,7 @@ async fn copy(
                 if core.due.has_newer(key, entry.record.number) {
                     return Ok(None);
                 }
-                return Err(lost(key));
+                return Err(lost(Operation::Put, key));
             }
             Err(error) => return Err(error),
         };
@@ -250,6 +289,8 @@ async fn copy(
                     last_modified: metadata.last_modified,
                 }));
             }
+            // It judges none for an object of this size.
+            Err(Error::Unsupported { .. }) if conditional => conditional = false,
             Err(error)
                 if tries < CONDITIONS && (error.is_already_exists() || error.is_precondition()) => {
             }
@@ -258,9 +299,10 @@ async fn copy(
     }
 }
 
-fn lost(key: &Key) -> Error {
+/// The record of a write that is due is not there any more.
+pub(super) fn lost(operation: Operation, key: &Key) -> Error {
     Error::Backend {
-        operation: Operation::Put,
+        operation,
         key: Some(key.clone()),
         class: ErrorClass::Fatal,
         message: String::from("the fast tier has lost a write that was due"),

@@ -167,6 +167,13 @@ impl Due {
             .count()
     }
 
+    /// The keys with records at which no task is.
+    pub(super) fn keys_without_task(&self) -> Vec<Key> {
+        let state = self.state();
+        let idle = state.entries.iter().filter(|(_, entry)| !entry.has_task);
+        idle.map(|(key, _)| key.clone()).collect()
+    }
+
     /// The keys with records.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.state().entries.keys().cloned().collect()
@@ -198,24 +205,25 @@ impl Due {
         }
     }
 
-    /// Waits until there is room for a record of this size.
-    pub(super) async fn room(self: &Arc<Self>, size: u64) -> Room {
-        self.wait(|due| {
-            let mut state = due.state();
-            let bytes = state.bytes.checked_add(size)?;
-            if bytes > due.max_bytes || state.records >= due.max_records {
-                return None;
-            }
-            state.bytes = bytes;
-            state.records += 1;
-            Some(())
-        })
-        .await;
-        Room {
+    /// Room for a record of this size, if there is some.
+    pub(super) fn try_room(self: &Arc<Self>, size: u64) -> Option<Room> {
+        let mut state = self.state();
+        let bytes = state.bytes.checked_add(size)?;
+        if bytes > self.max_bytes || state.records >= self.max_records {
+            return None;
+        }
+        state.bytes = bytes;
+        state.records += 1;
+        Some(Room {
             due: Arc::clone(self),
             size,
             used: false,
-        }
+        })
+    }
+
+    /// Waits until there is room for a record of this size.
+    pub(super) async fn room(self: &Arc<Self>, size: u64) -> Room {
+        self.wait(|_| self.try_room(size)).await
     }
 
     fn release(&self, size: u64) {

@@ -11,11 +11,12 @@ use storehouse_objectstore::{
 };
 
 use super::core::Core;
+use super::drain::{lost, ready};
 use super::due::Found;
 use super::record;
 
 pub(super) async fn get(core: &Arc<Core>, key: &Key, options: GetOptions) -> Result<Object> {
-    core.ready(Operation::Get, Some(key)).await?;
+    ready(core, Operation::Get, Some(key)).await?;
     if record::is_reserved(key.as_str()) {
         return Err(Error::not_found(Operation::Get, key));
     }
@@ -56,7 +57,10 @@ pub(super) async fn get(core: &Arc<Core>, key: &Key, options: GetOptions) -> Res
                 });
             }
             // Replaced, or drained and removed, since it was looked up.
-            Err(error) if error.is_not_found() && missed != Some(record.number) => {
+            Err(error) if error.is_not_found() => {
+                if missed == Some(record.number) {
+                    return Err(lost(Operation::Get, key));
+                }
                 missed = Some(record.number);
             }
             Err(error) => return Err(about(error, key)),

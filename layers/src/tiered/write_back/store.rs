@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::core::Core;
-use super::drain::{kick_all, settle, wait_until};
+use super::drain::{kick_all, open, ready, settle, wait_until};
 use super::due::Found;
 use super::reads;
 use super::record;
@@ -59,9 +59,7 @@ impl WriteBack {
                 tokio::select! {
                     biased;
                     _ = stopped.wait_for(|stop| *stop) => {}
-                    ready = core.ready(Operation::List, None) => if ready.is_ok() {
-                        kick_all(&core);
-                    }
+                    () = open(&core) => {}
                 }
             });
         }
@@ -73,7 +71,7 @@ impl WriteBack {
 
     /// Waits until nothing is due.
     pub(in crate::tiered) async fn flush(&self) -> Result<()> {
-        self.core.ready(Operation::Put, None).await?;
+        ready(&self.core, Operation::Put, None).await?;
         if Handle::try_current().is_err() {
             for key in self.core.due.keys() {
                 settle(&self.core, &key).await?;
@@ -172,7 +170,10 @@ impl ObjectStore for WriteBack {
     }
 
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Metadata>> {
-        Box::pin(self.core.head(key, Operation::Head))
+        Box::pin(async move {
+            ready(&self.core, Operation::Head, Some(key)).await?;
+            self.core.head(key, Operation::Head).await
+        })
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<()>> {
@@ -188,7 +189,7 @@ impl ObjectStore for WriteBack {
     fn list(&self, options: ListOptions) -> BoxStream<'static, Result<Entry>> {
         let core = Arc::clone(&self.core);
         let listing = async move {
-            core.ready(Operation::List, None).await?;
+            ready(&core, Operation::List, None).await?;
             Ok::<_, storehouse_objectstore::Error>(Self::listing(&core, options))
         };
         stream::once(listing).try_flatten().boxed()
@@ -207,7 +208,7 @@ impl ObjectStore for WriteBack {
         options: PresignOptions,
     ) -> BoxFuture<'a, Result<PresignedRequest>> {
         Box::pin(async move {
-            self.core.ready(Operation::Presign, Some(key)).await?;
+            ready(&self.core, Operation::Presign, Some(key)).await?;
             settle(&self.core, key).await?;
             self.core.below.presign(key, options).await
         })

@@ -10,7 +10,7 @@ use storehouse_objectstore::{
 };
 
 use super::core::Core;
-use super::drain::{kick, room, settle};
+use super::drain::{kick, ready, room, settle};
 use super::due::{Room, Stored};
 use super::record::{self, Name, What};
 use crate::parts::{CommitPoint, KeyGuard, gated};
@@ -30,7 +30,7 @@ pub(super) async fn put(
     point: CommitPoint,
 ) -> Result<PutResult> {
     let _running = core.lifecycle.enter(Operation::Put, Some(&key))?;
-    core.ready(Operation::Put, Some(&key)).await?;
+    ready(&core, Operation::Put, Some(&key)).await?;
     if let Some(flaw) = core.capabilities.keys.flaw(key.as_str()) {
         return Err(Error::invalid_key(Operation::Put, key.as_str(), flaw));
     }
@@ -201,13 +201,29 @@ async fn put_through(
     put
 }
 
+/// A delete whose record is too large to be due: the slow tier does it at once, after what is due
+/// of its key.
+async fn delete_through(core: &Arc<Core>, key: &Key, point: CommitPoint) -> Result<()> {
+    let _lock = core.locks.lock(key).await;
+    settle(core, key).await?;
+    point.pass().await;
+    core.below.delete(key).await?;
+    if let Some(old) = core.tags.remove(key) {
+        core.remove_tag(old).await;
+    }
+    Ok(())
+}
+
 pub(super) async fn delete(core: Arc<Core>, key: Key, point: CommitPoint) -> Result<()> {
     let _running = core.lifecycle.enter(Operation::Delete, Some(&key))?;
-    core.ready(Operation::Delete, Some(&key)).await?;
+    ready(&core, Operation::Delete, Some(&key)).await?;
     if !core.capabilities.accepts_key(&key) {
         return Ok(());
     }
     let size = record::trailer_len(&key, None);
+    if size > core.max_stored {
+        return delete_through(&core, &key, point).await;
+    }
     let room = room(&core, size).await?;
     let _lock = core.locks.lock(&key).await;
     point.pass().await;
