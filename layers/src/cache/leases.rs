@@ -15,6 +15,8 @@ pub(super) struct Leases(Arc<RwLock<Leased>>);
 struct Leased {
     keys: HashMap<Key, usize>,
     hashes: HashMap<u128, usize>,
+    /// How many times an object was leased no more.
+    released: u64,
 }
 
 /// The hash by which blocks on disk know the key of their object.
@@ -37,6 +39,11 @@ impl Leases {
 
     pub(super) fn has_hash(&self, hash: u128) -> bool {
         self.read().hashes.contains_key(&hash)
+    }
+
+    /// A number that is another one once an object is leased no more.
+    pub(super) fn released(&self) -> u64 {
+        self.read().released
     }
 
     pub(super) fn lease(&self, key: &Key) -> Lease {
@@ -66,15 +73,21 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut leased = self.leases.write();
         release(&mut leased.keys, &self.key);
-        release(&mut leased.hashes, &self.hash);
+        if release(&mut leased.hashes, &self.hash) {
+            leased.released += 1;
+        }
     }
 }
 
-fn release<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
+/// Whether that was the last one.
+fn release<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else {
+        return false;
+    };
+    *count -= 1;
+    let is_last = *count == 0;
+    if is_last {
+        counts.remove(key);
     }
+    is_last
 }

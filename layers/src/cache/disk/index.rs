@@ -2,7 +2,7 @@
 //!
 //! The order of eviction is that of SIEVE (Zhang et al., NSDI 2024): a hand passes over the blocks
 //! from the oldest to the newest, spares those that were used since it last came by, and takes the
-//! others.
+//! others. Where it found none to take, it does not pass again until a lease ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -48,6 +48,9 @@ pub(super) struct Index {
     bytes: u64,
     next: u64,
     hand: u64,
+    /// Blocks at places below this one are leased or leaving, as long as no lease ends: the hand
+    /// found so when this many had ended.
+    kept_below: (u64, u64),
 }
 
 impl Index {
@@ -79,6 +82,7 @@ impl Index {
             Some(slot) if slot.state == BlockState::Live => {
                 if slot.since.elapsed() >= max_age {
                     slot.state = BlockState::Dead;
+                    self.kept_below.1 = self.kept_below.1.min(slot.place);
                     return Found::Old;
                 }
                 slot.used = true;
@@ -125,6 +129,7 @@ impl Index {
     pub(super) fn kill(&mut self, id: &DiskId) {
         if let Some(slot) = self.slots.get_mut(&id.block) {
             slot.state = BlockState::Dead;
+            self.kept_below.1 = self.kept_below.1.min(slot.place);
         }
     }
 
@@ -133,26 +138,35 @@ impl Index {
         for slot in self.slots.values_mut() {
             if slot.state == BlockState::Leaving {
                 slot.state = BlockState::Dead;
+                self.kept_below.1 = self.kept_below.1.min(slot.place);
             }
         }
     }
 
-    /// The next blocks to delete, at most `most`, until so few bytes and blocks are left.
+    /// The next blocks to delete, at most `most`, until so few bytes and blocks are left. `released`
+    /// leases had ended before.
     pub(super) fn take_victims(
         &mut self,
         (bytes, blocks): (u64, usize),
         most: usize,
+        released: u64,
         is_leased: impl Fn(u128) -> bool,
     ) -> Vec<DiskId> {
         let mut victims = Vec::new();
         let (mut left_bytes, mut left_blocks) = (self.bytes, self.slots.len());
-        // Once round clears that they were used, another time takes them.
-        let mut steps = 2 * self.slots.len();
-        while (left_bytes > bytes || left_blocks > blocks) && victims.len() < most && steps > 0 {
-            steps -= 1;
-            let Some(slot) = self.step() else {
+        if self.kept_below.0 != released {
+            self.kept_below = (released, 0);
+        }
+        // Once round clears that they were used, another time takes them. By the third start from
+        // the oldest the hand was at each twice.
+        let (mut steps, mut starts) = (2 * self.slots.len(), 0);
+        while (left_bytes > bytes || left_blocks > blocks) && victims.len() < most {
+            let step = self.step(&mut starts).filter(|_| steps > 0 && starts < 3);
+            let Some(slot) = step else {
+                self.kept_below.1 = self.next;
                 break;
             };
+            steps -= 1;
             match slot.state {
                 BlockState::Leaving => continue,
                 BlockState::Live if is_leased(slot.id.object) => continue,
@@ -169,10 +183,16 @@ impl Index {
         victims
     }
 
-    /// The block under the hand, which moves on.
-    fn step(&mut self) -> Option<&mut Slot> {
-        let next = self.order.range(self.hand..).next();
-        let (place, block) = next.or_else(|| self.order.iter().next())?;
+    /// The block under the hand, which moves on, among those that may be taken. Counts when it
+    /// starts from the oldest.
+    fn step(&mut self, starts: &mut u32) -> Option<&mut Slot> {
+        let least = self.kept_below.1;
+        let mut next = self.order.range(self.hand.max(least)..).next();
+        if next.is_none() {
+            *starts += 1;
+            next = self.order.range(least..).next();
+        }
+        let (place, block) = next?;
         self.hand = place + 1;
         self.slots.get_mut(block)
     }
@@ -197,6 +217,8 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const AGE: Duration = Duration::from_secs(60);
@@ -224,20 +246,49 @@ mod tests {
         }
         let leased = |object| object == 3;
         // 0, 2 and 4 were used, 6 and 7 are leased.
-        let first = index.take_victims((60, 10), 100, leased);
+        let first = index.take_victims((60, 10), 100, 0, leased);
         assert_eq!(first, [id(1), id(3), id(5), id(8)]);
         for id in &first {
             assert_eq!(index.look_up(id, AGE), Found::Not);
             index.remove(id);
         }
         assert_eq!((index.bytes(), index.len()), (60, 6));
-        let all = index.take_victims((0, 0), 100, leased);
+        let all = index.take_victims((0, 0), 100, 0, leased);
         assert_eq!(all, [id(9), id(0), id(2), id(4)]);
         // One that could not be deleted counts, and is tried again.
         assert_eq!(index.bytes(), 60);
         index.kill(&id(9));
-        assert_eq!(index.take_victims((0, 0), 100, leased), [id(9)]);
+        assert_eq!(index.take_victims((0, 0), 100, 0, leased), [id(9)]);
         assert!(index.has_object(0) && !index.has_object(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hand_does_not_pass_over_leased_blocks_again() {
+        let mut index = with(1000);
+        let asked = Cell::new(0);
+        let take = |index: &mut Index, released, free: u128| {
+            asked.set(0);
+            let victims = index.take_victims((0, 0), 100, released, |object| {
+                asked.set(asked.get() + 1);
+                object != free / 2
+            });
+            (victims, asked.get())
+        };
+        let none = 5000;
+        assert_eq!(take(&mut index, 0, none), (vec![], 2000));
+        assert_eq!(take(&mut index, 0, none), (vec![], 0));
+        // What comes later is looked at, and taken.
+        index.insert(id(2000), 10, Instant::now());
+        assert_eq!(index.look_up(&id(2000), AGE), Found::Live);
+        assert_eq!(take(&mut index, 0, 2000), (vec![id(2000)], 2));
+        index.remove(&id(2000));
+        assert_eq!(take(&mut index, 0, none), (vec![], 0));
+        // So is what is dead since, and all once a lease has ended.
+        index.kill(&id(998));
+        let (victims, asked) = take(&mut index, 0, none);
+        assert_eq!(victims, [id(998)]);
+        assert!(asked <= 4, "{asked}");
+        assert_eq!(take(&mut index, 1, 7).0, [id(6), id(7)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -422,8 +422,12 @@ impl CacheDisk {
 
     async fn evict(&self, left: (u64, usize)) {
         loop {
+            // Before any lease is looked up.
+            let released = self.leases.released();
             let is_leased = |object| self.leases.has_hash(object);
-            let victims = self.index().take_victims(left, VICTIMS, is_leased);
+            let victims = self
+                .index()
+                .take_victims(left, VICTIMS, released, is_leased);
             if victims.is_empty() || !self.delete(victims).await {
                 return;
             }
