@@ -62,9 +62,12 @@
 //!
 //! A put into the slow tier replaces the version that was seen there right before, if that tier
 //! honours such a condition, so that a request which was given up and still arrives overwrites
-//! nothing newer. (S3 honours none for objects above 5 GiB, which replace what is there. After a newer delete it may bring its object back.) The fast tier belongs to one
-//! store at a time: a store that was dropped without being closed may still write to the slow tier
-//! until it releases the fast one.
+//! nothing newer. (S3 honours none for objects above 5 GiB, which replace what is there. After a
+//! newer delete such a request may bring its object back. So may a put into the fast tier that was
+//! given up, if it arrives after its record was deleted: the next open takes it as due, and writes
+//! it to the slow tier over newer writes.) The fast tier belongs to one store at a time: a store
+//! that was dropped without being closed may still write to the slow tier until it releases the
+//! fast one.
 //!
 //! An object keeps the ETag and time that it was put with while it is among the newest
 //! [`TieredOptions::max_tags`]; after that it has those of the slow tier. Keys that begin with
