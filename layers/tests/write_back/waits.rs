@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
 use storehouse_layers::{Fault, FaultStore, TieredStore};
 use storehouse_objectstore::{
-    Body, BoxFuture, ErrorClass, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt, Operation,
-    PutMode, PutOptions, PutResult, Result, fallback, methods,
+    Body, BoxFuture, Error, ErrorClass, Key, ListOptions, Memory, ObjectStore, ObjectStoreExt,
+    Operation, PutMode, PutOptions, PutResult, Result, fallback, methods,
 };
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::fixtures::{Tiered, all, break_slow, content, key, options, read, reopened, tiered};
@@ -198,4 +200,60 @@ async fn what_is_too_large_for_a_condition_is_drained() {
             assert_eq!(slow["k5000"], content(n, 5000));
         }
     }
+}
+
+/// A body of 1,000 bytes that ends once it is told to.
+fn waiting(end: &'static Notify) -> Body {
+    let first = stream::once(async { Ok::<Bytes, Error>(content(1, 500)) });
+    let last = stream::once(async {
+        end.notified().await;
+        Ok(content(2, 500))
+    });
+    Body::from_stream(first.chain(last)).with_size(1000)
+}
+
+#[tokio::test]
+async fn puts_of_one_key_do_not_wait_for_the_slow_tier() {
+    static END: Notify = Notify::const_new();
+    let store = tiered(options());
+    break_slow(&store);
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move { store.put(&key("a"), waiting(&END)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Begun later, and done before.
+    store.put(&key("a"), "second").await.unwrap();
+    assert_eq!(read(&store, "a").await.unwrap(), "second");
+    END.notify_one();
+    let first = timeout(LONG, first).await.unwrap().unwrap().unwrap();
+    let expected = [content(1, 500), content(2, 500)].concat();
+    assert_eq!(store.head(&key("a")).await.unwrap().etag, first.etag);
+    assert_eq!(read(&store, "a").await.unwrap(), expected);
+    // The order of their commits outlives a restart.
+    let store = reopened(&store);
+    assert_eq!(read(&store, "a").await.unwrap(), expected);
+    store.flush().await.unwrap();
+    assert_eq!(read(store.slow().inner(), "a").await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_put_that_goes_through_holds_no_other_up() {
+    let store = tiered(options().max_due_bytes(5_000));
+    break_slow(&store);
+    store.put(&key("a"), "small").await.unwrap();
+    let large = tokio::spawn({
+        let store = store.clone();
+        async move { store.put(&key("a"), content(1, 10_000)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let put = timeout(LONG, store.put(&key("a"), "newer")).await;
+    put.unwrap().unwrap();
+    assert_eq!(read(&store, "a").await.unwrap(), "newer");
+    store.slow().faults().clear();
+    timeout(LONG, large).await.unwrap().unwrap().unwrap();
+    assert_eq!(read(&store, "a").await.unwrap(), content(1, 10_000));
+    store.flush().await.unwrap();
+    let there = read(store.slow().inner(), "a").await.unwrap();
+    assert_eq!(there, content(1, 10_000));
 }

@@ -126,11 +126,10 @@ impl Core {
         }
         let options = ListOptions::default().prefix(record::prefix());
         let entries = self.fast.list(options);
-        let mut names: Vec<(Name, Key)> = entries
+        let names: Vec<(Name, Key)> = entries
             .try_filter_map(async |entry| Ok(Name::parse(&entry.key).map(|name| (name, entry.key))))
             .try_collect()
             .await?;
-        names.sort_unstable();
         // Nothing is known before all of it is.
         let mut found = Vec::with_capacity(names.len());
         let mut reading = stream::iter(names)
@@ -142,16 +141,20 @@ impl Core {
         while let Some(record) = reading.try_next().await? {
             found.extend(record);
         }
+        // Of a key's records the last one counts.
+        found.sort_by_key(|(_, _, record, _)| record.number);
         let mut old_tags = Vec::new();
         for (name, key, record, size) in found {
             match (name, record.what) {
-                (Name::Due(number), what) => {
+                (Name::Due(name), what) => {
                     let put = match what {
                         What::Put(put) => Some(put),
                         What::Delete => None,
                         What::Tag { .. } => return Err(damaged(&key)),
                     };
+                    let number = record.number;
                     let stored = Stored { number, key, size };
+                    self.due.count_from(name);
                     self.due.insert_found(&record.key, stored, put);
                 }
                 (Name::Tag(number), What::Tag { put, slow }) => {

@@ -224,7 +224,7 @@ async fn write_tag(core: &Core, key: &Key, number: u64) -> Result<()> {
             slow: alias.slow,
         };
         let name = Key::new(Name::Tag(number).text())?;
-        let tag: Body = record::trailer(key, &what).into();
+        let tag: Body = record::trailer(key, number, &what).into();
         core.fast
             .put_opts(&name, tag, PutOptions::default())
             .await?;

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 /// A record in the fast store.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
+    /// Not that in its key, if it was put as a stream.
     pub(super) number: u64,
     pub(super) key: Key,
     /// Its size there.

@@ -1,11 +1,12 @@
 //! A record of what is due, as an object of the fast store.
 //!
-//! Its key is `storehouse-due-` and its number, 16 lower-case hexadecimal digits: of two records of
-//! one key, that with the higher number counts. The key of a tag, which says that the slow tier has
-//! the put of this number under another ETag, has `tag-` before the number.
+//! Its key is `storehouse-due-` and a number of its own, 16 lower-case hexadecimal digits. The key of
+//! a tag, which says that the slow tier has the put of this number under another ETag, has `tag-`
+//! before the number.
 //!
 //! The object is the bytes that were put, if any, and then, little endian: what it is (u8: 1 a put,
-//! 2 a delete, 3 a tag); the number of bytes (u64); seconds since 1970 (u64) and nanoseconds (u32)
+//! 2 a delete, 3 a tag); its number (u64), which may be another one than that in its key: of two
+//! records of one key, that with the higher number counts; the number of bytes (u64); seconds since 1970 (u64) and nanoseconds (u32)
 //! of the time, all ones without one; three texts, each as its length (u16) and its bytes: the
 //! ETag, the slow tier's ETag in a tag, the key; the length of all this from the kind on, to the
 //! end of the object (u32); the CRC-32C of all before from the kind on (u32); and the magic of 8
@@ -23,7 +24,7 @@ const DELETE: u8 = 2;
 const TAG: u8 = 3;
 
 /// What the trailer has besides the texts, in bytes.
-const FIXED: usize = 1 + 8 + 8 + 4 + 3 * 2 + 4 + 4 + 8;
+const FIXED: usize = 1 + 8 + 8 + 8 + 4 + 3 * 2 + 4 + 4 + 8;
 
 /// No trailer is longer, in bytes: a key has at most 1,024, and of tags no longer ones are written.
 pub(super) const MAX_TRAILER: u64 = 4096;
@@ -44,7 +45,7 @@ pub(super) fn prefix() -> &'static str {
 }
 
 /// What an object is, by its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Due(u64),
     Tag(u64),
@@ -74,6 +75,7 @@ impl Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) key: Key,
+    pub(super) number: u64,
     pub(super) what: What,
 }
 
@@ -105,7 +107,7 @@ pub(super) fn trailer_len(key: &Key, etag: Option<&ETag>) -> u64 {
 }
 
 /// What follows the bytes that were put.
-pub(super) fn trailer(key: &Key, what: &What) -> Bytes {
+pub(super) fn trailer(key: &Key, number: u64, what: &What) -> Bytes {
     let put = what.put();
     let etag = put.map_or("", |put| put.etag.as_str());
     let slow = match what {
@@ -126,6 +128,7 @@ pub(super) fn trailer(key: &Key, what: &What) -> Bytes {
         What::Tag { .. } => (TAG, 0),
     };
     trailer.put_u8(kind);
+    trailer.put_u64_le(number);
     trailer.put_u64_le(size);
     trailer.put_u64_le(time.0);
     trailer.put_u32_le(time.1);
@@ -151,6 +154,7 @@ pub(super) fn read(end: &[u8], size: u64) -> Option<Record> {
         return None;
     }
     let (kind, rest) = checked.split_first()?;
+    let (number, rest) = rest.split_first_chunk::<8>()?;
     let (bytes, rest) = rest.split_first_chunk::<8>()?;
     let (seconds, rest) = rest.split_first_chunk::<8>()?;
     let (nanos, rest) = rest.split_first_chunk::<4>()?;
@@ -180,7 +184,8 @@ pub(super) fn read(end: &[u8], size: u64) -> Option<Record> {
         },
         _ => return None,
     };
-    Some(Record { key, what })
+    let number = u64::from_le_bytes(*number);
+    Some(Record { key, number, what })
 }
 
 fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
@@ -199,6 +204,7 @@ mod tests {
         #[test]
         fn is_read_as_it_was_written(
             key in "[a-zé]{1,40}(/[a-z]{1,40})?",
+            number: u64,
             size in 0..u64::MAX / 2,
             etag in "[ -~]{0,40}",
             time in proptest::option::of((0..1_u64 << 40, 0..1_000_000_000_u32)),
@@ -216,14 +222,14 @@ mod tests {
                 1 => What::Delete,
                 _ => What::Tag { put, slow: ETag::new(slow) },
             };
-            let trailer = trailer(&key, &what);
+            let trailer = trailer(&key, number, &what);
             if kind < 2 {
                 let etag = what.put().map(|put| &put.etag);
                 prop_assert_eq!(trailer.len() as u64, trailer_len(&key, etag));
             }
             let mut end = [&before[..], &trailer[..]].concat();
             let whole = size + trailer.len() as u64;
-            prop_assert_eq!(read(&end, whole), Some(Record { key, what }));
+            prop_assert_eq!(read(&end, whole), Some(Record { key, number, what }));
             prop_assert_eq!(read(&end, whole + 1), None);
             let at = before.len() + flip.index(trailer.len());
             end[at] ^= 1;

@@ -19,6 +19,7 @@ use crate::parts::{CommitPoint, KeyGuard, gated};
 struct Held {
     _key: KeyGuard,
     room: Room,
+    number: u64,
     metadata: Metadata,
 }
 
@@ -37,37 +38,34 @@ pub(super) async fn put(
     core.capabilities
         .check_attributes(&key, &options.attributes)?;
     let body = SizedBody::new(&key, body, &options, core.capabilities.max_size)?;
-    let (number, size) = (core.due.next_number(), body.declared());
-    let etag = core.tag(number);
-    let trailer_len = record::trailer_len(&key, Some(&etag));
+    let size = body.declared();
+    // All tags are of one length.
+    let trailer_len = record::trailer_len(&key, Some(&core.tag(0)));
     let stored = match size.checked_add(trailer_len) {
         Some(stored) if stored <= core.max_stored => stored,
         _ => return put_through(core, key, body, options, point).await,
-    };
-    let record = Stored {
-        number,
-        key: Key::new(Name::Due(number).text())?,
-        size: stored,
     };
     let held: Arc<Mutex<Option<Held>>> = Arc::default();
     let ready = {
         let (core, key, held) = (Arc::clone(&core), key.clone(), Arc::clone(&held));
         let mode = options.mode.clone();
-        let metadata = Metadata::new(size, etag.clone()).attributes(options.attributes.clone());
+        let attributes = options.attributes.clone();
         move || async move {
             // Nothing is held while there is no room.
             let room = room(&core, stored).await?;
             let guard = core.locks.lock(&key).await;
-            if core.due.has_newer(&key, number) {
-                // One that began later is done already. Its record must not outlive this one's.
-                settle(&core, &key).await?;
-            }
             check_mode(&core, &key, &mode).await?;
             point.pass().await;
+            // Above those of all that are done, also of such as began later.
+            let number = core.due.next_number();
+            let metadata = Metadata::new(size, core.tag(number))
+                .attributes(attributes)
+                .last_modified(SystemTime::now());
             let now = Held {
                 _key: guard,
                 room,
-                metadata: metadata.last_modified(SystemTime::now()),
+                number,
+                metadata,
             };
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
             Ok(())
@@ -77,8 +75,12 @@ pub(super) async fn put(
         let (held, key) = (Arc::clone(&held), key.clone());
         stream::once(async move {
             let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            let what = held.as_ref().map(|held| What::Put(held.metadata.clone()));
-            Ok::<_, Error>(record::trailer(&key, &what.unwrap_or(What::Delete)))
+            let (number, what) = match &*held {
+                Some(held) => (held.number, What::Put(held.metadata.clone())),
+                // Unreachable: what comes before ends with an error.
+                None => (0, What::Delete),
+            };
+            Ok::<_, Error>(record::trailer(&key, number, &what))
         })
     };
     let object = match body.as_bytes().cloned() {
@@ -92,12 +94,13 @@ pub(super) async fn put(
     let put = PutOptions::default()
         .durability(options.durability)
         .attributes(options.attributes);
-    let put = core.fast.put_opts(&record.key, object, put).await;
+    let name = Key::new(Name::Due(core.due.next_number()).text())?;
+    let put = core.fast.put_opts(&name, object, put).await;
     let held = held.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(held) = held else {
         // It did not get to its commit.
         return Err(match put {
-            Err(error) => about(error, &record, &key),
+            Err(error) => about(error, &name, &key),
             Ok(_) => Error::Truncated {
                 key,
                 expected: stored,
@@ -106,14 +109,14 @@ pub(super) async fn put(
             },
         });
     };
-    written(
-        &core,
-        &key,
-        record,
-        put.map(|_| Some(held.metadata)),
-        held.room,
-    )
-    .await?;
+    let etag = held.metadata.etag.clone();
+    let record = Stored {
+        number: held.number,
+        key: name,
+        size: stored,
+    };
+    let put = put.map(|_| Some(held.metadata));
+    written(&core, &key, record, put, held.room).await?;
     Ok(PutResult { etag })
 }
 
@@ -137,7 +140,7 @@ async fn written(
             Ok(())
         }
         Err(error) => {
-            let error = about(error, &record, key);
+            let error = about(error, &record.key, key);
             // It may be there all the same.
             if core.fast.delete(&record.key).await.is_err() {
                 core.due.insert_stale(key, record, room);
@@ -149,8 +152,8 @@ async fn written(
 }
 
 /// The fast tier's error about a record, as one about the key that was put.
-fn about(error: Error, record: &Stored, key: &Key) -> Error {
-    error.map_key(|name| (name == record.key.as_str()).then(|| key.as_str().to_owned()))
+fn about(error: Error, record: &Key, key: &Key) -> Error {
+    error.map_key(|name| (name == record.as_str()).then(|| key.as_str().to_owned()))
 }
 
 /// Judges the mode of a put against what is there. The key is locked.
@@ -162,6 +165,17 @@ async fn check_mode(core: &Core, key: &Key, mode: &PutMode) -> Result<()> {
         Ok(metadata) => mode.check(key, Some(&metadata.etag)),
         Err(error) if error.is_not_found() => mode.check(key, None),
         Err(error) => Err(error),
+    }
+}
+
+/// The key's lock, once nothing of it is due. It is not held while waiting for that.
+async fn lock_settled(core: &Arc<Core>, key: &Key) -> Result<KeyGuard> {
+    loop {
+        settle(core, key).await?;
+        let guard = core.locks.lock(key).await;
+        if !core.due.has_records(key) {
+            return Ok(guard);
+        }
     }
 }
 
@@ -180,8 +194,7 @@ async fn put_through(
         let (core, key, lock) = (Arc::clone(&core), key.clone(), Arc::clone(&lock));
         let mode = options.mode.clone();
         move || async move {
-            let guard = core.locks.lock(&key).await;
-            settle(&core, &key).await?;
+            let guard = lock_settled(&core, &key).await?;
             check_mode(&core, &key, &mode).await?;
             point.pass().await;
             *lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
@@ -204,8 +217,7 @@ async fn put_through(
 /// A delete whose record is too large to be due: the slow tier does it at once, after what is due
 /// of its key.
 async fn delete_through(core: &Arc<Core>, key: &Key, point: CommitPoint) -> Result<()> {
-    let _lock = core.locks.lock(key).await;
-    settle(core, key).await?;
+    let _lock = lock_settled(core, key).await?;
     point.pass().await;
     core.below.delete(key).await?;
     if let Some(old) = core.tags.remove(key) {
@@ -233,7 +245,7 @@ pub(super) async fn delete(core: Arc<Core>, key: Key, point: CommitPoint) -> Res
         key: Key::new(Name::Due(number).text())?,
         size,
     };
-    let body: Bytes = record::trailer(&key, &What::Delete);
+    let body: Bytes = record::trailer(&key, number, &What::Delete);
     let put = core
         .fast
         .put_opts(&record.key, body.into(), PutOptions::default())
