@@ -143,8 +143,8 @@ impl Index {
         }
     }
 
-    /// The next blocks to delete, at most `most`, until so few bytes and blocks are left. `released`
-    /// leases had ended before.
+    /// The next blocks to delete, at most `most`, until so few bytes and blocks are left.
+    /// `released` leases had ended before.
     pub(super) fn take_victims(
         &mut self,
         (bytes, blocks): (u64, usize),

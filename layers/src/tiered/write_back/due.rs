@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 /// A record in the fast store.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
-    /// Not that in its key, if it was put as a stream.
+    /// Which may be another one than that in its key.
     pub(super) number: u64,
     pub(super) key: Key,
     /// Its size there.

@@ -1,16 +1,16 @@
 //! A record of what is due, as an object of the fast store.
 //!
-//! Its key is `storehouse-due-` and a number of its own, 16 lower-case hexadecimal digits. The key of
-//! a tag, which says that the slow tier has the put of this number under another ETag, has `tag-`
-//! before the number.
+//! Its key is `storehouse-due-` and a number of its own, 16 lower-case hexadecimal digits. The key
+//! of a tag, which says that the slow tier has the put of this number under another ETag, has
+//! `tag-` before the number.
 //!
 //! The object is the bytes that were put, if any, and then, little endian: what it is (u8: 1 a put,
 //! 2 a delete, 3 a tag); its number (u64), which may be another one than that in its key: of two
-//! records of one key, that with the higher number counts; the number of bytes (u64); seconds since 1970 (u64) and nanoseconds (u32)
-//! of the time, all ones without one; three texts, each as its length (u16) and its bytes: the
-//! ETag, the slow tier's ETag in a tag, the key; the length of all this from the kind on, to the
-//! end of the object (u32); the CRC-32C of all before from the kind on (u32); and the magic of 8
-//! bytes.
+//! records of one key, that with the higher number counts; the number of bytes (u64); seconds since
+//! 1970 (u64) and nanoseconds (u32) of the time, all ones without one; three texts, each as its
+//! length (u16) and its bytes: the ETag, the slow tier's ETag in a tag, the key; the length of all
+//! this from the kind on, to the end of the object (u32); the CRC-32C of all before from the kind
+//! on (u32); and the magic of 8 bytes.
 
 use std::time::{Duration, SystemTime};
 
