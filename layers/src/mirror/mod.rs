@@ -94,8 +94,8 @@
 //! A scrub removes the records of old deletes without a condition, as stores have no conditional
 //! delete. If another process puts the key anew at that moment, the new object can go with it. So
 //! run scrubs in the process that writes, or while no other process writes. Repairs use conditional
-//! puts where the replica has one for the object. Elsewhere they can put an older record over one that another
-//! process has just written; the other replicas still hold the newer one.
+//! puts where the replica has one for the object. Elsewhere they can put an older record over one
+//! that another process has just written; the other replicas still hold the newer one.
 //!
 //! A server may carry out a request after it was given up ([`MirrorOptions::timeout`]), and so put
 //! an older record over a newer one in that replica. The others hold the newer one, and a repair
