@@ -80,7 +80,7 @@ async fn a_store_that_encrypts() {
         ),
         (
             "keys = ['seventeen-letters']",
-            "stores.sealed.keys: \"seventeen-letters\" is no id of a key",
+            "stores.sealed.keys: \"seventeen-letters\" is no id of a key: 1 to 16 ASCII letters, digits, - or _",
         ),
         (
             "keys = ['../a']",

@@ -65,8 +65,14 @@ impl EncryptionKeys {
         let kept = Zeroizing::new(key);
         key.zeroize();
         if !is_id(&id) {
-            // It is not repeated: a key may stand where its id should.
-            let reason = "the id of a key has 1 to 16 ASCII letters, digits, - or _";
+            // A key may stand where its id should, and is not repeated.
+            let named = if id.len() < 32 {
+                format!("{id:?}")
+            } else {
+                format!("a text of {} bytes", id.len())
+            };
+            let reason =
+                format!("{named} is no id of a key: 1 to 16 ASCII letters, digits, - or _");
             return Err(Error::config("keys", reason));
         }
         if self.all.contains_key(&id) {
